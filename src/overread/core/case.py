@@ -1,0 +1,63 @@
+"""A case is a row, not pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PARTITIONS = ("training", "tuning", "internal")
+ORIGINS = ("acquired", "simulated", "generated")
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """Where one channel of a case lies.
+
+    channel  channel name
+    format   "dicom", "nifti", "raster" or "npz"
+    files    paths relative to the cohort's image folder: every file of a DICOM series in order
+             along the normal, or the one file
+    index    row inside an ``.npz``, frame inside a multi-frame file; None for the whole file
+    """
+
+    channel: str
+    format: str
+    files: tuple[str, ...]
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class TruthReference:
+    """Where one truth of a case lies, and who gave it.
+
+    values  classification and regression: name -> value (None where not known)
+    files   segmentation: label files, relative to the truth folder
+    format  "value", "nifti", "raster", "dicom-seg" or "npz"
+    """
+
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    format: str = "value"
+    reader: str = "unknown"
+    method: str = "unknown"
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One unit to be answered.
+
+    case_id, patient_id, exam_id  pseudonyms; the link to the originals stays in `cohort/private/`
+    truth                         None where it is not known, or is sealed
+    """
+
+    case_id: str
+    patient_id: str
+    exam_id: str
+    images: tuple[ImageReference, ...]
+    truth: TruthReference | None = None
+    site: str = ""
+    scanner: str = ""
+    covariates: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = "acquired"

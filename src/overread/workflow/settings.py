@@ -1,0 +1,125 @@
+"""What `project.toml` may say. Every fault is reported at once, with the nearest known name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Auto = Literal["auto"]
+Task = Literal["classification", "regression", "segmentation"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectSection(_Section):
+    name: str
+    format: int = 1  # version of this file's form
+
+
+class ImagesSection(_Section):
+    folder: str  # absolute, or relative to the project folder
+    channels: tuple[str, ...] = ("image",)
+    series: dict[str, str] = Field(default_factory=dict)  # field -> pattern; chooses among eligible DICOM series
+    gaps: Literal["refuse", "resample"] = "refuse"
+    tilt: Literal["refuse", "resample"] = "refuse"
+
+
+class TruthSection(_Section):
+    path: str | None = None  # masks or a label file
+    sheet: str | None = None  # ids, groups, covariates, labels
+    id_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    reader: str = "unknown"  # who gave the reference standard
+    method: str = "unknown"  # how
+    date: str = ""
+
+
+class QuestionSection(_Section):
+    task: Task
+    classes: tuple[str, ...]
+    values: tuple[int, ...] = ()
+    positive: str | None = None
+    exclusive: bool = True
+    ordered: bool = False
+    units: tuple[str, ...] = ()
+    unit: Literal["lesion", "side", "exam", "patient"] = "exam"
+    aggregation: Literal["none", "max", "mean", "any"] = "none"  # from the unit of an image to the unit of analysis
+    index_exam: str = "all"  # "all", "first", "last", or "nearest to COLUMN within N days"
+    sided: bool = False
+    empty_is_normal: bool = True  # segmentation: a case with an empty mask is a true negative, not a fault
+
+
+class CohortSection(_Section):
+    group_by: str | None = None  # column that names the patient; None where nothing does
+    site: str | None = None
+    scanner: str | None = None
+    covariates: tuple[str, ...] = ()
+    positive_means: str = ""
+
+
+class SplitSection(_Section):
+    scheme: Literal["partitions", "folds", "given"] = "partitions"
+    tuning: float = 0.15
+    internal: float = 0.2
+    folds: int = 5
+    stratify_by: str | None = None
+    seed: int = 0
+    leak_override: str = ""  # the reason, where a leak is accepted; recorded in the ledger
+
+
+class AugmentationSection(_Section):
+    mirror: tuple[Literal["z", "y", "x"], ...] | Auto = "auto"
+    rotation_degrees: float | Auto = "auto"
+    scale: float | Auto = "auto"  # 0.2 means 0.8 to 1.2
+    elastic: float | Auto = "auto"  # root mean square displacement in voxels; 0 is off
+    intensity: float | Auto = "auto"  # 1.0 is the usual strength; 0 is off
+
+
+class TrainingSection(_Section):
+    architecture: str = "auto"
+    weights: str = "random"  # "random", "hub", or a file
+    dimensions: Literal[2, 3] | Auto = "auto"
+    spacing: tuple[float, float, float] | Auto = "auto"
+    patch: tuple[int, int, int] | Auto = "auto"
+    batch: int | Auto = "auto"
+    minutes: float | None = None
+    epochs: int | None = None
+    loss: str = "auto"
+    optimizer: str = "auto"
+    schedule: str = "auto"
+    learning_rate: float | Auto = "auto"
+    weight_decay: float | Auto = "auto"
+    class_weights: Literal["none", "balanced"] = "none"
+    sampling: Literal["natural", "balanced", "foreground"] | Auto = "auto"
+    deep_supervision: bool | Auto = "auto"
+    dropout: float = 0.0
+    ema: float = 0.0  # decay of the moving average of weights; 0 chooses it from the number of steps
+    gradient_clip: float = 12.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int = 0
+    augmentation: AugmentationSection = AugmentationSection()
+
+
+class EvaluationSection(_Section):
+    hypothesis: str = ""
+    primary_endpoint: str = ""  # "metric" or "metric/subject", e.g. "auc" or "dice/liver"
+    declared: tuple[str, ...] = ()  # secondary endpoints
+    margin: float | None = None
+    threshold_rule: str = "youden"  # "youden", "sensitivity >= 0.95", "specificity >= 0.9", "0.5"
+    surface_tolerance_mm: float = 2.0
+    interval_level: float = 0.95
+    resamples: int = 2000
+
+
+class Settings(_Section):
+    project: ProjectSection
+    images: ImagesSection
+    truth: TruthSection = TruthSection()
+    question: QuestionSection
+    cohort: CohortSection = CohortSection()
+    split: SplitSection = SplitSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()

@@ -1,0 +1,20 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real radiology data: ``../shared/data`` or ``$OVERREAD_DATA``."""
+    given = os.environ.get("OVERREAD_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI needs the shared data; {folder} is missing")
+        pytest.skip(f"no shared data at {folder}; set OVERREAD_DATA to its place")
+    return folder
