@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy networks gain nothing from threads, and workers would fight over cores
+
+import pytest  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Cases become tensors: preparation applied and undone, the memory-mapped cache, windows, augmentation, samplers."""

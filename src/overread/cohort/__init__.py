@@ -1,0 +1,1 @@
+"""Cases with their truth: from a folder and a sheet to partitions, a seal, and pixels on demand."""

@@ -127,7 +127,7 @@ class Grid:
         affine[:3, :3] = self.affine[:3, :3] * step
         centre = self.to_world((np.array(self.shape) - 1) / 2)
         affine[:3, 3] = centre - affine[:3, :3] @ ((shape - 1) / 2)
-        return replace(self, shape=tuple(int(n) for n in shape), affine=affine)
+        return replace(self, shape=(int(shape[0]), int(shape[1]), int(shape[2])), affine=affine)
 
     def canonical_axes(self) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
         """How to permute and then flip array axes so that Z, Y, X run nearest to S, P, L.
@@ -151,7 +151,7 @@ class Grid:
         """The grid after `array.transpose(order)` and reversing the axes in `flips`; same voxels."""
         affine = np.array(self.affine)
         affine[:3, :3] = self.affine[:3, list(order)]
-        shape = tuple(self.shape[k] for k in order)
+        shape = (self.shape[order[0]], self.shape[order[1]], self.shape[order[2]])
         for axis, flip in enumerate(flips):
             if flip:
                 affine[:3, 3] += affine[:3, axis] * (shape[axis] - 1)

@@ -49,7 +49,8 @@ class Question:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Question:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
 
 
 @dataclass(frozen=True)

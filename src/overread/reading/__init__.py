@@ -1,0 +1,1 @@
+"""The trained model, in memory and as a file, reads a case."""

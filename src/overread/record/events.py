@@ -9,6 +9,7 @@ Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
     checkpoint         step, reason
     stopped, finished  step, epochs, minutes, reason
     froze              model, decisions
+    weights            what                          (loaded from a file or hub, and what stayed random)
     warning            what
 """
 

@@ -21,7 +21,7 @@ class RunFolder:
 
     plan.toml         every automatic choice and its reason
     events.jsonl      what happened, line by line
-    checkpoint.pt     the state to resume from
+    checkpoint.safetensors     the state to resume from
     model/            the frozen model
     predictions/      answers by partition
     evaluation-*.json scores by partition
@@ -33,7 +33,7 @@ class RunFolder:
         self.name = self.path.name
 
     plan = property(lambda self: self.path / "plan.toml")
-    checkpoint = property(lambda self: self.path / "checkpoint.pt")
+    checkpoint = property(lambda self: self.path / "checkpoint.safetensors")
     model = property(lambda self: self.path / "model")
     predictions = property(lambda self: self.path / "predictions")
     report = property(lambda self: self.path / "report.html")

@@ -1,0 +1,1 @@
+"""How a network learns: the plan, the loop, optimizers and schedules, checkpoints."""

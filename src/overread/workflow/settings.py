@@ -32,6 +32,7 @@ class TruthSection(_Section):
     sheet: str | None = None  # ids, groups, covariates, labels
     id_column: str | None = None
     label_columns: tuple[str, ...] = ()
+    names: dict[str, str] = Field(default_factory=dict)  # value as written in the truth -> name of its class or structure
     reader: str = "unknown"  # who gave the reference standard
     method: str = "unknown"  # how
     date: str = ""
@@ -56,6 +57,8 @@ class CohortSection(_Section):
     group_by: str | None = None  # column that names the patient; None where nothing does
     site: str | None = None
     scanner: str | None = None
+    date: str | None = None  # column with the date of the exam, for the index exam
+    side: str | None = None  # column that says left or right
     covariates: tuple[str, ...] = ()
     positive_means: str = ""
 

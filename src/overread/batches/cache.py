@@ -1,0 +1,215 @@
+"""Prepared cases in two flat memory-mapped files, so that a cohort may exceed memory.
+
+A cache is written once, beside its place, and renamed; its folder name is a digest of everything
+that it depends on. Only training and tuning cases come in: a sealed truth cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from overread.batches.prepare import prepare_image, prepare_truth
+from overread.cohort.index import Cohort
+from overread.cohort.load import load_image, load_truth
+from overread.core.case import Case
+from overread.core.errors import OverreadError
+from overread.core.kinds import Kind, LabelMap
+from overread.core.preparation import Preparation
+from overread.record.files import digest_json
+
+FOREGROUND_POINTS = 4000  # per class and case, enough to centre patches on
+
+
+class Encoder(Protocol):
+    """What the cache needs of a task: how a truth becomes an array."""
+
+    def encode(self, truth: Kind, layers: np.ndarray | None) -> np.ndarray: ...
+
+
+@dataclass
+class PreparedCase:
+    """One case as the network sees it.
+
+    image   (C, Z, Y, X) float16, a view into the memory-mapped file
+    target  (Z, Y, X) or (S, Z, Y, X) uint8 for segmentation, (K,) float32 else; a view
+    points  class index -> (N, 3) voxels of that class, a random choice of at most `FOREGROUND_POINTS`
+    """
+
+    case_id: str
+    image: np.ndarray
+    target: np.ndarray
+    points: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Prepared training and tuning cases."""
+
+    folder: Path
+    cases: dict[str, PreparedCase]
+
+    def of(self, case_ids: Iterable[str]) -> list[PreparedCase]:
+        return [self.cases[c] for c in case_ids]
+
+
+def open_cache(
+    cohort: Cohort,
+    preparation: Preparation,
+    encoder: Encoder,
+    *,
+    folder: Path,
+    encoding: dict[str, Any],
+    workers: int | None = None,
+    advance: Callable[[int, str], None] = lambda n, note: None,
+) -> Cache:
+    """Open the cache of this cohort and preparation, building it first where it is missing.
+
+    encoding  what the encoder's result depends on (question, scaling); part of the cache's name
+    advance   told (1, case_id) for each case prepared
+    """
+    cases = [c for part in ("training", "tuning") for c in cohort.of(part)]
+    key = digest_json([cohort.digest, preparation.as_dict(), encoding, sorted(c.case_id for c in cases)])[7:23]
+    place = folder / key
+    if not (place / "index.json").exists():
+        _build(place, cohort, cases, preparation, encoder, workers or _cores(), advance)
+    return _open(place)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _build(
+    place: Path,
+    cohort: Cohort,
+    cases: list[Case],
+    preparation: Preparation,
+    encoder: Encoder,
+    workers: int,
+    advance: Callable[[int, str], None],
+) -> None:
+    beside = place.with_name(f".building-{place.name}-{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    work = partial(_prepare_case, cohort, preparation, encoder)
+    try:
+        with (
+            open(beside / "images.f16", "wb") as images,
+            open(beside / "targets.bin", "wb") as targets,
+            open(beside / "points.i32", "wb") as voxels,
+        ):
+            index = []
+            for case, (image, target, points) in zip(cases, _in_order(work, cases, workers), strict=True):
+                row: dict[str, Any] = {"case_id": case.case_id, "image": [images.tell(), list(image.shape)]}
+                row["target"] = [targets.tell(), list(target.shape), str(target.dtype)]
+                row["points"] = {}
+                for value, places in points.items():
+                    row["points"][str(value)] = [voxels.tell(), len(places)]
+                    voxels.write(places.tobytes())
+                images.write(image.tobytes())
+                targets.write(target.tobytes())
+                index.append(row)
+                advance(1, case.case_id)
+        (beside / "index.json").write_text(json.dumps(index))
+        try:
+            os.replace(beside, place)
+        except OSError:  # another process built the same cache meanwhile
+            if not (place / "index.json").exists():
+                raise
+    except OSError as error:
+        raise OverreadError(
+            f"The cache of prepared cases could not be written to {place.parent}: {error.strerror}.",
+            "free disk space there, then run the same command again",
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _in_order(work: Callable[[Case], Any], cases: list[Case], workers: int) -> Iterable[Any]:
+    """Results in the order of the cases, a few ahead at most, so that memory stays flat."""
+    if workers < 2 or len(cases) < 16:
+        yield from map(work, cases)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+        ahead = 4 * workers
+        chunk = max(1, min(64, len(cases) // (workers * 8)))
+        batches = [cases[k : k + chunk] for k in range(0, len(cases), chunk)]
+        waiting = [pool.submit(_several, work, b) for b in batches[:ahead]]
+        for k in range(len(batches)):
+            yield from waiting[k].result()
+            waiting[k] = None  # type: ignore[call-overload]
+            if k + ahead < len(batches):
+                waiting.append(pool.submit(_several, work, batches[k + ahead]))
+
+
+def _several(work: Callable[[Case], Any], cases: list[Case]) -> list[Any]:
+    return [work(case) for case in cases]
+
+
+def _prepare_case(
+    cohort: Cohort, preparation: Preparation, encoder: Encoder, case: Case
+) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
+    stage = "reading the image"
+    try:
+        image = load_image(cohort, case)
+        stage = "preparing the image"
+        prepared = prepare_image(image, preparation)
+        stage = "reading the truth"
+        truth = load_truth(cohort, case)
+        stage = "encoding the truth"
+        layers = prepare_truth(truth, prepared) if isinstance(truth, LabelMap) else None
+        target = np.ascontiguousarray(encoder.encode(truth, layers))
+    except OverreadError as error:
+        raise OverreadError(f"Case {case.case_id}, while {stage}: {error.what}", error.next) from error
+    except Exception as error:
+        raise RuntimeError(f"case {case.case_id}, while {stage}: {error}") from error
+    points = _foreground_points(target, case.case_id) if layers is not None else {}
+    return prepared.array.astype(np.float16), target, points
+
+
+def _foreground_points(target: np.ndarray, case_id: str) -> dict[int, np.ndarray]:
+    """Voxels of each class; (S, Z, Y, X) targets count layer s as class s + 1."""
+    random = np.random.default_rng([ord(c) for c in case_id])
+    layers = {k + 1: target[k] > 0 for k in range(target.shape[0])} if target.ndim == 4 else None
+    found = {}
+    classes = layers or {int(v): None for v in np.unique(target) if v > 0}
+    for value in classes:
+        voxels = np.argwhere(layers[value] if layers else target == value)
+        if len(voxels) > FOREGROUND_POINTS:
+            voxels = voxels[random.choice(len(voxels), FOREGROUND_POINTS, replace=False)]
+        if len(voxels):
+            found[value] = voxels.astype(np.int32)
+    return found
+
+
+def _open(place: Path) -> Cache:
+    index = json.loads((place / "index.json").read_text())
+    images = _mapped(place / "images.f16", np.float16)
+    targets = _mapped(place / "targets.bin", np.uint8)
+    voxels = _mapped(place / "points.i32", np.int32)
+    cases = {}
+    for row in index:
+        offset, shape = row["image"]
+        image = images[offset // 2 : offset // 2 + int(np.prod(shape))].reshape(shape)
+        offset, shape, dtype = row["target"]
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        target = targets[offset : offset + size].view(dtype).reshape(shape)
+        points = {int(k): voxels[o // 4 : o // 4 + 3 * n].reshape(n, 3) for k, (o, n) in row["points"].items()}
+        cases[row["case_id"]] = PreparedCase(row["case_id"], image, target, points)
+    return Cache(place, cases)
+
+
+def _mapped(path: Path, dtype: type) -> np.ndarray:
+    """The file as a flat read-only array; an empty file cannot be mapped."""
+    return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)

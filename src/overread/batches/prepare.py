@@ -1,0 +1,160 @@
+"""The preparation, applied to an image or a truth, and undone for an answer.
+
+This is the only place where it happens; training and reading both come here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from overread.core.errors import OverreadError
+from overread.core.grid import Grid
+from overread.core.image import Image, reorient, reorient_back
+from overread.core.kinds import LabelMap
+from overread.core.preparation import Normalisation, Preparation
+from overread.imaging.resample import resample_image, resample_labels
+
+Axes = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image as the network sees it, and the way back.
+
+    array   (C, Z, Y, X) float32, normalised
+    grid    where these voxels lie
+    source  the grid of the image as it came
+    axes    the permutation and flips from source to canonical orientation
+    """
+
+    array: np.ndarray
+    grid: Grid
+    source: Grid
+    axes: Axes
+
+
+def prepare_image(image: Image, preparation: Preparation) -> Prepared:
+    """Orient, resample, normalise; another unit or number of channels than trained on is refused."""
+    if len(image.channels) != len(preparation.channels):
+        raise OverreadError(
+            f"This image has {len(image.channels)} channel(s) ({', '.join(image.channels)}); "
+            f"the preparation expects {len(preparation.channels)} ({', '.join(preparation.channels)}).",
+            "give every channel that the model was trained with, in the same order",
+        )
+    if image.grid.is_planar != preparation.is_planar:
+        seen, wanted = ("a planar image", "volumes") if image.grid.is_planar else ("a volume", "planar images")
+        raise OverreadError(
+            f"This is {seen}; the preparation was fitted on {wanted}.", "read images of the kind that the model was trained on"
+        )
+    if image.units != preparation.units:
+        raise OverreadError(
+            f"This image is in {image.units}; the preparation was fitted on {preparation.units}.",
+            "read images of the modality that the model was trained on",
+        )
+    axes = image.grid.canonical_axes()
+    canonical = image.reoriented(*axes)
+    grid = target_grid(canonical.grid, preparation)
+    array = normalise(canonical.array, preparation.normalisation)  # in place of origin: resampling first would blur the clip
+    fill = array.reshape(array.shape[0], -1).min(axis=1)
+    moved = _resample(array, canonical.grid, grid, fill)
+    return Prepared(np.ascontiguousarray(moved, dtype=np.float32), grid, image.grid, axes)
+
+
+def prepare_truth(truth: LabelMap, prepared: Prepared) -> np.ndarray:
+    """(L, Z, Y, X) label layers of the truth on the prepared grid; values stay what they were."""
+    layers = reorient(truth.layers, *prepared.axes)
+    canonical = prepared.source.reoriented(*prepared.axes)
+    if canonical.is_same(prepared.grid):
+        return np.ascontiguousarray(layers)
+    return resample_labels(layers, canonical, prepared.grid)
+
+
+def target_grid(canonical: Grid, preparation: Preparation) -> Grid:
+    """The grid that the network sees, for an image already in canonical orientation.
+
+    With a fixed input shape the field of view is centred on it: cropped or padded where spacing is
+    known; else scaled by one factor until it fits, so that the aspect is kept.
+    """
+    if preparation.spacing is not None:
+        _ = canonical.spacing_mm  # an image without spacing is refused by name
+        grid = canonical.with_spacing(preparation.spacing)
+    else:
+        grid = canonical
+    if preparation.shape is None:
+        return grid
+    if preparation.spacing is None:
+        spatial = [k for k in range(3) if not (preparation.is_planar and k == 0)]
+        factor = max(grid.shape[k] / preparation.shape[k] for k in spatial)
+        spacing = tuple(s if preparation.is_planar and k == 0 else s * factor for k, s in enumerate(grid.spacing))
+        grid = replace(grid, shape=grid.shape).with_spacing(spacing)  # type: ignore[arg-type]
+    return _centred(grid, preparation.shape)
+
+
+def _centred(grid: Grid, shape: tuple[int, int, int]) -> Grid:
+    offset = (np.array(grid.shape) - np.array(shape)) // 2
+    affine = np.array(grid.affine)
+    affine[:3, 3] = grid.to_world(offset)
+    return replace(grid, shape=shape, affine=affine)
+
+
+def _resample(array: np.ndarray, source: Grid, target: Grid, fill: np.ndarray) -> np.ndarray:
+    if source.is_same(target):
+        return array
+    moved = [resample_image(array[c : c + 1], source, target, order=1, fill=float(fill[c])) for c in range(array.shape[0])]
+    return np.concatenate(moved)
+
+
+def normalise(array: np.ndarray, rules: Iterable[Normalisation]) -> np.ndarray:
+    """(C, Z, Y, X) intensities -> float32 around 0 with spread about 1; one rule per channel."""
+    result = np.empty(array.shape, dtype=np.float32)
+    for channel, rule in enumerate(rules):
+        values = array[channel].astype(np.float32)
+        if rule.scheme == "window":
+            low, high, mean, std = rule.low, rule.high, rule.mean, rule.std
+        elif rule.scheme == "per-image":
+            low, high = (float(v) for v in np.percentile(_thinned(values), (0.5, 99.5)))
+            clipped = np.clip(values, low, high)
+            mean, std = float(clipped.mean()), float(clipped.std())
+        else:
+            raise OverreadError(f"Unknown normalisation '{rule.scheme}'; known are window and per-image.")
+        np.clip(values, low, high, out=values)
+        values -= mean
+        values /= max(std, 1e-6)
+        result[channel] = values
+    return result
+
+
+def _thinned(values: np.ndarray, limit: int = 2_000_000) -> np.ndarray:
+    """Every n-th value, so that percentiles of a large volume cost no sort of all of it."""
+    flat = values.ravel()
+    return flat[:: max(1, flat.size // limit)]
+
+
+def undo_map(values: np.ndarray, prepared: Prepared) -> np.ndarray:
+    """(Z, Y, X) float on the prepared grid -> float32 on the source grid; 0 outside the field of view."""
+    canonical = prepared.source.reoriented(*prepared.axes)
+    if not canonical.is_same(prepared.grid):
+        values = resample_image(values[None], prepared.grid, canonical, order=1, fill=0.0)[0]
+    return np.ascontiguousarray(reorient_back(values, *prepared.axes), dtype=np.float32)
+
+
+def undo_argmax(probabilities: np.ndarray, prepared: Prepared) -> np.ndarray:
+    """(K, Z, Y, X) class probabilities, class 0 background -> (Z, Y, X) uint8 class index on the source grid.
+
+    Classes are moved one at a time and compared as they come, so that a large scan needs three
+    volumes of memory and not K.
+    """
+    best = np.zeros(prepared.source.shape, dtype=np.uint8)
+    highest = undo_map(probabilities[0], prepared)
+    total = highest.copy()
+    for index in range(1, probabilities.shape[0]):
+        values = undo_map(probabilities[index], prepared)
+        total += values
+        better = values > highest
+        best[better] = index
+        highest[better] = values[better]
+    best[total < 0.5] = 0  # where the network did not look there is no structure
+    return best

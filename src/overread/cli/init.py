@@ -1,0 +1,103 @@
+"""overread init"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from overread.cli.progress import reporter
+from overread.cli.verb import Outcome, Verb, command, pairs, summary_outcome
+from overread.workflow.init import init as make_project
+
+EXAMPLE = """\
+overread init liver --images studies --truth masks --sheet patients.xlsx --group-by patient
+overread init pneumonia --images films --sheet labels.csv --label pneumonia --positive yes --group-by mrn
+overread init liver --images studies --truth masks --folds 5 --dry-run"""
+
+PATH = click.Path(exists=True, path_type=Path)
+SECTIONS = {
+    "What is there": ("images", "truth", "sheet"),
+    "The question": (
+        "task", "label", "positive", "names", "multi_label", "ordered", "units", "unit", "aggregation", "index_exam",
+    ),
+    "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
+    "The split": ("splits", "folds", "tuning", "internal", "stratify_by", "seed", "leak_override"),
+    "What is let in": ("series", "gaps", "tilt", "leave_out_faulty"),
+}  # fmt: skip
+
+
+@click.command(cls=Verb, example=EXAMPLE, sections=SECTIONS)
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--images", required=True, type=PATH, help="Folder of images, searched to its depth, or one .npz file.")
+@click.option("--truth", type=PATH, help="Folder of masks, or a file of labels.")
+@click.option("--sheet", type=PATH, help="CSV or Excel: ids, patients, covariates, labels.")
+@click.option(
+    "--task", type=click.Choice(["classification", "regression", "segmentation"]), help="Where it does not show by itself."
+)
+@click.option("--label", metavar="COLUMN", multiple=True, help="Column to be learned; several are findings. May be repeated.")
+@click.option("--positive", metavar="CLASS", help="Which class is the disease; never guessed.")
+@click.option(
+    "--name", "names", metavar="VALUE=NAME", multiple=True, callback=pairs, help="What a value of the truth means, e.g. 1=liver."
+)
+@click.option("--multi-label", is_flag=True, help="A column of 0 and 1 is a finding of its own, not one of two classes.")
+@click.option("--ordered", is_flag=True, help="The classes are grades, in the order of their values.")
+@click.option("--units", metavar="UNIT", multiple=True, help="Unit of a measured quantity, in the order of --label.")
+@click.option("--group-by", metavar="COLUMN", help="Column that names the patient: all exams of one stay together.")
+@click.option("--id-column", metavar="COLUMN", help="Column of the sheet that names the image.")
+@click.option("--site", metavar="COLUMN", help="Column that names the hospital.")
+@click.option("--scanner", metavar="COLUMN", help="Column that names the scanner.")
+@click.option("--date", metavar="COLUMN", help="Column with the date of the exam.")
+@click.option("--side", metavar="COLUMN", help="Column with the side, left or right.")
+@click.option("--covariate", "covariates", metavar="COLUMN", multiple=True, help="Column to keep, such as age. May be repeated.")
+@click.option("--unit", type=click.Choice(["lesion", "side", "exam", "patient"]), help="Unit of analysis.")
+@click.option(
+    "--aggregation",
+    type=click.Choice(["none", "any", "max", "mean"]),
+    default="none",
+    show_default=True,
+    help="How several rows or exams make one truth and one answer.",
+)
+@click.option(
+    "--index-exam",
+    metavar="RULE",
+    default="all",
+    show_default=True,
+    help="all, first, last, or 'nearest to COLUMN within N days'.",
+)
+@click.option(
+    "--series", metavar="FIELD=PATTERN", multiple=True, callback=pairs, help="Which series of an exam counts, e.g. kernel=B30f."
+)
+@click.option(
+    "--gaps", type=click.Choice(["refuse", "resample"]), default="refuse", show_default=True, help="Series with missing slices."
+)
+@click.option(
+    "--tilt", type=click.Choice(["refuse", "resample"]), default="refuse", show_default=True, help="Series with a tilted gantry."
+)
+@click.option(
+    "--splits",
+    metavar="FILE|COLUMN|none",
+    help="A given split, checked for leaks; none: draw a new one though the data bring one.",
+)
+@click.option("--folds", type=click.IntRange(min=2), help="So many folds instead of training, tuning and internal test.")
+@click.option("--tuning", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share of the patients for tuning.")
+@click.option(
+    "--internal", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share of the patients for the internal test."
+)
+@click.option("--stratify-by", metavar="COLUMN", help="Column that shall be alike in all partitions, besides the label.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws another split.")
+@click.option(
+    "--leak-override", metavar="REASON", default="", help="Why a leak in the given split is accepted; goes into the ledger."
+)
+@click.option("--leave-out-faulty", is_flag=True, help="Leave out cases whose mask does not fit the image, instead of stopping.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made; write nothing.")
+def init(folder: Path, images: Path, dry_run: bool, **words: Any) -> Outcome:
+    """Make a project from a folder of images and what is known of them.
+
+    Opens DICOM, NIfTI, PNG, JPEG and MedMNIST files, matches truth to images with nothing renamed and says
+    what stayed over and why. Splits by patient, seals the internal test, and writes DIR/project.toml with
+    a reason beside each line that was inferred.
+    """
+    project = make_project(folder, images, dry_run=dry_run, progress=reporter(), **words)
+    return summary_outcome(project.summary, "the same command without --dry-run" if dry_run else command("plan", folder))

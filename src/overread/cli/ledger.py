@@ -1,0 +1,43 @@
+"""overread ledger"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from overread.cli.verb import Outcome, Verb, command, project_argument
+from overread.workflow.project import Project
+
+KNOWN = ("time", "entry", "hash", "previous")
+
+
+@click.command(cls=Verb, example="overread ledger liver")
+@project_argument
+def ledger(project: Path) -> Outcome:
+    """Show how often the internal test was opened, by which model and for what.
+
+    Checks the chain of hashes first: a line that was removed or changed is an error that names it.
+    """
+    entries = Project.open(project).ledger.entries()
+    lines = [line for number, entry in enumerate(entries, 1) for line in _entry(number, entry)]
+    count = f"{len(entries)} entries" if len(entries) != 1 else "1 entry"
+    head = f"The ledger is whole: {count}." if entries else "The ledger is empty: the internal test was never opened."
+    return Outcome("\n".join([head, *lines]), {"entries": entries}, command("report", project))
+
+
+def _entry(number: int, entry: dict[str, Any]) -> list[str]:
+    told = [(key, value) for key, value in entry.items() if key not in KNOWN and value not in (None, "", [], {})]
+    return [
+        f"{number}. {entry['entry']}, {entry['time']}",
+        *(f"     {key.replace('_', ' ')}: {_words(value)}" for key, value in told),
+    ]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_words(inner) for inner in value)
+    return str(value)

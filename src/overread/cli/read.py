@@ -1,0 +1,38 @@
+"""overread read"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from overread.cli.progress import reporter
+from overread.cli.verb import Outcome, Verb
+
+EXAMPLE = """\
+overread read liver-first.overread new_study --out answers
+overread read liver-first.overread scan.nii.gz another.nii.gz --out answers"""
+
+
+@click.command(cls=Verb, example=EXAMPLE)
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the answers.")
+@click.option("--probabilities", is_flag=True, help="Also write a probability map for each structure.")
+def read(model: Path, studies: tuple[Path, ...], out: Path, probabilities: bool) -> Outcome:
+    """Let a model read studies that it has never seen.
+
+    Takes DICOM folders, NIfTI, PNG and JPEG. Answers lie on the grid of the source: a mask as NIfTI (for
+    DICOM also as DICOM SEG), or probabilities and measurements; always a CSV and a JSON of all of them.
+    A study that cannot be answered is listed with the reason; that is not a negative answer.
+    """
+    from overread.workflow.read import read as read_studies
+
+    readings = read_studies(model, studies, out, reporter(), probabilities=probabilities)
+    refused = {reading.case_id: reading.refusal for reading in readings if reading.refusal}
+    warned = sorted({warning for reading in readings for warning in reading.warnings})
+    lines = [f"{len(readings) - len(refused)} of {len(readings)} studies read. Answers: {out / 'answers.csv'}"]
+    lines += [f"Not answered: {name}: {reason}" for name, reason in refused.items()]
+    lines += [f"Warning: {warning}" for warning in warned]
+    values = {"out": str(out), "read": len(readings) - len(refused), "refused": refused, "warnings": warned}
+    return Outcome("\n".join(lines), values)

@@ -1,0 +1,243 @@
+"""What the training cases are like: spacings, sizes, intensities, classes. The planner decides from this and nothing else.
+
+Only the training partition is looked at: a value fitted on tuning or test cases would be a leak.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from overread.cohort.index import Cohort
+from overread.cohort.load import load_image, load_truth
+from overread.cohort.progress import Progress, counted
+from overread.core.case import Case
+from overread.core.errors import OverreadError
+from overread.core.image import reorient
+from overread.core.kinds import LabelMap
+
+VOXELS_PER_CASE = 20_000  # intensities are estimated from at most so many voxels of each case, evenly taken
+VOXELS_IN_ALL = 4_000_000  # and from about so many in all, so that memory stays small in a large cohort
+PERCENTILES = (0.0, 10.0, 50.0, 90.0, 100.0)
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """Intensities of one channel over all training cases, each case counting alike.
+
+    p0_5, p99_5  percentiles in the image's units
+    """
+
+    mean: float
+    std: float
+    p0_5: float
+    p99_5: float
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Properties of the training partition.
+
+    shapes       canonical (Z, Y, X) percentiles 0, 10, 50, 90, 100 over cases, one row per percentile
+    spacings     the same of the spacing in mm; empty where it is not known
+    channels, units, modality
+    intensity    one per channel: of the whole image
+    foreground   one per channel: inside the structures; empty where the task has none
+    class_counts cases per class, finding or structure
+    quantities   regression: name -> mean, std, low, high, known
+    volumes_ml   structure -> percentiles 0, 10, 50, 90, 100 of its volume where present (voxels where spacing is unknown)
+    structure_spans  structure -> median (Z, Y, X) extent in voxels where present
+    scales_differ    ratio of the largest to the smallest median intensity of the cases: large means per-image normalisation
+    """
+
+    n_cases: int
+    n_patients: int
+    is_planar: bool
+    spacing_known: bool
+    shapes: tuple[tuple[float, float, float], ...]
+    spacings: tuple[tuple[float, float, float], ...]
+    channels: tuple[str, ...]
+    units: str
+    modality: str
+    intensity: tuple[Intensity, ...]
+    foreground: tuple[Intensity, ...]
+    class_counts: Mapping[str, int]
+    quantities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    volumes_ml: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    structure_spans: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    scales_differ: float = 1.0
+
+    @property
+    def median_shape(self) -> tuple[float, float, float]:
+        return self.shapes[2]
+
+    @property
+    def median_spacing(self) -> tuple[float, float, float] | None:
+        return self.spacings[2] if self.spacings else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {k: _plain(v) for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What one case contributes. Intensities are (N, C) float32."""
+
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    spacing_known: bool
+    is_planar: bool
+    channels: tuple[str, ...]
+    units: str
+    modality: str
+    voxels: np.ndarray
+    inside: np.ndarray
+    extremes: np.ndarray  # (2, C) smallest and largest value
+    volumes: Mapping[str, float]
+    spans: Mapping[str, tuple[int, int, int]]
+
+
+def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint:
+    """Look at every training case once."""
+    cases = cohort.of("training")
+    if not cases:
+        raise OverreadError("There are no training cases in this cohort.", "check the split in cohort/splits.json")
+    share = min(VOXELS_PER_CASE, max(VOXELS_IN_ALL // len(cases), 50))
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        looked = list(
+            counted(pool.map(lambda c: _look(cohort, c, share), cases), len(cases), "looking at the training cases", progress)
+        )
+    first = looked[0]
+    known = all(x.spacing_known for x in looked)
+    values = [c.truth.values for c in cases if c.truth is not None]
+    medians = np.array([np.median(np.abs(x.voxels)) for x in looked])
+    names = cohort.question.classes
+    is_segmentation, is_regression = cohort.question.task == "segmentation", cohort.question.task == "regression"
+    return Fingerprint(
+        len(cases),
+        len({c.patient_id for c in cases}),
+        all(x.is_planar for x in looked),
+        known,
+        _percentiles([x.shape for x in looked]),
+        _percentiles([x.spacing for x in looked]) if known else (),
+        first.channels,
+        first.units,
+        Counter(x.modality for x in looked).most_common(1)[0][0],
+        _intensities([x.voxels for x in looked], [x.extremes for x in looked]),
+        _intensities([x.inside for x in looked], None),
+        {n: sum(n in x.volumes for x in looked) if is_segmentation else sum(v.get(n) == 1 for v in values) for n in names}
+        if not is_regression
+        else {},
+        {n: _quantity([v.get(n) for v in values]) for n in names} if is_regression else {},
+        {n: _spread([x.volumes[n] for x in looked if n in x.volumes]) for n in names if any(n in x.volumes for x in looked)},
+        {n: _median_span([x.spans[n] for x in looked if n in x.spans]) for n in names if any(n in x.spans for x in looked)},
+        float(medians.max() / max(float(medians.min()), 1e-6)),
+    )
+
+
+def _look(cohort: Cohort, case: Case, share: int) -> _Looked:
+    image = load_image(cohort, case)
+    axes = image.grid.canonical_axes()  # sizes count along the patient's axes, whichever way the slices were cut
+    grid = image.grid.reoriented(*axes)
+    channels = image.array.shape[0]
+    flat = image.array.reshape(channels, -1)
+    step = max(1, flat.shape[1] // share)
+    inside = np.zeros((0, channels), np.float32)
+    volumes: dict[str, float] = {}
+    spans: dict[str, tuple[int, int, int]] = {}
+    if cohort.question.task == "segmentation" and case.truth is not None:
+        truth = load_truth(cohort, case)
+        assert isinstance(truth, LabelMap)
+        places = np.flatnonzero(truth.layers.any(0).reshape(-1))
+        places = places[:: max(1, len(places) // share)]
+        inside = flat[:, places].T.astype(np.float32)
+        size = image.grid.voxel_ml if image.grid.spacing_known else 1.0
+        for name in truth.names:
+            mask = truth.mask(name)
+            count = int(mask.sum())
+            if count:
+                volumes[name] = count * size
+                spans[name] = _span(reorient(mask, *axes))
+    modality = str(image.source.get("modality") or (image.channels[0] if image.channels[0] != "image" else ""))
+    return _Looked(
+        grid.shape,
+        grid.spacing,
+        image.grid.spacing_known,
+        image.grid.is_planar,
+        image.channels,
+        image.units,
+        modality,
+        flat[:, ::step].T.astype(np.float32),
+        inside,
+        np.stack([flat.min(1), flat.max(1)]).astype(np.float32),
+        volumes,
+        spans,
+    )
+
+
+def _span(mask: np.ndarray) -> tuple[int, int, int]:
+    """Extent of a mask along each axis, in voxels."""
+    lengths = []
+    for axis in range(3):
+        hits = np.flatnonzero(mask.any(axis=tuple(k for k in range(3) if k != axis)))
+        lengths.append(int(hits[-1] - hits[0] + 1))
+    return lengths[0], lengths[1], lengths[2]
+
+
+def _intensities(voxels: Sequence[np.ndarray], extremes: Sequence[np.ndarray] | None) -> tuple[Intensity, ...]:
+    """Pool the voxels of all cases, the same number from each as far as they go."""
+    filled = [v for v in voxels if len(v)]
+    if not filled:
+        return ()
+    pool = np.concatenate(filled).astype(np.float64)
+    low, high = np.percentile(pool, 0.5, axis=0), np.percentile(pool, 99.5, axis=0)
+    least = pool.min(0) if extremes is None else np.stack(extremes).min(0)[0]
+    most = pool.max(0) if extremes is None else np.stack(extremes).max(0)[1]
+    return tuple(
+        Intensity(
+            float(pool[:, c].mean()), float(pool[:, c].std()), float(low[c]), float(high[c]), float(least[c]), float(most[c])
+        )
+        for c in range(pool.shape[1])
+    )
+
+
+def _percentiles(rows: Sequence[tuple[float, float, float]]) -> tuple[tuple[float, float, float], ...]:
+    table = np.percentile(np.array(rows, dtype=float), PERCENTILES, axis=0)
+    return tuple((float(z), float(y), float(x)) for z, y, x in table)
+
+
+def _spread(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(v) for v in np.percentile(np.array(values), PERCENTILES))
+
+
+def _median_span(spans: Sequence[tuple[int, int, int]]) -> tuple[float, float, float]:
+    z, y, x = np.median(np.array(spans), axis=0)
+    return float(z), float(y), float(x)
+
+
+def _quantity(values: Sequence[float | None]) -> dict[str, float]:
+    known = np.array([v for v in values if v is not None], dtype=float)
+    if known.size == 0:
+        return {"known": 0.0}
+    return {
+        "known": float(known.size),
+        "mean": float(known.mean()),
+        "std": float(known.std()),
+        "low": float(known.min()),
+        "high": float(known.max()),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

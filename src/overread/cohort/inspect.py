@@ -1,0 +1,147 @@
+"""Every image and mask is opened once when it comes in: what cannot be read, or does not fit, shows now and not at night."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from overread.cohort.draft import Draft
+from overread.cohort.load import open_channels, open_layers
+from overread.cohort.progress import Progress, counted
+from overread.core.case import TruthReference
+from overread.core.errors import OverreadError, Refused
+from overread.core.grid import Grid
+from overread.imaging.digest import pixel_digest
+from overread.imaging.labels import open_seg
+from overread.record.files import digest_bytes
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What opening a case showed.
+
+    digest    of the pixels: identical images have identical digests, whatever the file
+    voxels    label value -> how many voxels, for a mask
+    names     label value -> structure, where the mask file itself says so (DICOM SEG)
+    content   digest of the mask's voxels on the image's grid
+    refusal   why the image or its mask cannot be used; None where they can
+    """
+
+    digest: str = ""
+    grid: Grid | None = None
+    units: str = ""
+    channels: tuple[str, ...] = ()
+    is_simulated: bool = False
+    voxels: Mapping[int, int] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    content: str = ""
+    refusal: OverreadError | None = None
+
+
+def inspect_cases(
+    drafts: Sequence[Draft],
+    truths: Mapping[str, TruthReference],
+    images_folder: Path,
+    truth_folder: Path | None,
+    *,
+    gaps: str = "refuse",
+    tilt: str = "refuse",
+    progress: Progress | None = None,
+) -> list[Seen]:
+    """Open every case, and its mask where it has one; one result per draft, in order."""
+
+    def look(draft: Draft) -> Seen:
+        try:
+            return _inspect(draft, truths.get(draft.name), images_folder, truth_folder, gaps, tilt)
+        except Refused as refusal:
+            return Seen(refusal=refusal)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decompression and hashing release the lock
+        return list(counted(pool.map(look, drafts), len(drafts), "opening every case", progress))
+
+
+def _inspect(
+    draft: Draft, truth: TruthReference | None, images_folder: Path, truth_folder: Path | None, gaps: str, tilt: str
+) -> Seen:
+    image = open_channels(draft.name, draft.images, images_folder, gaps=gaps, tilt=tilt)
+    voxels: dict[int, int] = {}
+    names: dict[int, str] = {}
+    content = ""
+    if truth is not None and truth.files and truth_folder is not None:
+        layers = open_layers(draft.name, truth, truth_folder, image.grid)
+        for layer in layers:
+            values, counts = np.unique(layer, return_counts=True)
+            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                if value:
+                    voxels[int(value)] = voxels.get(int(value), 0) + int(count)
+        if truth.format == "dicom-seg":
+            names = {s.value: s.name for s in open_seg(truth_folder / truth.files[0], image.grid).structures}
+        content = digest_bytes([str(layers.shape).encode(), np.ascontiguousarray(layers, dtype=np.int32).tobytes()])
+    simulated = bool(image.source.get("is_simulated")) or bool(draft.attributes.get("synthetic"))
+    return Seen(pixel_digest(image), image.grid, image.units, image.channels, simulated, voxels, names, content)
+
+
+def refuse_faults(seen: Sequence[Seen], codes: Sequence[str]) -> None:
+    """Stop on faults of these codes, the first few named: faults that are to be put right, not counted away."""
+    faults = [s.refusal for s in seen if isinstance(s.refusal, Refused) and s.refusal.code in codes]
+    if not faults:
+        return
+    rest = f"\n  and {len(faults) - SHOWN} more cases" if len(faults) > SHOWN else ""
+    first = faults[0]
+    raise Refused(first.code, "\n  ".join(f.what for f in faults[:SHOWN]) + rest, first.next)
+
+
+def refuse_mixture(drafts: Sequence[Draft], seen: Sequence[Seen]) -> None:
+    """A phantom is not evidence about patients: the two never share a cohort."""
+    simulated = [d.name for d, s in zip(drafts, seen, strict=True) if s.is_simulated]
+    if simulated and len(simulated) < len(drafts):
+        real = next(d.name for d, s in zip(drafts, seen, strict=True) if not s.is_simulated)
+        raise Refused(
+            "phantom-and-patients",
+            f"{len(simulated)} of {len(drafts)} images are simulated (for example {simulated[0]}) and the others are not "
+            f"(for example {real}). A phantom cannot be mixed with patients.",
+            "keep the phantom in a folder and a project of its own",
+        )
+
+
+def refuse_unlike(drafts: Sequence[Draft], seen: Sequence[Seen]) -> None:
+    """All cases of a cohort have the same channels, units and number of directions."""
+    for what, values in (
+        ("channels", [", ".join(s.channels) for s in seen]),
+        ("units", [s.units for s in seen]),
+        ("kind", ["2D" if s.grid is not None and s.grid.is_planar else "3D" for s in seen]),
+    ):
+        counts = Counter(values)
+        if len(counts) > 1:
+            usual, rare = counts.most_common(1)[0][0], counts.most_common()[-1][0]
+            odd = [d.name for d, v in zip(drafts, values, strict=True) if v == rare]
+            raise Refused(
+                f"mixed-{what}",
+                f"The images are not of one kind. {what}: "
+                + ", ".join(f"{n} cases {v}" for v, n in counts.most_common())
+                + f"; {rare} are for example {', '.join(odd[:3])}; most are {usual}.",
+                "keep one kind of image in a project, e.g. move the others to another folder",
+            )
+
+
+def declared_names(drafts: Sequence[Draft], seen: Sequence[Seen]) -> dict[str, int]:
+    """Structure -> value as the masks themselves name them; refused where one value has two names."""
+    first: dict[int, tuple[str, str]] = {}
+    for draft, s in zip(drafts, seen, strict=True):
+        for value, name in s.names.items():
+            known = first.setdefault(value, (name, draft.name))
+            if known[0] != name:
+                raise Refused(
+                    "segment-names",
+                    f"Segment {value} is '{known[0]}' in the segmentation of {known[1]} and '{name}' in that of {draft.name}.",
+                    "number the segments alike in all segmentations",
+                )
+    return {name: value for value, (name, _) in sorted(first.items())}

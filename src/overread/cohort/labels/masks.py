@@ -1,0 +1,87 @@
+"""Masks and the images they were drawn on: joined by name, by the UID that a SEG refers to, or by geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from overread.cohort.draft import Draft
+from overread.cohort.match import FOLDER_RULE, MASK_RULE, RULES, Match, match
+from overread.cohort.place import place_layers
+from overread.core.errors import OverreadError, Refused
+from overread.core.grid import Grid
+from overread.imaging.door import open_image
+from overread.imaging.found import Found
+from overread.imaging.labels import open_labels
+
+MASK_RULES = (*RULES, MASK_RULE, FOLDER_RULE)
+BY_UID = "the image series that the segmentation refers to"
+BY_GEOMETRY = "the only image on the same grid"
+MOST_BY_GEOMETRY = 64  # opening every pair of files is slow; names are the ordinary way
+
+
+def join_masks(files: Sequence[str], drafts: Sequence[Draft]) -> Match:
+    """Join mask files to images by their names."""
+    return match(files, [d.aliases for d in drafts], what="mask", rules=MASK_RULES)
+
+
+def join_segmentations(found: Sequence[Found], drafts: Sequence[Draft]) -> Match:
+    """Join DICOM segmentations to the series they refer to."""
+    series = {d.attributes["series"]: k for k, d in enumerate(drafts) if d.attributes.get("series")}
+    joined: dict[int, int] = {}
+    for k, item in enumerate(found):
+        hits = [series[uid] for uid in item.attributes.get("references", ()) if uid in series]
+        if hits:
+            if hits[0] in joined.values():
+                raise OverreadError(
+                    f"Two segmentations refer to one series, {drafts[hits[0]].name}; the second is {item.files[0]}.",
+                    "keep one segmentation for each image in the truth folder",
+                )
+            joined[k] = hits[0]
+    return _result(joined, {BY_UID: len(joined)} if joined else {}, len(found), len(drafts))
+
+
+def join_by_geometry(
+    files: Mapping[str, str], drafts: Sequence[Draft], truth_folder: Path, images_folder: Path
+) -> dict[str, int]:
+    """Join masks whose names say nothing, where a mask lies on the grid of exactly one image.
+
+    files    mask file -> its format
+    returns  mask file -> position of the draft
+    """
+    if not files or not drafts or max(len(files), len(drafts)) > MOST_BY_GEOMETRY:
+        return {}
+    grids = [_grid(d, images_folder) for d in drafts]
+    fits: dict[str, list[int]] = {}
+    for file, form in files.items():
+        fits[file] = [k for k, grid in enumerate(grids) if grid is not None and _fits(truth_folder / file, form, grid)]
+    wanted = [hits[0] for hits in fits.values() if len(hits) == 1]
+    return {file: hits[0] for file, hits in fits.items() if len(hits) == 1 and wanted.count(hits[0]) == 1}
+
+
+def _grid(draft: Draft, folder: Path) -> Grid | None:
+    first = draft.images[0]
+    try:
+        return open_image([folder / f for f in first.files], first.format, first.index).grid
+    except Refused:
+        return None
+
+
+def _fits(file: Path, form: str, target: Grid) -> bool:
+    """Is the mask on this grid? A shape alone is not enough: many films have the same size."""
+    try:
+        layers, source = open_labels([file], form, grid=target if form == "dicom-seg" else None)
+        place_layers(layers, source, target, what=file.name)
+    except Refused:
+        return False
+    return source.spacing_known and target.spacing_known
+
+
+def _result(joined: dict[int, int], rules: dict[str, int], names: int, things: int) -> Match:
+    taken = set(joined.values())
+    return Match(
+        joined,
+        rules,
+        tuple(k for k in range(names) if k not in joined),
+        tuple(k for k in range(things) if k not in taken),
+    )

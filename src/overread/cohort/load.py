@@ -1,0 +1,132 @@
+"""Pixels and truths on demand: a case is a row until it is opened here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from overread.cohort.index import Cohort
+from overread.cohort.place import place_layers
+from overread.core.case import Case, ImageReference, TruthReference
+from overread.core.errors import OverreadError, Refused
+from overread.core.grid import Grid
+from overread.core.image import Image
+from overread.core.kinds import Findings, LabelMap, Measurements, Structure
+from overread.core.question import Question
+from overread.imaging.door import open_image
+from overread.imaging.labels import open_labels
+from overread.imaging.resample import resample_image
+
+
+def load_image(cohort: Cohort, case: Case) -> Image:
+    """The pixels of a case: all its channels on the grid of the first one."""
+    return open_channels(case.case_id, case.images, cohort.images_folder, gaps=cohort.gaps, tilt=cohort.tilt)
+
+
+def open_channels(
+    what: str, references: Sequence[ImageReference], folder: Path, *, gaps: str = "refuse", tilt: str = "refuse"
+) -> Image:
+    """Open the files of one case and check what no later step could repair: numbers and geometry.
+
+    what  how messages call the case
+    """
+    opened = [open_image([folder / f for f in r.files], r.format, r.index, gaps, tilt) for r in references]
+    for image in opened:
+        _check_image(what, image)
+    first = opened[0]
+    if len(opened) == 1:
+        return replace(first, channels=(references[0].channel,)) if len(first.channels) == 1 else first
+    for reference, image in zip(references, opened, strict=True):
+        if image.array.shape[0] != 1:
+            raise Refused(
+                "channels",
+                f"{what}: the file for channel '{reference.channel}' holds {image.array.shape[0]} channels; one was expected.",
+                "give each channel its own file, or leave the several-channel file as the only image of the case",
+            )
+        if image.units != first.units:
+            raise Refused("units", f"{what}: channel '{reference.channel}' is in {image.units}, the first in {first.units}.")
+    arrays = [first.array.astype(np.float32)] + [_onto(i, first.grid, what) for i in opened[1:]]
+    return replace(first, array=np.concatenate(arrays), channels=tuple(r.channel for r in references))
+
+
+def _onto(image: Image, grid: Grid, what: str) -> np.ndarray:
+    if image.grid.is_same(grid):
+        return image.array.astype(np.float32)
+    if not (image.grid.spacing_known and grid.spacing_known):
+        raise Refused("channels-differ", f"{what}: channels have different sizes and no spacing, so they cannot be aligned.")
+    return resample_image(image.array.astype(np.float32), image.grid, grid)
+
+
+def _check_image(what: str, image: Image) -> None:
+    if not image.grid.is_invertible:
+        raise Refused(
+            "affine",
+            f"{what}: the image's affine is not invertible, so voxels have no place in the patient.",
+            "write the image again with a valid orientation and spacing, or take it out of the folder",
+        )
+    if image.array.dtype.kind == "f" and not np.isfinite(image.array).all():
+        wrong = int((~np.isfinite(image.array)).sum())
+        raise Refused(
+            "not-finite",
+            f"{what}: {wrong} voxels of the image are NaN or infinite; numbers were expected.",
+            "find out how they came there; set them to the background value of the scanner, or leave the image out",
+        )
+
+
+def load_truth(cohort: Cohort, case: Case, reference: TruthReference | None = None) -> Findings | Measurements | LabelMap:
+    """The truth of a case, by default its own; one under seal is refused."""
+    truth = reference or case.truth
+    if truth is None:
+        sealed = cohort.partition.get(case.case_id) == "internal"
+        why = "lies under the seal of the internal test" if sealed else "is not known"
+        raise OverreadError(
+            f"The truth of {case.case_id} {why}.",
+            "the seal is opened by `overread evaluate --on internal` alone"
+            if sealed
+            else "leave the case out, or give its truth",
+        )
+    if cohort.question.task == "segmentation":
+        if cohort.truth_folder is None:
+            raise OverreadError(
+                "This project asks for a segmentation and names no truth folder.", "set truth.path in project.toml"
+            )
+        return open_label_map(case.case_id, truth, cohort.truth_folder, cohort.question, cohort.grids[case.case_id])
+    values = {name: truth.values.get(name) for name in cohort.question.classes}
+    if cohort.question.task == "regression":
+        return Measurements(values, dict(zip(cohort.question.classes, cohort.question.units, strict=False)))
+    return Findings(values)
+
+
+def open_layers(what: str, truth: TruthReference, folder: Path, grid: Grid) -> np.ndarray:
+    """(L, Z, Y, X) integers of a truth's label files, on the image's grid."""
+    target = grid if truth.format == "dicom-seg" else None  # a SEG leaves empty slices out, so its reader places it
+    layers, source = open_labels([folder / f for f in truth.files], truth.format, grid=target)
+    return place_layers(layers, source, grid, what=what)
+
+
+def open_label_map(what: str, truth: TruthReference, folder: Path, question: Question, grid: Grid) -> LabelMap:
+    """The label map of a case, checked against its image's grid and the declared values."""
+    layers = open_layers(what, truth, folder, grid)
+    return label_map(what, layers, question, grid)
+
+
+def label_map(what: str, layers: np.ndarray, question: Question, grid: Grid) -> LabelMap:
+    """Name the values of label layers; a value that nobody declared is refused."""
+    structures = []
+    present = [set(np.unique(layer).tolist()) - {0} for layer in layers]
+    undeclared = sorted(set().union(*present) - set(question.values))
+    if undeclared:
+        declared = ", ".join(f"{v} = {n}" for n, v in zip(question.classes, question.values, strict=True))
+        raise Refused(
+            "undeclared-value",
+            f"{what}: the mask holds {'values' if len(undeclared) > 1 else 'the value'} "
+            f"{', '.join(str(v) for v in undeclared[:10])}, which nobody declared; declared are {declared}.",
+            "correct the mask, or name the value under question.classes and question.values in project.toml",
+        )
+    for name, value in zip(question.classes, question.values, strict=True):
+        layer = next((k for k, values in enumerate(present) if value in values), 0)
+        structures.append(Structure(name, int(value), layer))
+    return LabelMap(layers, tuple(structures), grid)

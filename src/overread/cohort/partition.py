@@ -1,0 +1,220 @@
+"""The frozen division of a cohort: given or drawn, checked for leaks, with its table of counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from overread.cohort.draft import Draft, LeftOut, Step
+from overread.cohort.gather import Gathered
+from overread.cohort.given import Given
+from overread.cohort.leaks import Leak, find_duplicates, find_leaks, refuse_leaks
+from overread.cohort.split import folds_by_group, linked_groups, quantile_strata, split_by_group
+from overread.core.case import TruthReference
+from overread.core.errors import OverreadError
+from overread.core.question import Question
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How to divide, where no split is given. Shares are of all patients; folds take none."""
+
+    folds: int | None = None
+    tuning: float = 0.15
+    internal: float = 0.2
+    seed: int = 0
+    stratify_by: str | None = None
+    leak_override: str = ""
+
+
+@dataclass(frozen=True)
+class Division:
+    """Who is where; lists have one entry per draft.
+
+    scheme  "partitions", "given" or "folds"
+    place   partition, or number of the fold; None where the given split names the case nowhere
+    tuning  folds: fold -> groups that tune when that fold is the test
+    groups  patients, joined where they share an identical image
+    """
+
+    scheme: str
+    place: tuple[str | int | None, ...]
+    groups: tuple[str, ...]
+    tuning: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    stratified_by: str = ""
+    leaks: tuple[Leak, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def seals(self) -> list[str | None]:
+        """Where each truth lies: "training", "tuning", "internal" or "fold-<k>"."""
+        return [None if p is None else f"fold-{p}" if isinstance(p, int) else p for p in self.place]
+
+
+def strata_of(
+    question: Question, truths: Sequence[TruthReference], voxels: Sequence[Mapping[int, int]]
+) -> tuple[list[list[Hashable]], str]:
+    """What is to be spread evenly, per case, and its name."""
+    if question.task == "regression":
+        name = question.classes[0]
+        return [[q] for q in quantile_strata([t.values.get(name) for t in truths])], f"quarters of {name}"
+    if question.task == "segmentation":
+        pairs = list(zip(question.classes, question.values, strict=True))
+        return [[n for n, v in pairs if seen.get(v)] for seen in voxels], "presence of each structure"
+    return [[n for n, v in t.values.items() if v == 1] for t in truths], "class" if question.exclusive else "finding"
+
+
+def divide(gathered: Gathered, given: Given | None, wish: Wish, extra: Sequence[str | None] | None = None) -> Division:
+    """Divide a cohort by the given split, or draw one.
+
+    extra  one more thing per case to be spread evenly (a column of the sheet)
+    """
+    drafts, digests = gathered.drafts, [s.digest for s in gathered.seen]
+    truths = [gathered.truths[d.name] for d in drafts]
+    patients = [d.patient or d.name for d in drafts]
+    groups = linked_groups(patients, digests)
+    strata, by = strata_of(gathered.question, truths, [s.voxels for s in gathered.seen])
+    if extra is not None:
+        strata = [[*s, ("column", str(e))] for s, e in zip(strata, extra, strict=True)]
+        by += f" and {wish.stratify_by}"
+    notes = _duplicate_notes(gathered, patients, digests)
+    if given is not None:
+        return _honour(gathered, given, wish, patients, digests, groups, strata, by, notes)
+    _refuse_few(groups, wish)
+    reason = f"drawn with seed {wish.seed}; patients stay together; spread evenly by {by}"
+    if wish.folds is not None:
+        place = folds_by_group(groups, strata, wish.folds, wish.seed)
+        tuning = _tuning_of_folds(groups, strata, place, wish)
+        return Division("folds", tuple(place), tuple(groups), tuning, by, (), {"split.scheme": reason}, notes)
+    shares = {"training": 1 - wish.tuning - wish.internal, "tuning": wish.tuning, "internal": wish.internal}
+    drawn = split_by_group(groups, strata, shares, wish.seed)
+    return Division("partitions", tuple(drawn), tuple(groups), {}, by, (), {"split.scheme": reason}, notes)
+
+
+def _refuse_few(groups: Sequence[str], wish: Wish) -> None:
+    least = wish.folds + 1 if wish.folds else 3
+    if len(set(groups)) < least:
+        raise OverreadError(
+            f"Of {len(set(groups))} patient{'s' if len(set(groups)) != 1 else ''} no training, tuning and test can be made; "
+            f"at least {least} are needed.",
+            "add patients, or check that the column given with --group-by names patients",
+        )
+
+
+def _honour(
+    gathered: Gathered,
+    given: Given,
+    wish: Wish,
+    patients: Sequence[str],
+    digests: Sequence[str],
+    groups: list[str],
+    strata: list[list[Hashable]],
+    by: str,
+    notes: tuple[str, ...],
+) -> Division:
+    """A given split, after the check; tuning is drawn from its training part where it has none."""
+    drafts = gathered.drafts
+    listed = [k for k in range(len(drafts)) if k in given.place]
+    words = [str(given.place[k]) if given.scheme == "partitions" else f"fold {given.place[k]}" for k in listed]
+    words_of_truth = _truth_words(gathered)
+    leaks = find_leaks(words, [patients[k] for k in listed], [digests[k] for k in listed], [words_of_truth[k] for k in listed])
+    if not wish.leak_override:
+        refuse_leaks(leaks, words, [drafts[k].name for k in listed])
+    clean = "; no patient and no identical image on two sides"
+    if not gathered.patient_known:
+        clean = "; no identical image on two sides, but no patient is known to check"
+    reasons = {"split.scheme": f"given: {given.source}" + (f"; leaks accepted: {wish.leak_override}" if leaks else clean)}
+    sub_groups, sub_strata = [groups[k] for k in listed], [strata[k] for k in listed]
+    place: list[str | int | None] = [None] * len(drafts)
+    if given.scheme == "folds":
+        folds = [int(given.place[k]) for k in listed]
+        tuning = _tuning_of_folds(sub_groups, sub_strata, folds, wish)
+        for k, fold in zip(listed, folds, strict=True):
+            place[k] = fold
+        return Division("folds", tuple(place), tuple(groups), tuning, by, tuple(leaks), reasons, notes)
+    for k in listed:
+        place[k] = str(given.place[k])
+    if "tuning" not in given.place.values():
+        reasons["split.tuning"] = "the given split has no tuning part; this share was drawn from its training part"
+        inside = [k for k in listed if place[k] == "training"]
+        drawn = split_by_group(
+            [groups[k] for k in inside],
+            [strata[k] for k in inside],
+            {"training": 1 - wish.tuning, "tuning": wish.tuning},
+            wish.seed,
+        )
+        for k, partition in zip(inside, drawn, strict=True):
+            place[k] = partition
+    if "internal" not in given.place.values():
+        notes = (*notes, "WARNING: the given split has no test part, so there is no internal test to evaluate on")
+    return Division("given", tuple(place), tuple(groups), {}, by, tuple(leaks), reasons, notes)
+
+
+def _tuning_of_folds(
+    groups: Sequence[str], strata: Sequence[Sequence[Hashable]], place: Sequence[int], wish: Wish
+) -> dict[int, tuple[str, ...]]:
+    """For each fold the groups among the others that tune, drawn once so that an update moves nobody."""
+    tuning = {}
+    for fold in sorted(set(place)):
+        rest = [k for k, p in enumerate(place) if p != fold]
+        drawn = split_by_group(
+            [groups[k] for k in rest], [strata[k] for k in rest], {"training": 1 - wish.tuning, "tuning": wish.tuning}, wish.seed
+        )
+        tuning[fold] = tuple(sorted({groups[k] for k, p in zip(rest, drawn, strict=True) if p == "tuning"}))
+    return tuning
+
+
+def _truth_words(gathered: Gathered) -> list[str]:
+    """The truth of every draft as one comparable word."""
+    return [
+        f"{sorted(gathered.truths[d.name].values.items())}{s.content}"
+        for d, s in zip(gathered.drafts, gathered.seen, strict=True)
+    ]
+
+
+def _duplicate_notes(gathered: Gathered, patients: Sequence[str], digests: Sequence[str]) -> tuple[str, ...]:
+    """Identical images: how many, between whom, and whether their truths agree."""
+    groups = find_duplicates(digests)
+    if not groups:
+        return ()
+    between = [g for g in groups if len({patients[k] for k in g}) > 1]
+    words = _truth_words(gathered)
+    contradict = [g for g in groups if len({words[k] for k in g}) > 1]
+    count = _groups_are(len(groups), "group of identical images", "groups of identical images")
+    notes = [f"{count} ({sum(map(len, groups))} images); a drawn split keeps each group together"]
+    if between and gathered.patient_known:
+        count = _groups_are(len(between), "of these lies", "of these lie")
+        notes.append(f"WARNING: {count} under different patients (one person under two ids?), e.g. {_pair(gathered, between[0])}")
+    if contradict:
+        count = _groups_are(len(contradict), "group of identical images has", "groups of identical images have")
+        notes.append(f"WARNING: {count} contradicting truths, e.g. {_pair(gathered, contradict[0])}")
+    return tuple(notes)
+
+
+def _groups_are(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
+
+
+def _pair(gathered: Gathered, group: Sequence[int]) -> str:
+    return f"{gathered.drafts[group[0]].name} and {gathered.drafts[group[1]].name}"
+
+
+def left_by_split(drafts: Sequence[Draft], division: Division) -> Step | None:
+    """The cases that a given split names nowhere."""
+    out = tuple(LeftOut(d.name, "not in the given split") for d, p in zip(drafts, division.place, strict=True) if p is None)
+    return Step("in the given split", len(drafts) - len(out), out) if out else None
+
+
+def class_counts(question: Question, truths: Sequence[TruthReference], voxels: Sequence[Mapping[int, int]]) -> dict[str, Any]:
+    """Cases per class, finding or structure; for numbers how many are known and their range."""
+    if question.task == "regression":
+        counts: dict[str, Any] = {}
+        for name in question.classes:
+            known = [v for t in truths if (v := t.values.get(name)) is not None]
+            counts[name] = {"known": len(known), "low": min(known, default=None), "high": max(known, default=None)}
+        return counts
+    strata, _ = strata_of(question, truths, voxels)
+    counter = Counter(s for case in strata for s in case)
+    return {name: counter.get(name, 0) for name in question.classes}

@@ -1,0 +1,46 @@
+"""How long work tells how far it is; the caller decides whether that becomes a bar or a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Progress(Protocol):
+    def start(self, total: float | None, text: str) -> None: ...
+    def advance(self, n: float = 1, note: str = "") -> None: ...
+    def finish(self) -> None: ...
+
+
+def counted(items: Iterable[Item], total: int, text: str, progress: Progress | None) -> Iterator[Item]:
+    """Pass the items on and count them."""
+    if progress is None:
+        yield from items
+        return
+    progress.start(total, text)
+    for item in items:
+        yield item
+        progress.advance()
+    progress.finish()
+
+
+@contextmanager
+def stage(progress: Progress | None, text: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A stage for a worker that calls back with (done, in all)."""
+    if progress is None:
+        yield None
+        return
+    before = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal before
+        if before == 0:
+            progress.start(total, text)
+        progress.advance(done - before)
+        before = done
+
+    yield tell
+    progress.finish()

@@ -1,0 +1,92 @@
+"""The seal: truths are kept apart by partition, and those of the internal test lie where training does not look.
+
+    cohort/truths/training.parquet, tuning.parquet   truths that training may see
+    cohort/sealed/internal.parquet                   internal-test truths
+    cohort/sealed/fold-<k>.parquet                   scheme "folds": the truths of one fold
+    cohort/sealed/summary.json                       class counts and one keyed digest per truth
+
+The digest of a truth is keyed with the cohort's secret and with its image's own digest. Two
+identical images with contradicting truths show without opening; two cases of one class do not.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from overread.core.case import TruthReference
+from overread.core.errors import OverreadError
+from overread.record.files import digest_json, read_json, write_json, write_with
+
+Truths = Mapping[str, TruthReference]
+
+
+def truths_path(project_dir: Path, partition: str) -> Path:
+    """Where the truths of "training", "tuning", "internal" or "fold-<k>" lie."""
+    folder = "truths" if partition in ("training", "tuning") else "sealed"
+    return Path(project_dir) / "cohort" / folder / f"{partition}.parquet"
+
+
+def write_truths(path: Path, truths: Truths) -> None:
+    rows = [
+        {
+            "case_id": case_id,
+            "format": truth.format,
+            "files": json.dumps(list(truth.files)),
+            "values": json.dumps(dict(truth.values)),
+            "reader": truth.reader,
+            "method": truth.method,
+            "date": truth.date,
+        }
+        for case_id, truth in sorted(truths.items())
+    ]
+    columns = ["case_id", "format", "files", "values", "reader", "method", "date"]
+    table = pd.DataFrame(rows, columns=columns, dtype="str")
+    write_with(path, lambda beside: table.to_parquet(beside, index=False))
+
+
+def read_truths(path: Path) -> dict[str, TruthReference]:
+    if not path.exists():
+        raise OverreadError(f"The truths in {path.name} are missing from this project.", "restore the folder cohort/ from a copy")
+    return {
+        row["case_id"]: TruthReference(
+            json.loads(row["values"]), tuple(json.loads(row["files"])), row["format"], row["reader"], row["method"], row["date"]
+        )
+        for row in pd.read_parquet(path).to_dict("records")
+    }
+
+
+def seal(project_dir: Path, truths: Truths, place: Mapping[str, str], summary: Mapping[str, Any]) -> None:
+    """Write every truth under its partition or fold, and the summary that may be read without opening.
+
+    place    case_id -> "training", "tuning", "internal" or "fold-<k>"
+    summary  what `summarise` gave
+    """
+    partitions = set(place.values()) | ({"training", "tuning", "internal"} if "training" in place.values() else set())
+    for partition in sorted(partitions):
+        chosen = {c: t for c, t in truths.items() if place.get(c) == partition}
+        write_truths(truths_path(project_dir, partition), chosen)
+    write_json(Path(project_dir) / "cohort" / "sealed" / "summary.json", dict(summary))
+
+
+def read_summary(project_dir: Path) -> dict[str, Any]:
+    """Class counts and truth digests by partition; opens nothing."""
+    summary: dict[str, Any] = read_json(Path(project_dir) / "cohort" / "sealed" / "summary.json")
+    return summary
+
+
+def sealed_truths(project_dir: Path, partition: str | int = "internal") -> dict[str, TruthReference]:
+    """Open the seal of the internal test, or of fold K. Only `overread.evaluation.unseal` may call this."""
+    name = partition if isinstance(partition, str) else f"fold-{partition}"
+    return read_truths(truths_path(project_dir, name))
+
+
+def truth_digest(key: bytes, image_digest: str, truth: TruthReference, content: str = "") -> str:
+    """A keyed digest of one truth; `content` is the digest of a mask's voxels."""
+    body = digest_json({"image": image_digest, "values": dict(truth.values), "content": content})
+    return "hmac-sha256:" + hmac.new(key, body.encode(), "sha256").hexdigest()

@@ -1,0 +1,123 @@
+"""Who trains, who tunes, who is kept for the test: split by patient, alike in every class, the same for the same seed.
+
+All cases of one group (a patient, and whoever shares an identical image with that patient) go
+together. Groups are placed one after the other where they bring the table of partitions by
+strata nearest to the wanted proportions, measured by chi-square; groups that matter most for a
+rare stratum come first, equals in an order drawn from the seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from overread.core.errors import OverreadError
+
+QUANTILES = 4  # bins of a regression target
+
+
+def split_by_group(
+    groups: Sequence[str],
+    strata: Sequence[Sequence[Hashable]],
+    shares: Mapping[str, float],
+    seed: int = 0,
+    fixed: Mapping[str, str] | None = None,
+) -> list[str]:
+    """A partition for every case.
+
+    groups  one name per case; cases of one name stay together
+    strata  per case, what should be spread evenly: its class, its findings, its structures
+    shares  partition -> wanted share; shares sum to 1
+    fixed   group -> partition for groups that already have one; nobody changes partition
+    returns one partition per case, in the order given; the same for the same groups, strata and seed,
+            whatever the order of the cases
+    """
+    if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) <= 0:
+        raise OverreadError(f"Shares of the partitions must be above 0 and sum to 1; got {dict(shares)}.")
+    names, counts = _count(groups, strata)
+    wanted = np.array(list(shares.values()))[:, None] * counts.sum(0)[None, :]  # (P, S)
+    placed = np.zeros_like(wanted)
+    partitions = list(shares)
+    chosen: dict[str, str] = {}
+    for name, partition in (fixed or {}).items():
+        if name in names and partition in partitions:
+            chosen[name] = partition
+            placed[partitions.index(partition)] += counts[names.index(name)]
+    for k in _order(names, counts, seed):
+        if names[k] in chosen:
+            continue
+        best = int(np.argmin(_cost(counts[k], placed, wanted)))
+        placed[best] += counts[k]
+        chosen[names[k]] = partitions[best]
+    return [chosen[g] for g in groups]
+
+
+def folds_by_group(
+    groups: Sequence[str], strata: Sequence[Sequence[Hashable]], folds: int, seed: int = 0, fixed: Mapping[str, int] | None = None
+) -> list[int]:
+    """A fold (0, 1, ...) for every case; see `split_by_group`."""
+    if folds < 2 or folds > len(set(groups)):
+        raise OverreadError(
+            f"{folds} folds cannot be made of {len(set(groups))} patients.", f"choose 2 to {len(set(groups))} folds with --folds"
+        )
+    shares = {str(k): 1 / folds for k in range(folds)}
+    given = {g: str(k) for g, k in (fixed or {}).items()}
+    return [int(k) for k in split_by_group(groups, strata, shares, seed, given)]
+
+
+def _count(groups: Sequence[str], strata: Sequence[Sequence[Hashable]]) -> tuple[list[str], np.ndarray]:
+    """Group names in sorted order, and per group (G, S): one patient, its cases, its cases in every stratum."""
+    names = sorted(set(groups))
+    kinds = sorted({s for case in strata for s in case}, key=str)
+    row, column = {g: k for k, g in enumerate(names)}, {s: k + 2 for k, s in enumerate(kinds)}
+    counts = np.zeros((len(names), 2 + len(kinds)))
+    counts[:, 0] = 1
+    for group, case in zip(groups, strata, strict=True):
+        counts[row[group], 1] += 1
+        for stratum in case:
+            counts[row[group], column[stratum]] += 1
+    return names, counts
+
+
+def _order(names: Sequence[str], counts: np.ndarray, seed: int) -> list[int]:
+    """Heaviest part of a stratum first; among equals a draw that does not depend on who else is there."""
+    weight = np.round((counts / counts.sum(0)).max(1), 9)
+    draw = [hashlib.sha256(f"{seed}|{name}".encode()).hexdigest() for name in names]
+    return sorted(range(len(names)), key=lambda k: (-weight[k], draw[k]))
+
+
+def _cost(count: np.ndarray, placed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(P,) how much chi-square, the sum of (placed - wanted)^2 / wanted, grows if a group goes to each partition."""
+    cost: np.ndarray = ((2 * count * (placed - wanted) + count**2) / wanted).sum(1)
+    return cost
+
+
+def linked_groups(patients: Sequence[str], digests: Sequence[str]) -> list[str]:
+    """One group per case: patients, joined where two of them share an identical image.
+
+    returns the first (in sorted order) patient of each group
+    """
+    parent = {p: p for p in patients}
+
+    def root(patient: str) -> str:
+        while parent[patient] != patient:
+            parent[patient] = parent[parent[patient]]
+            patient = parent[patient]
+        return patient
+
+    owner: dict[str, str] = {}
+    for patient, digest in zip(patients, digests, strict=True):
+        first, second = sorted((root(owner.setdefault(digest, patient)), root(patient)))
+        parent[second] = first
+    return [root(p) for p in patients]
+
+
+def quantile_strata(values: Sequence[float | None]) -> list[str]:
+    """Name the quarter in which each number lies, for an even spread of a regression target."""
+    known = np.array([v for v in values if v is not None], dtype=float)
+    if known.size == 0:
+        return ["unknown"] * len(values)
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, QUANTILES + 1)[1:-1]))
+    return ["unknown" if v is None else f"quarter {int(np.searchsorted(edges, v, side='right')) + 1}" for v in values]

@@ -1,0 +1,119 @@
+"""The folder `predictions/<partition>/`: whose answers they are, whether they are complete, and what they say."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from overread.core.errors import OverreadError
+from overread.core.kinds import Findings, Kind, Measurements
+from overread.core.question import Question
+from overread.record.files import digest_file, digest_json, read_json
+
+MASK_SUFFIXES = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers to the cases of one partition, ours or anybody's; nothing is read before it is asked for."""
+
+    folder: Path
+    question: Question
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        path = self.folder / "answers.json"
+        return dict(read_json(path)) if path.exists() else {}
+
+    @cached_property
+    def identity(self) -> str:
+        """The model's hash where `answers.json` names it, else a hash of the answers themselves."""
+        named = self.description.get("model")
+        return (
+            str(named) if named else digest_json({p.name: digest_file(p) for p in sorted(self.folder.iterdir()) if p.is_file()})
+        )
+
+    def check_complete(self, case_ids: Sequence[str]) -> None:
+        """Every case must have an answer: leaving out the hard ones would flatter."""
+        have = self._masks if self.question.task == "segmentation" else self._values
+        missing = [case_id for case_id in case_ids if case_id not in have]
+        if missing:
+            shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+            raise OverreadError(
+                f"{len(missing)} of {len(case_ids)} {self.folder.name} cases have no answer in {self.folder}: {shown}.",
+                "let the model read them (`overread train --resume` ends with it), or add the answers",
+            )
+
+    def masks(self, case_id: str) -> tuple[Path, ...]:
+        """The one file of a case, or one file per structure where structures overlap."""
+        return self._masks[case_id]
+
+    def values(self, case_ids: Sequence[str]) -> list[Kind]:
+        """Findings or Measurements in the order asked, as they were written: raw."""
+        if self.question.task == "regression":
+            units = dict(zip(self.question.classes, self.question.units, strict=False))
+            return [Measurements(dict(self._values[c]), units) for c in case_ids]
+        return [Findings(dict(self._values[c])) for c in case_ids]
+
+    @cached_property
+    def _masks(self) -> dict[str, tuple[Path, ...]]:
+        self._check_folder()
+        suffixes = {path: next((s for s in MASK_SUFFIXES if path.name.endswith(s)), "") for path in sorted(self.folder.iterdir())}
+        files = {path.name.removesuffix(suffix): path for path, suffix in suffixes.items() if suffix}
+        if self.question.exclusive:
+            return {name: (path,) for name, path in files.items()}
+        first = f"_{self.question.classes[0]}"
+        cases = [name.removesuffix(first) for name in files if name.endswith(first)]
+        several = {case: [files.get(f"{case}_{name}") for name in self.question.classes] for case in cases}
+        whole = {case: tuple(p for p in paths if p is not None) for case, paths in several.items()}
+        return {
+            **{name: (path,) for name, path in files.items()},
+            **{case: paths for case, paths in whole.items() if len(paths) == len(self.question.classes)},
+        }
+
+    @cached_property
+    def _values(self) -> dict[str, dict[str, float | None]]:
+        self._check_folder()
+        path = self.folder / "answers.csv"
+        if not path.exists():
+            raise OverreadError(
+                f"{self.folder.name}/answers.csv is missing in {self.folder.parent}.", "let the model read the cases again"
+            )
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            wanted = ["case_id", *self.question.classes]
+            absent = [name for name in wanted if name not in (reader.fieldnames or ())]
+            if absent:
+                raise OverreadError(
+                    f"{path.name} has the columns {', '.join(reader.fieldnames or ())}; {', '.join(absent)} missing.",
+                    f"write the columns {', '.join(wanted)}",
+                )
+            found: dict[str, dict[str, float | None]] = {}
+            for row in reader:
+                if row["case_id"] in found:
+                    raise OverreadError(f"{path.name}, line {reader.line_num}: a second answer for {row['case_id']}.", "keep one")
+                found[row["case_id"]] = {name: _number(row[name], path, reader.line_num, name) for name in self.question.classes}
+        return found
+
+    def _check_folder(self) -> None:
+        if not self.folder.is_dir():
+            raise OverreadError(
+                f"There are no answers to the {self.folder.name} cases: {self.folder} does not exist.",
+                "train first (`overread train`), or put the answers of another program there",
+            )
+
+
+def _number(cell: str | None, path: Path, line: int, column: str) -> float:
+    try:
+        value = float(cell or "")
+    except ValueError:
+        value = float("nan")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise OverreadError(
+            f"{path.name}, line {line}, column '{column}': '{cell}' is not a number.", "every answer needs a number"
+        )
+    return value

@@ -1,0 +1,176 @@
+"""One evaluation put together: scores, roles of the scores, operating points, curves, cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from overread.core.question import Decisions, Question
+from overread.core.score import Interval
+from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase
+from overread.evaluation.classification import evaluate_classification
+from overread.evaluation.regression import evaluate_regression
+from overread.evaluation.result import Result
+from overread.evaluation.rules import Rules
+from overread.evaluation.scored import Findout, Scored
+from overread.evaluation.segmentation import evaluate_segmentation
+from overread.metrics.metric import Metric
+from overread.metrics.table import resolve_endpoint
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class About:
+    """What an evaluation is of, besides its cases.
+
+    partition  "tuning", "internal" or "answers" (anybody's, without a project)
+    model      hash of the model; None where none is known
+    opening    the ledger's entry of the opening of the seal; None where nothing was sealed
+    """
+
+    partition: str
+    is_phantom: bool = False
+    model: str | None = None
+    opening: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def evaluate(
+    question: Question,
+    cases: Answered | Sequence[ScoredCase],
+    decisions: Mapping[int, Decisions],
+    rules: Rules,
+    about: About,
+) -> Result:
+    """Compute everything the evaluation file holds.
+
+    cases      `Answered` for classification and regression, one `ScoredCase` per case for segmentation
+    decisions  fold -> the frozen decisions of its model; {-1: ...} where there are no folds
+    """
+    found = _find_out(question, cases, rules)
+    patients = {row["patient_id"] for row in found.cases}
+    roles = _Roles(question, about)
+    scores = [_score(scored, roles) for scored in found.scores]
+    return Result(
+        format=FORMAT,
+        task=question.task,
+        partition=about.partition,
+        question=question.as_dict(),
+        is_phantom=about.is_phantom,
+        n_cases=len({row["case_id"] for row in found.cases}),
+        n_patients=len(patients),
+        model=about.model,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        opening=_opening(question, about.opening, found.scores),
+        scores=scores,
+        operating_points=[_point(p, fold) for fold, d in sorted(decisions.items()) for p in d.operating_points],
+        confusion=found.confusion,
+        curves=found.curves,
+        cases=found.cases,
+        rules=found.rules,
+        notes=[*about.notes, *found.notes],
+    )
+
+
+def fold_table(
+    question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules, models: Mapping[int, str | None], about: About
+) -> list[dict[str, Any]]:
+    """The scores of each fold by itself."""
+    rows = []
+    for fold, model in sorted(models.items()):
+        own = _of_fold(cases, fold)
+        found = _find_out(question, own, rules)
+        roles = _Roles(question, about)
+        rows.append(
+            {
+                "fold": fold,
+                "model": model,
+                "n_cases": len(found.cases),
+                "n_patients": len({row["patient_id"] for row in found.cases}),
+                "scores": [_score(scored, roles) for scored in found.scores],
+            }
+        )
+    return rows
+
+
+def _find_out(question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules) -> Findout:
+    if isinstance(cases, Answered):
+        run = evaluate_regression if question.task == "regression" else evaluate_classification
+        return run(question, cases, rules)
+    return evaluate_segmentation(question, cases, rules)
+
+
+def _of_fold(cases: Answered | Sequence[ScoredCase], fold: int) -> Answered | Sequence[ScoredCase]:
+    if isinstance(cases, Answered):
+        return cases.select(cases.fold == fold)
+    return [case for case in cases if case.fold == fold]
+
+
+class _Roles:
+    """Which scores were declared before the seal was opened."""
+
+    def __init__(self, question: Question, about: About) -> None:
+        self.partition = about.partition
+        opening = about.opening or {}
+        endpoint = opening.get("primary_endpoint")
+        self.primary = _endpoint(question, endpoint) if endpoint else None
+        self.declared = {_endpoint(question, name) for name in opening.get("declared", ())}
+
+    def of(self, metric: Metric, subject: str) -> str:
+        if self.partition == "tuning":
+            return "tuning"
+        if (metric.key, subject) == self.primary:
+            return "primary"
+        return "declared" if (metric.key, subject) in self.declared else "exploratory"
+
+
+def _endpoint(question: Question, name: str) -> tuple[str, str]:
+    metric, subject = resolve_endpoint(question, name)
+    return metric.key, subject
+
+
+def _score(scored: Scored, roles: _Roles) -> dict[str, Any]:
+    metric = scored.metric
+    return {
+        "metric": metric.key,
+        "name": metric.name,
+        "subject": scored.subject,
+        "unit": metric.unit,
+        "better": metric.better,
+        "definition": metric.definition,
+        "formula": metric.formula,
+        "role": roles.of(metric, scored.subject),
+        "interval": scored.interval.as_dict(),
+    }
+
+
+def _point(point: Any, fold: int) -> dict[str, Any]:
+    values = asdict(point)
+    return values if fold == NO_FOLD else {**values, "fold": fold}
+
+
+def _opening(question: Question, opening: Mapping[str, Any] | None, scores: Sequence[Scored]) -> dict[str, Any] | None:
+    if opening is None:
+        return None
+    names = ("number", "hash", "time", "hypothesis", "primary_endpoint", "margin", "threshold_rule", "declared")
+    metric, subject = resolve_endpoint(question, opening["primary_endpoint"])
+    interval = next((s.interval for s in scores if s.metric.key == metric.key and s.subject == subject), None)
+    met = None if interval is None else is_met(metric, interval, opening["margin"])
+    return {**{name: opening[name] for name in names}, "endpoint_met": met}
+
+
+def is_met(metric: Metric, interval: Interval, margin: float | None) -> bool | None:
+    """Whether the whole interval clears the margin: at or above it where higher is better, at or below it where lower is,
+    within plus or minus it where zero is. None without a margin; False where no interval could be given."""
+    if margin is None or metric.better == "none":
+        return None
+    if interval.low is None or interval.high is None:
+        return False
+    if metric.better == "higher":
+        return interval.low >= margin
+    if metric.better == "lower":
+        return interval.high <= margin
+    return -abs(margin) <= interval.low and interval.high <= abs(margin)

@@ -1,0 +1,50 @@
+"""What the evaluations of all tasks hand over: scores with intervals, and a row per case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from overread.core.score import Interval
+from overread.evaluation.bootstrap import bootstrap_interval, of_sums
+from overread.evaluation.patients import Patients
+from overread.evaluation.rules import Rules
+from overread.metrics.metric import FromSums, Metric
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One number of an evaluation: of which metric, of what, how sure."""
+
+    metric: Metric
+    subject: str
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Findout:
+    """Everything that one task's evaluation found; the parts have the form of the evaluation file."""
+
+    scores: tuple[Scored, ...]
+    cases: list[dict[str, Any]]
+    confusion: dict[str, Any] | None = None
+    curves: dict[str, Any] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def by_sums(
+    metric: Metric, subject: str, terms: np.ndarray, patients: Patients, rules: Rules, from_sums: FromSums | None = None
+) -> Scored:
+    """A metric of sums over cases with its bootstrap interval."""
+    function = from_sums or metric.from_sums
+    if function is None:
+        raise ValueError(f"{metric.key} is not a function of sums")
+    return Scored(metric, subject, bootstrap_interval(of_sums(patients, terms, function), patients, rules, metric.undefined))
+
+
+def number(value: float) -> float | None:
+    """A plain number for JSON; None instead of NaN."""
+    return float(f"{value:.8g}") if np.isfinite(value) else None

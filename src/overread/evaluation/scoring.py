@@ -1,0 +1,95 @@
+"""Masks are opened and scored one case at a time, so memory stays flat; on several processors where it takes long."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from overread.cohort.load import label_map, open_label_map
+from overread.cohort.place import place_layers
+from overread.cohort.progress import Progress, counted
+from overread.core.case import TruthReference
+from overread.core.grid import Grid
+from overread.core.kinds import LabelMap
+from overread.core.question import Question
+from overread.evaluation.answered import NO_FOLD, ScoredCase
+from overread.imaging.labels import open_labels
+from overread.metrics.label_maps import score_label_maps
+
+WORTH_A_POOL = 15.0  # seconds of work left; starting processes takes a second or two
+
+
+class Pair(Protocol):
+    """A truth and an answer that are opened when they are needed, in whichever process."""
+
+    @property
+    def case_id(self) -> str: ...
+    @property
+    def patient_id(self) -> str: ...
+    @property
+    def fold(self) -> int: ...
+    def load(self) -> tuple[LabelMap, LabelMap]: ...
+
+
+@dataclass(frozen=True)
+class MaskPair:
+    """A case of a project: its truth, on the grid of its image, and the model's answer."""
+
+    case_id: str
+    patient_id: str
+    truth: TruthReference
+    truth_folder: Path
+    question: Question
+    grid: Grid
+    answer: tuple[Path, ...]
+    fold: int = NO_FOLD
+
+    def load(self) -> tuple[LabelMap, LabelMap]:
+        truth = open_label_map(self.case_id, self.truth, self.truth_folder, self.question, self.grid)
+        return truth, open_answer(self.case_id, self.answer, self.question, self.grid)
+
+
+def open_answer(case_id: str, paths: Sequence[Path], question: Question, grid: Grid) -> LabelMap:
+    """The model's mask of a case, on the grid of the image or refused; one file per structure where they overlap."""
+    what = f"the answer to {case_id}"
+    layers, source = open_labels(list(paths), "nifti")
+    return label_map(what, place_layers(layers, source, grid, what=what), question, grid)
+
+
+def score_pair(names: tuple[str, ...], tolerance_mm: float, pair: Pair) -> ScoredCase:
+    truth, answer = pair.load()
+    return ScoredCase(pair.case_id, pair.patient_id, score_label_maps(truth, answer, names, tolerance_mm), pair.fold)
+
+
+def score_pairs(
+    pairs: Sequence[Pair], names: tuple[str, ...], tolerance_mm: float, progress: Progress | None = None
+) -> list[ScoredCase]:
+    """Score every case, in the given order."""
+    work = partial(score_pair, names, tolerance_mm)
+    return list(counted(_scored(pairs, work), len(pairs), "scoring masks", progress))
+
+
+def _scored(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[ScoredCase]:
+    began = time.monotonic()
+    for done, pair in enumerate(pairs, 1):
+        yield work(pair)
+        left = (time.monotonic() - began) / done * (len(pairs) - done)
+        if left > WORTH_A_POOL and _processors() > 1:
+            yield from _in_processes(pairs[done:], work)
+            return
+
+
+def _in_processes(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[ScoredCase]:
+    with ProcessPoolExecutor(_processors(), multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(work, pairs)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,112 @@
+"""Opening the seal of the internal test: said beforehand, written down first, counted.
+
+Nobody but `overread.workflow.evaluate` imports this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from overread.cohort.seal import sealed_truths
+from overread.core.case import TruthReference
+from overread.core.errors import OverreadError
+from overread.core.question import Question
+from overread.evaluation.operating import parse_rule
+from overread.metrics.table import default_endpoint, resolve_endpoint
+from overread.record.ledger import Ledger
+
+ENTRY = "opening"
+PHANTOM_HYPOTHESIS = "A phantom: the software runs from end to end. Nothing is claimed about patients."
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is said before anybody has seen a test case.
+
+    primary_endpoint  "metric" or "metric/subject"
+    margin            the value that the whole interval of the primary endpoint has to clear; None where none is set
+    declared          secondary endpoints; every other score is exploratory
+    by_default        nobody said it: a phantom's own declaration
+    """
+
+    hypothesis: str
+    primary_endpoint: str
+    margin: float | None
+    threshold_rule: str
+    declared: tuple[str, ...] = ()
+    by_default: bool = False
+
+
+def make_declaration(
+    question: Question, settings: Mapping[str, Any], said: Mapping[str, Any] | None = None, *, is_phantom: bool = False
+) -> Declaration:
+    """Join what `project.toml` says with what was said now, which wins, and check that all of it means something.
+
+    settings  hypothesis, primary_endpoint, margin, threshold_rule, declared
+    said      the same names; blank ones count as not said
+    """
+    values = {**settings, **{k: v for k, v in (said or {}).items() if v not in (None, "", (), [])}}
+    missing = [name for name in ("hypothesis", "primary_endpoint") if not values.get(name)]
+    if missing and not is_phantom:
+        raise _not_declared(question, missing)
+    defaults = {"hypothesis": PHANTOM_HYPOTHESIS, "primary_endpoint": default_endpoint(question)}
+    values.update({name: defaults[name] for name in missing})
+    for endpoint in (values["primary_endpoint"], *values.get("declared", ())):
+        resolve_endpoint(question, endpoint)
+    rule = parse_rule(values.get("threshold_rule") or "youden").text
+    margin = values.get("margin")
+    return Declaration(
+        str(values["hypothesis"]),
+        str(values["primary_endpoint"]),
+        None if margin is None else float(margin),
+        rule,
+        tuple(values.get("declared", ())),
+        bool(missing),
+    )
+
+
+def open_seal(
+    project_dir: Path, declaration: Declaration, *, partition: str | int = "internal", model: str, run: str
+) -> tuple[dict[str, TruthReference], dict[str, Any]]:
+    """Write the opening into the ledger, then give the truths and the entry.
+
+    partition  "internal", or the number of a fold
+    model      hash of the model that is about to be tested
+
+    The entry stands before anything is read, so an evaluation that fails afterwards has still been an opening.
+    """
+    ledger = Ledger(Path(project_dir) / "cohort" / "ledger.jsonl")
+    name = partition if isinstance(partition, str) else f"fold-{partition}"
+    number = 1 + sum(e["entry"] == ENTRY and e["partition"] == name for e in ledger.entries())
+    entry = ledger.append(
+        ENTRY,
+        partition=name,
+        number=number,
+        run=run,
+        model=model,
+        hypothesis=declaration.hypothesis,
+        primary_endpoint=declaration.primary_endpoint,
+        margin=declaration.margin,
+        threshold_rule=declaration.threshold_rule,
+        declared=list(declaration.declared),
+        by_default=declaration.by_default,
+    )
+    return sealed_truths(Path(project_dir), partition), entry
+
+
+def _not_declared(question: Question, missing: list[str]) -> OverreadError:
+    endpoint = default_endpoint(question)
+    subject = f"/{question.classes[0]}" if question.task == "segmentation" else ""
+    lines = {
+        "hypothesis": ("--hypothesis 'what you expect to find'", 'hypothesis = "what you expect to find"'),
+        "primary_endpoint": (f"--primary-endpoint {endpoint}{subject}", f'primary_endpoint = "{endpoint}{subject}"'),
+    }
+    options = " ".join(lines[name][0] for name in missing)
+    toml = "; ".join(lines[name][1] for name in missing)
+    return OverreadError(
+        f"The internal test stays sealed: {' and '.join(name.replace('_', ' ') for name in missing)} not declared.",
+        f"add {options}, or write under [evaluation] in project.toml: {toml}",
+    )

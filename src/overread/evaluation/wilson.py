@@ -1,0 +1,63 @@
+"""Intervals for so many of so many."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from overread.core.score import Interval
+from overread.evaluation.patients import Patients
+
+
+def wilson(hits: float, cases: float, level: float = 0.95, *, reach: float | None = None) -> tuple[float, float]:
+    """Wilson's score interval (JASA 1927;22:209); `cases` may be an effective number. Never of zero width.
+
+    reach  quantile in place of the normal one
+    """
+    z = stats.norm.ppf(0.5 + level / 2) if reach is None else reach
+    share = hits / cases
+    centre = (share + z * z / (2 * cases)) / (1 + z * z / cases)
+    half = z / (1 + z * z / cases) * np.sqrt(share * (1 - share) / cases + z * z / (4 * cases * cases))
+    low = 0.0 if hits <= 0 else max(0.0, centre - half)
+    high = 1.0 if hits >= cases else min(1.0, centre + half)
+    return float(low), float(high)
+
+
+def proportion_interval(hit: np.ndarray, of: np.ndarray, patients: Patients, level: float, undefined: str) -> Interval:
+    """Sum of `hit` over sum of `of`, with Wilson's interval; patients with several cases make it wider.
+
+    hit, of  (N,) 0 or 1; only cases with `of` count
+
+    Where cases outnumber patients, Wilson's interval takes the effective number of cases: cases divided by the design
+    effect, which is the variance between patients over the variance of independent cases, never below 1; and Student's
+    quantile (Korn and Graubard, Survey Methodology 1998;24:193; Dean and Pagano, J Surv Stat Methodol 2015;3:484). At
+    0 % and 100 %, where the design effect cannot be seen, all cases of a patient are taken as one.
+    """
+    counted = of > 0
+    hit, patients = np.asarray(hit, float)[counted], patients.select(counted)
+    cases = patients.cases
+    if cases == 0:
+        return Interval(None, None, None, "Wilson", 0, 0, level, undefined)
+    hits = float(hit.sum())
+    share = hits / cases
+    if not patients.are_clustered:
+        low, high = wilson(hits, cases, level)
+        return Interval(share, low, high, "Wilson", cases, patients.count, level)
+    effective = effective_cases(hit, patients)
+    method = f"Wilson by patient (effective number of cases {effective:.1f})"
+    if patients.count < 2:
+        return Interval(share, None, None, method, cases, patients.count, level, "all cases are of one patient")
+    reach = stats.t.ppf(0.5 + level / 2, patients.count - 1)
+    low, high = wilson(share * effective, effective, level, reach=reach)
+    return Interval(share, low, high, method, cases, patients.count, level)
+
+
+def effective_cases(hit: np.ndarray, patients: Patients) -> float:
+    """How many independent cases say as much as these clustered ones."""
+    sizes = np.bincount(patients.number)
+    cases, share = sizes.sum(), float(hit.mean())
+    if share in (0.0, 1.0) or patients.count < 2:
+        return float(cases**2 / (sizes**2).sum())
+    beyond = np.bincount(patients.number, weights=hit) - share * sizes
+    variance = patients.count / (patients.count - 1) * (beyond**2).sum() / cases**2
+    return float(cases / max(1.0, variance / (share * (1 - share) / cases)))

@@ -1,0 +1,1 @@
+"""DICOM in (headers, series, geometry, pixels, segmentations) and DICOM out."""

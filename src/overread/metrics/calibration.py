@@ -1,0 +1,136 @@
+"""Metrics of calibration: when the answer says 30 %, are 30 of 100 such cases positive?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from overread.metrics.metric import Metric, mean_from_sums, ratio
+
+BINS = 10  # of equal width over 0 to 1; part of the definition ece/1
+
+
+def brier_terms(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """(N,) bool and (N,) probability, or (N, C) one-hot and (N, C) -> (N, 2): squared error (summed over C) and 1."""
+    squared = (np.asarray(truth, float) - probability) ** 2
+    squared = squared.sum(-1) if squared.ndim == 2 else squared
+    return np.stack([squared, np.ones(len(squared))], -1)
+
+
+def bin_numbers(probability: np.ndarray) -> np.ndarray:
+    """(N,) bin of each probability; 1.0 belongs to the last bin."""
+    return np.minimum((probability * BINS).astype(int), BINS - 1)
+
+
+def bin_terms(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """(N, BINS * 3): in the bin of each case a one, its probability and its truth."""
+    terms = np.zeros((len(truth), BINS, 3))
+    terms[np.arange(len(truth)), bin_numbers(probability)] = np.stack([np.ones(len(truth)), probability, truth], -1)
+    return terms.reshape(len(truth), -1)
+
+
+def ece_from_sums(sums: np.ndarray) -> np.ndarray:
+    bins = sums.reshape(*sums.shape[:-1], BINS, 3)
+    return ratio(np.abs(bins[..., 1] - bins[..., 2]).sum(-1), bins[..., 0].sum(-1))
+
+
+def observed_expected_from_sums(sums: np.ndarray) -> np.ndarray:
+    """(..., 2) sum of truths and sum of probabilities -> their ratio."""
+    return ratio(sums[..., 0], sums[..., 1])
+
+
+def expected_ece(probability: np.ndarray) -> float:
+    """The ECE that a perfectly calibrated model shows on as many cases, from sampling noise alone.
+
+    Each bin's gap is then about normal with the binomial variance, whose mean absolute value is sqrt(2 / pi) of its sigma.
+    """
+    variance = np.bincount(bin_numbers(probability), weights=probability * (1 - probability), minlength=BINS)
+    return float(np.sqrt(2 * variance / np.pi).sum() / max(len(probability), 1))
+
+
+@dataclass(frozen=True)
+class CalibrationLine:
+    """logit(P(positive)) = intercept + slope * logit(probability), with cluster-robust standard errors."""
+
+    slope: float
+    slope_error: float
+    intercept: float  # calibration in the large: slope held at 1
+    intercept_error: float
+
+
+def logit(probability: np.ndarray, limit: float = 1e-7) -> np.ndarray:
+    clipped = np.clip(np.asarray(probability, float), limit, 1 - limit)
+    return np.log(clipped) - np.log1p(-clipped)
+
+
+def calibration_line(truth: np.ndarray, probability: np.ndarray, patient: np.ndarray) -> CalibrationLine | None:
+    """Slope, and intercept at slope 1; None where the fit does not exist (one class, or perfect separation).
+
+    truth (N,) bool, probability (N,), patient (N,) numbers from 0
+    Source: Van Calster et al., BMC Medicine 2019;17:230 (weak calibration).
+    """
+    score = logit(probability)
+    both = _logistic(np.stack([np.ones_like(score), score], 1), np.zeros_like(score), truth, patient)
+    large = _logistic(np.ones((len(score), 1)), score, truth, patient)
+    if both is None or large is None:
+        return None
+    return CalibrationLine(both[0][1], both[1][1], large[0][0], large[1][0])
+
+
+def _logistic(
+    columns: np.ndarray, offset: np.ndarray, truth: np.ndarray, patient: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Newton's method; coefficients and their sandwich standard errors over patients; None where it does not settle."""
+    wanted = np.asarray(truth, float)
+    if wanted.min() == wanted.max() or np.linalg.matrix_rank(columns) < columns.shape[1]:
+        return None
+    beta = np.zeros(columns.shape[1])
+    for _ in range(50):
+        fitted = 1 / (1 + np.exp(-np.clip(columns @ beta + offset, -35, 35)))
+        information = columns.T @ (columns * (fitted * (1 - fitted))[:, None])
+        if np.linalg.cond(information) > 1e12:
+            return None
+        step = np.linalg.solve(information, columns.T @ (wanted - fitted))
+        beta = beta + step
+        if np.abs(beta).max() > 100:
+            return None
+        if np.abs(step).max() < 1e-9:
+            break
+    else:
+        return None
+    scores = np.stack([np.bincount(patient, weights=c * (wanted - fitted)) for c in columns.T], 1)
+    scores = scores[np.bincount(patient) > 0]
+    count = len(scores)
+    bread = np.linalg.inv(information)
+    covariance = bread @ (scores.T @ scores) @ bread * (count / max(count - 1, 1))
+    return beta, np.sqrt(np.diag(covariance))
+
+
+BRIER = Metric("brier", "Brier score", "mean of (truth - probability)^2", "lower", undefined="no case", from_sums=mean_from_sums)
+BRIER_ALL = Metric(
+    "brier_multiclass", "Brier score over all classes",
+    "mean over cases of the sum over classes of (truth - probability)^2; 0 to 2",
+    "lower", undefined="no case", from_sums=mean_from_sums,
+)  # fmt: skip
+ECE = Metric(
+    "ece", "Expected calibration error",
+    f"sum over {BINS} bins of equal width of (share of cases) x |mean probability - rate of positives|",
+    "lower", "none", undefined="no case", from_sums=ece_from_sums,
+)  # fmt: skip
+SLOPE = Metric(
+    "calibration_slope", "Calibration slope",
+    "slope of the logistic regression of the truth on logit(probability); 1 is ideal, below 1 is overconfident",
+    "none", "sandwich", undefined="the logistic regression does not exist (one class, or perfect separation)",
+)  # fmt: skip
+INTERCEPT = Metric(
+    "calibration_intercept", "Calibration in the large",
+    "intercept of that regression with the slope held at 1; 0 is ideal, below 0 is too high a probability",
+    "zero", "sandwich", undefined="the logistic regression does not exist (one class)",
+)  # fmt: skip
+OBSERVED_EXPECTED = Metric(
+    "observed_expected", "Observed to expected", "number of positives / sum of probabilities; 1 is ideal",
+    "none", undefined="the probabilities add up to nothing", from_sums=observed_expected_from_sums,
+)  # fmt: skip
+
+PER_CLASS = (BRIER, SLOPE, INTERCEPT, OBSERVED_EXPECTED, ECE)

@@ -1,0 +1,87 @@
+"""Distances between the surfaces of two masks, in mm.
+
+The surface of a mask is every voxel of it that has a face neighbour outside it; beyond the edge of the image is outside.
+In a 2D image a voxel has four face neighbours. Distances run between voxel centres, with the spacing of the grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from overread.core.score import Score
+from overread.metrics.metric import Metric, mean_from_sums
+
+NO_SPACING = "the images have no spacing, so a distance in mm does not exist"
+
+
+def surface(mask: np.ndarray) -> np.ndarray:
+    """(..., any axes) bool -> bool: the voxels of the mask with a face neighbour outside; axes of length 1 do not count."""
+    inside = mask.copy()
+    for axis, length in enumerate(mask.shape):
+        if length == 1:
+            continue
+        along = np.moveaxis(mask, axis, 0)
+        kept = np.moveaxis(inside, axis, 0)
+        kept[1:] &= along[:-1]
+        kept[:-1] &= along[1:]
+        kept[0] = kept[-1] = False
+    return mask & ~inside
+
+
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """(n,) mm from each surface voxel of one mask to the nearest surface voxel of the other, sorted, both ways."""
+
+    from_truth: np.ndarray
+    from_answer: np.ndarray
+
+
+def surface_distances(truth: np.ndarray, answer: np.ndarray, spacing: tuple[float, ...]) -> SurfaceDistances:
+    """Distances between the surfaces of two masks that both hold something.
+
+    truth, answer  (Z, Y, X) bool on one grid
+    spacing        (Z, Y, X) mm
+
+    A search tree over surface voxels gives the same numbers as a distance transform over the whole box, ten times sooner.
+    """
+    places = [np.argwhere(surface(mask)) * np.asarray(spacing, float) for mask in (truth, answer)]
+    trees = [cKDTree(p, balanced_tree=False, compact_nodes=False) for p in places]
+    from_truth, from_answer = trees[1].query(places[0])[0], trees[0].query(places[1])[0]
+    return SurfaceDistances(np.sort(from_truth), np.sort(from_answer))
+
+
+def hd95(distances: SurfaceDistances) -> Score:
+    """The larger of the two 95th percentiles, mm. Definition hd95/1."""
+    return Score(float(max(np.percentile(distances.from_truth, 95), np.percentile(distances.from_answer, 95))))
+
+
+def average_surface_distance(distances: SurfaceDistances) -> Score:
+    """Mean over the surface voxels of both masks, mm. Definition assd/1."""
+    total = distances.from_truth.sum() + distances.from_answer.sum()
+    return Score(float(total / (len(distances.from_truth) + len(distances.from_answer))))
+
+
+def surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> Score:
+    """Share of the surface voxels of both masks within the tolerance of the other surface. Definition surface_dice/1."""
+    near = sum(int(np.searchsorted(d, tolerance_mm * (1 + 1e-9), "right")) for d in (distances.from_truth, distances.from_answer))
+    return Score(near / (len(distances.from_truth) + len(distances.from_answer)))
+
+
+HD95 = Metric(
+    "hd95", "95 % Hausdorff distance",
+    "max of the 95th percentiles of the distances from T's surface voxels to A's and from A's to T's, mean over cases", "lower",
+    unit="mm", from_sums=mean_from_sums,
+)  # fmt: skip
+ASSD = Metric(
+    "assd", "Average symmetric surface distance",
+    "mean distance of all surface voxels of T and A to the other surface, mean over cases",
+    "lower", unit="mm", synonyms=("ASD", "ASSD"), from_sums=mean_from_sums,
+)  # fmt: skip
+SURFACE_DICE = Metric(
+    "surface_dice", "Surface Dice",
+    "share of the surface voxels of T and A that lie within the tolerance of the other surface, mean over cases",
+    "higher", synonyms=("NSD", "normalised surface distance"), from_sums=mean_from_sums,
+)  # fmt: skip

@@ -1,0 +1,124 @@
+"""Normalisation followed by a leaky ReLU, and a fast form of it for processors."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+SLOPE = 0.01  # of the leaky ReLU below zero, as in nnU-Net
+NORMS = ("instance", "batch", "group")
+_MANY_PIXELS = 1024  # from here on torch's group normalisation has a fast path over pixels
+
+_aten = torch.ops.aten
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of each image to mean 0 and variance 1, then scaled and shifted, then a leaky ReLU if asked for.
+
+    Source: Ulyanov et al., Instance Normalization, 2016.
+    """
+
+    def __init__(self, channels: int, *, activate: bool, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.activate, self.epsilon = activate, epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        slope = SLOPE if self.activate else 1.0
+        if favours_channels_last(maps):
+            return _ChannelsLastInstanceNorm.apply(maps, self.weight, self.bias, self.epsilon, slope)
+        maps = functional.instance_norm(maps, weight=self.weight, bias=self.bias, eps=self.epsilon)
+        return functional.leaky_relu(maps, slope, inplace=True) if self.activate else maps
+
+
+class Activated(nn.Module):
+    """A normalisation with running or grouped statistics, then a leaky ReLU if asked for."""
+
+    def __init__(self, norm: nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm, *, activate: bool) -> None:
+        super().__init__()
+        self.norm, self.activate = norm, activate
+
+    @property
+    def weight(self) -> nn.Parameter:
+        return self.norm.weight
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = self.norm(maps)
+        return functional.leaky_relu(maps, SLOPE, inplace=True) if self.activate else maps
+
+
+def make_norm(kind: str, channels: int, dimensions: int, *, activate: bool) -> InstanceNorm | Activated:
+    """A normalisation layer by name, followed by a leaky ReLU or not."""
+    if kind == "instance":
+        return InstanceNorm(channels, activate=activate)
+    if kind == "batch":
+        batch = nn.BatchNorm2d(channels) if dimensions == 2 else nn.BatchNorm3d(channels)
+        return Activated(batch, activate=activate)
+    groups = next(groups for groups in (8, 4, 2, 1) if channels % groups == 0)
+    return Activated(nn.GroupNorm(groups, channels), activate=activate)
+
+
+def favours_channels_last(maps: Tensor) -> bool:
+    """Whether maps lie channels-last on a processor, where our own forms of some operations are faster than torch's."""
+    if maps.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    layout = torch.channels_last_3d if maps.ndim == 5 else torch.channels_last
+    return maps.shape[1] > 1 and maps.is_contiguous(memory_format=layout)
+
+
+class _ChannelsLastInstanceNorm(torch.autograd.Function):
+    """Instance normalisation and leaky ReLU of channels-last maps, without leaving that layout or bfloat16.
+
+    torch's own instance norm folds images into channels, which copies channels-last maps to the other layout and back:
+    a tenth of a training step. Here each image is normalised as a batch of one, where batch and instance
+    normalisation are the same; statistics are float32. The sign of the output, which the next convolution keeps anyway,
+    replaces the input of the leaky ReLU.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor, epsilon: float, slope: float) -> Tensor:
+        precision = torch.float32 if maps.dtype in (torch.bfloat16, torch.float16) else maps.dtype
+        scale, shift = weight.to(precision), bias.to(precision)
+        normal, mean, rstd = _normalise(maps, scale, shift, epsilon)
+        if slope != 1.0:
+            _aten.leaky_relu_(normal, slope)
+        ctx.save_for_backward(maps, scale, mean, rstd, normal if slope != 1.0 else None)
+        ctx.epsilon, ctx.slope, ctx.parameter_type = epsilon, slope, weight.dtype
+        return normal
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        maps, scale, mean, rstd, activated = ctx.saved_tensors
+        layout = torch.channels_last_3d if maps.ndim == 5 else torch.channels_last
+        slope = gradients[0].contiguous(memory_format=layout)
+        if activated is not None:
+            slope = _aten.leaky_relu_backward(slope, activated, ctx.slope, True)
+        to_maps = torch.empty_like(maps)
+        to_weight, to_bias = torch.zeros_like(scale), torch.zeros_like(scale)
+        for image in range(len(maps)):
+            one = slice(image, image + 1)
+            statistics = (None, None, mean[image], rstd[image], True, ctx.epsilon, [True, True, True])
+            into_maps, into_weight, into_bias = _aten.native_batch_norm_backward(slope[one], maps[one], scale, *statistics)
+            to_maps[one] = into_maps
+            to_weight += into_weight
+            to_bias += into_bias
+        return to_maps, to_weight.to(ctx.parameter_type), to_bias.to(ctx.parameter_type), None, None
+
+
+def _normalise(maps: Tensor, scale: Tensor, shift: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalised maps, and mean and 1 / standard deviation, each (images, channels)."""
+    images, channels, pixels = maps.shape[0], maps.shape[1], maps[0, 0].numel()
+    if maps.dtype == torch.bfloat16 and pixels >= _MANY_PIXELS:
+        # One pass with the sum of squares: precise enough for 8 bits of mantissa, and a third faster.
+        return _aten.native_group_norm(maps, scale, shift, images, channels, pixels, channels, epsilon)
+    normal = torch.empty_like(maps)
+    mean, rstd = scale.new_empty(images, channels), scale.new_empty(images, channels)
+    for image in range(images):
+        one = slice(image, image + 1)
+        result = _aten.native_batch_norm(maps[one], scale, shift, None, None, True, 0.0, epsilon)
+        normal[one], mean[image], rstd[image] = result
+    return normal, mean, rstd

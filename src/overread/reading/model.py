@@ -1,0 +1,192 @@
+"""A trained model as a folder and as one file: `model.safetensors` and `model.json`, zipped. No pickles."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from overread import networks
+from overread.core.errors import OverreadError
+from overread.core.preparation import Preparation
+from overread.core.question import Decisions, Question
+from overread.reading.predictor import Predictor
+from overread.networks.layout import to_channels_last
+from overread.record.files import digest_bytes, write_bytes, write_json, write_with
+from overread.tasks import Scaling, make
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What `model.json` says; plain values only, nothing that points to a patient.
+
+    network      name, in_channels, out_channels, dimensions, options: enough to build it
+    training     population (counts, modality), seed, steps, minutes, versions, machine
+    intended_use what it may be used for
+    state        "frozen", or "in training" for the snapshot of an unfinished run
+    """
+
+    question: Question
+    preparation: Preparation
+    decisions: Decisions
+    network: dict[str, Any]
+    task: dict[str, Any]
+    reading: dict[str, Any]
+    training: dict[str, Any]
+    intended_use: str
+    is_phantom: bool
+    state: str
+    weights: str = ""  # digest of the tensors
+    sha256: str = ""  # digest of weights and card together: the model's name in the ledger
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "state": self.state,
+            "is_phantom": self.is_phantom,
+            "intended_use": self.intended_use,
+            "question": self.question.as_dict(),
+            "preparation": self.preparation.as_dict(),
+            "decisions": self.decisions.as_dict(),
+            "network": self.network,
+            "task": self.task,
+            "reading": self.reading,
+            "training": self.training,
+            "weights": self.weights,
+            "sha256": self.sha256,
+        }
+
+
+def write_model(folder: Path, network: nn.Module, card: ModelCard) -> ModelCard:
+    """Write `model.safetensors` and `model.json`; returns the card with its digests."""
+    content = save_tensors({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()})
+    weights = digest_bytes([content])
+    values = {**card.as_dict(), "weights": weights, "sha256": ""}
+    values["sha256"] = digest_bytes([json.dumps(values, sort_keys=True).encode()])
+    write_bytes(folder / "model.safetensors", content)
+    write_json(folder / "model.json", values)
+    return _card(values)
+
+
+def pack_model(folder: Path, file: Path) -> Path:
+    """Zip a model folder into one `.overread` file; the same model always gives the same bytes."""
+
+    def write(beside: Path) -> None:
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+            for name in ("model.json", "model.safetensors"):
+                archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+
+    write_with(file, write)
+    return file
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can read."""
+
+    card: ModelCard
+    predictor: Predictor
+
+
+def load_model(path: Path, *, device: str = "auto", precision: str = "auto") -> Model:
+    """Load a `.overread` file or a model folder; damage, or a newer form, is named."""
+    path = Path(path)
+    text, content = _contents(path)
+    try:
+        values = json.loads(text)
+        if values["format"] > FORMAT:
+            raise OverreadError(
+                f"{path.name} was made by a newer version of Overread (form {values['format']}; this one reads {FORMAT}).",
+                "update Overread, then try again",
+            )
+        _verify(path, values, content)
+        card = _card(values)
+        network = build_network(card.network)
+        network.load_state_dict(load_tensors(content))
+    except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+    return Model(card, predictor_of(card, network, device=device, precision=precision))
+
+
+def build_network(values: dict[str, Any], weights: str = "random") -> nn.Module:
+    """The network that a card describes, with weights by name as in `networks.build`."""
+    return networks.build(
+        values["name"],
+        in_channels=values["in_channels"],
+        out_channels=values["out_channels"],
+        dimensions=values["dimensions"],
+        serves=values["serves"],
+        options=values["options"],
+        weights=weights,
+    )
+
+
+def predictor_of(card: ModelCard, network: nn.Module, *, device: str = "auto", precision: str = "auto") -> Predictor:
+    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    task = make(
+        card.question,
+        loss=card.task["loss"],
+        scaling=Scaling(tuple(card.task["centre"]), tuple(card.task["scale"])),
+    )
+    return Predictor(
+        to_channels_last(network.to(where)).eval(),
+        task,
+        card.preparation,
+        card.decisions,
+        overlap=card.reading["overlap"],
+        mirror=tuple(card.reading["mirror"]),
+        precision=card.reading["precision"] if precision == "auto" else precision,
+        device=where,
+    )
+
+
+def _contents(path: Path) -> tuple[str, bytes]:
+    try:
+        if path.is_dir():
+            return (path / "model.json").read_text(encoding="utf-8"), (path / "model.safetensors").read_bytes()
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+            return archive.read("model.json").decode(), archive.read("model.safetensors")
+    except FileNotFoundError as error:
+        raise OverreadError(f"There is no model at {path}.", "give a .overread file, or the model folder of a run") from error
+    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, OSError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _verify(path: Path, values: dict[str, Any], content: bytes) -> None:
+    if digest_bytes([content]) != values["weights"]:
+        raise _damaged(path, "the weights do not match their digest")
+    named = values["sha256"]
+    if digest_bytes([json.dumps({**values, "sha256": ""}, sort_keys=True).encode()]) != named:
+        raise _damaged(path, "model.json does not match its digest")
+
+
+def _damaged(path: Path, why: str) -> OverreadError:
+    return OverreadError(f"The model {path.name} is damaged: {why}.", "copy it again from its run folder, or train it again")
+
+
+def _card(values: dict[str, Any]) -> ModelCard:
+    return ModelCard(
+        question=Question.from_dict(values["question"]),
+        preparation=Preparation.from_dict(values["preparation"]),
+        decisions=Decisions.from_dict(values["decisions"]),
+        network=values["network"],
+        task=values["task"],
+        reading=values["reading"],
+        training=values["training"],
+        intended_use=values["intended_use"],
+        is_phantom=values["is_phantom"],
+        state=values["state"],
+        weights=values["weights"],
+        sha256=values["sha256"],
+    )

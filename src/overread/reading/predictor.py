@@ -1,0 +1,114 @@
+"""A network reads a prepared image: by windows for an answer per voxel, at once for an answer per case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from overread.batches.prepare import Prepared, undo_argmax, undo_map
+from overread.batches.sampler import flatten
+from overread.batches.windows import Merger, Shape, centred_start, cut
+from overread.core.kinds import Kind, Map
+from overread.core.preparation import Preparation
+from overread.core.question import Decisions
+from overread.networks.layout import memory_format
+from overread.tasks.base import Task
+
+WINDOW_BATCH = 4
+
+
+@dataclass
+class Predictor:
+    """A network with everything that it needs to read: task, preparation, decisions.
+
+    overlap    share by which neighbouring windows overlap
+    mirror     array axes over which the image is mirrored and read again (test-time augmentation);
+               only those that training mirrored too
+    precision  "float32" or "bfloat16"
+    """
+
+    network: nn.Module
+    task: Task
+    preparation: Preparation
+    decisions: Decisions
+    overlap: float = 0.5
+    mirror: tuple[int, ...] = ()
+    precision: str = "float32"
+    device: str = "cpu"
+
+    def raw(self, array: np.ndarray) -> np.ndarray:
+        """Raw answer for one prepared image (C, Z, Y, X): (K, Z, Y, X) probabilities, or (K,) per case."""
+        if self.task.serves == "dense":
+            return self._dense(array)
+        start = centred_start(array.shape[1:], self.preparation.patch)
+        return self._respond([cut(array, start, self.preparation.patch)])[0]
+
+    def raw_several(self, arrays: Sequence[np.ndarray], batch: int) -> np.ndarray:
+        """(N, K) raw answers for N prepared images of the input shape, where there is one answer per case."""
+        parts = []
+        for k in range(0, len(arrays), batch):
+            parts.append(self._respond([np.asarray(a, dtype=np.float32) for a in arrays[k : k + batch]]))
+        return np.concatenate(parts)
+
+    def answer(self, prepared: Prepared) -> Kind:
+        """The answer on the source grid, decisions applied."""
+        return self.answer_from(self.raw(prepared.array), prepared)
+
+    def answer_from(self, raw: np.ndarray, prepared: Prepared) -> Kind:
+        if self.task.serves != "dense":
+            return self.task.decode(raw, self.decisions)
+        return self.task.decode_map(self.labels(raw, prepared), prepared.source, self.decisions)
+
+    def labels(self, raw: np.ndarray, prepared: Prepared) -> np.ndarray:
+        """Class index (Z, Y, X), or bits (S, Z, Y, X) where structures overlap, on the source grid."""
+        if self.task.question.exclusive:
+            return undo_argmax(raw, prepared)
+        return np.stack([undo_map(channel, prepared) > 0.5 for channel in raw]).astype(np.uint8)
+
+    def maps(self, raw: np.ndarray, prepared: Prepared) -> tuple[Map, ...]:
+        """Probability maps by structure on the source grid."""
+        first = 1 if self.task.question.exclusive else 0
+        names = self.task.question.classes
+        return tuple(
+            Map(undo_map(raw[k + first], prepared), prepared.source, "probability", name) for k, name in enumerate(names)
+        )
+
+    def _dense(self, array: np.ndarray) -> np.ndarray:
+        shape: Shape = array.shape[1:]
+        merger = Merger(self.task.outputs, shape, self.preparation.patch)
+        starts = list(merger.starts(self.overlap))
+        for k in range(0, len(starts), WINDOW_BATCH):
+            some = starts[k : k + WINDOW_BATCH]
+            answers = self._respond([cut(array, start, self.preparation.patch) for start, _ in some])
+            for values, (_, place) in zip(answers, some, strict=True):
+                merger.add(values.reshape(-1, *self.preparation.patch), place)
+        return merger.result()
+
+    @torch.inference_mode()
+    def _respond(self, windows: Sequence[np.ndarray]) -> np.ndarray:
+        """(B, K, ...) answers for windows (C, *patch), averaged over mirrorings."""
+        images = torch.from_numpy(np.stack(windows)).to(self.device).float()
+        images = flatten(images, self.preparation.dimensions)
+        first_axis = 2 if self.preparation.dimensions == 3 else 1  # where array axis 0 would lie in the batch
+        total: Tensor | None = None
+        choices = _subsets([axis + first_axis for axis in self.mirror])
+        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"):
+            for axes in choices:
+                turned = images.flip(axes) if axes else images
+                answer = self.task.respond(self.network, turned.contiguous(memory_format=memory_format(turned.ndim)))
+                if axes and self.task.serves == "dense":
+                    answer = answer.flip(axes)
+                total = answer if total is None else total + answer
+        assert total is not None
+        return (total / len(choices)).float().cpu().numpy()
+
+
+def _subsets(axes: Sequence[int]) -> list[list[int]]:
+    result: list[list[int]] = [[]]
+    for axis in axes:
+        result += [[*chosen, axis] for chosen in result]
+    return result

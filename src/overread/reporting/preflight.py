@@ -1,0 +1,83 @@
+"""The preflight page: one case taken through the whole chain, to be looked at before hours are spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from overread.core.image import Image
+from overread.core.kinds import Kind
+from overread.record.files import write_text
+from overread.reporting.figures import case_panel
+from overread.reporting.page import environment
+from overread.reporting.planning import plan_rows, value_words
+from overread.reporting.prepared import example_grid, prepared_panel
+from overread.reporting.words import question_sentence
+
+_EXPECTED = {
+    "seconds_per_step": "Seconds per training step",
+    "memory_gib": "Memory needed (GiB)",
+    "parameters": "Weights of the network",
+    "steps_in_a_minute": "Steps in a minute",
+}
+Example = tuple[np.ndarray, np.ndarray | None]
+
+
+def write_preflight(
+    path: Path,
+    *,
+    case_id: str,
+    image: Image,
+    truth: Kind | None,
+    prepared: np.ndarray,
+    prepared_label: np.ndarray | None,
+    examples: Sequence[Example],
+    plan: Mapping[str, Any],
+    is_phantom: bool,
+) -> Path:
+    """Write the page whole, or not at all; returns its path.
+
+    image           the case as it came through the door
+    prepared        (C, Z, Y, X) float, what preparation made of it
+    prepared_label  (Z, Y, X) integers on the prepared grid; None where the task has no mask
+    examples        what the network is shown: (C, Z, Y, X) float with its label, the first without augmentation
+    plan            plan.toml as a dictionary, with "reasons" and "expected"
+    """
+    pictures = {
+        "before": case_panel(image, truth, None, title=f"Case {case_id} as it came in", is_phantom=is_phantom),
+        "after": prepared_panel(prepared, prepared_label, f"Case {case_id} as the network gets it", is_phantom=is_phantom),
+        "examples": example_grid(examples, "Examples for the network; the first without augmentation", is_phantom=is_phantom),
+    }
+    expected = plan.get("expected") or {}
+    page = (
+        environment()
+        .get_template("preflight.html.j2")
+        .render(
+            case_id=case_id,
+            pictures=pictures,
+            sentence=question_sentence(plan["question"]),
+            facts=_image_facts(image),
+            expected=[(_EXPECTED.get(key, key.replace("_", " ")), value_words(value)) for key, value in expected.items()],
+            plan=plan_rows(plan),
+            is_phantom=is_phantom,
+        )
+    )
+    write_text(path, page)
+    return Path(path)
+
+
+def _image_facts(image: Image) -> list[tuple[str, str]]:
+    grid = image.grid
+    low, high = float(np.min(image.array)), float(np.max(image.array))
+    spacing = (
+        value_words([round(s, 3) for s in grid.spacing], "mm") if grid.spacing_known else "not known: the format carries none"
+    )
+    return [
+        ("Channels", ", ".join(image.channels)),
+        ("Voxels (Z, Y, X)", value_words(list(grid.shape))),
+        ("Spacing (Z, Y, X)", spacing),
+        ("Values", f"{low:.4g} to {high:.4g} {image.units}"),
+    ]

@@ -1,0 +1,54 @@
+// The threshold slider: walks along a ROC curve and says what each threshold would mean.
+"use strict";
+
+// Wilson's interval for k of n at 95 %.
+function wilson(k, n) {
+  const z = 1.959964, p = k / n, d = 1 + z * z / n;
+  const middle = (p + z * z / (2 * n)) / d;
+  const half = z * Math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d;
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+}
+
+function share(k, n) {
+  if (!n) return "not defined";
+  const [low, high] = wilson(k, n);
+  return `${(k / n).toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}; ${k} of ${n})`;
+}
+
+for (const slider of document.querySelectorAll(".slider")) {
+  const facts = JSON.parse(slider.querySelector("script").textContent);
+  const range = slider.querySelector("input[type=range]");
+  const prevalence = slider.querySelector("input[type=number]");
+  const walker = slider.closest(".roc").querySelector(".walker");
+  const say = (name, words) => { slider.querySelector(`[data-out=${name}]`).textContent = words; };
+  const [left, top, width, height] = facts.frame;
+
+  function update() {
+    const at = Number(range.value), fpr = facts.fpr[at], tpr = facts.tpr[at], threshold = facts.threshold[at];
+    walker.setAttribute("cx", left + fpr * width);
+    walker.setAttribute("cy", top + (1 - tpr) * height);
+    walker.style.display = "inline";
+    say("threshold", threshold === null ? "above all" : threshold.toFixed(3));
+    const tp = Math.round(tpr * facts.positives), fp = Math.round(fpr * facts.negatives);
+    say("sensitivity", share(tp, facts.positives));
+    say("specificity", share(facts.negatives - fp, facts.negatives));
+    const asked = Number(prevalence.value) / 100;
+    if (Math.abs(asked - facts.prevalence) < 0.0006) {
+      say("ppv", share(tp, tp + fp));
+      say("npv", share(facts.negatives - fp, facts.negatives - fp + facts.positives - tp));
+    } else {
+      const hit = asked * tpr, alarm = (1 - asked) * fpr, miss = asked * (1 - tpr), clear = (1 - asked) * (1 - fpr);
+      say("ppv", hit + alarm > 0 ? `${(hit / (hit + alarm)).toFixed(3)} (by Bayes' rule, no interval)` : "not defined");
+      say("npv", miss + clear > 0 ? `${(clear / (miss + clear)).toFixed(3)} (by Bayes' rule, no interval)` : "not defined");
+    }
+  }
+
+  if (facts.prevalence === null) continue;
+  let start = 0;
+  facts.threshold.forEach((t, k) => { if (t === null || t >= facts.start) start = k; });
+  range.value = start;
+  range.addEventListener("input", update);
+  prevalence.addEventListener("input", update);
+  slider.hidden = false;
+  update();
+}

@@ -1,0 +1,131 @@
+"""What was not done, derived from the record: a report that is silent about it flatters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_FEW = 30  # a proportion of fewer cases has an interval too wide to carry a decision
+
+
+def undone(
+    settings: Mapping[str, Any],
+    evaluations: Mapping[str, Mapping[str, Any]],
+    partitions: Sequence[Mapping[str, Any]],
+    ledger: Sequence[Mapping[str, Any]],
+    is_phantom: bool,
+) -> list[tuple[str, str]]:
+    """(what was not done, what follows from it), the gravest first."""
+    items = [
+        *_about_the_test(evaluations, ledger),
+        *_about_the_truth(settings),
+        *_about_the_cohort(settings, evaluations, partitions),
+    ]
+    items.append(
+        (
+            "No external testing.",
+            "All cases come from one source. Scores at another hospital, on other scanners or in other patients may be lower.",
+        )
+    )
+    items.append(
+        ("No comparison with readers.", "How radiologists would do on these cases, alone or with the model, is not known.")
+    )
+    seed = settings.get("training", {}).get("seed", 0)
+    items.append(
+        (
+            "One random seed.",
+            f"Training was done with seed {seed} only. Another seed would give somewhat different scores; "
+            "the intervals do not cover this.",
+        )
+    )
+    items.append(
+        ("No subgroups.", "Scores were not broken down by age, sex, site or scanner; a group may be served worse than the mean.")
+    )
+    items.append(("No search for shortcuts.", "Whether the model relies on markers, devices or scanner traits was not examined."))
+    items.append(("No study of use.", "Whether the answers change decisions or help patients was not studied."))
+    if is_phantom:
+        items.insert(0, ("No patients.", "Every image is a computed phantom. No score on this page is evidence about patients."))
+    return items
+
+
+def times_opened(ledger: Sequence[Mapping[str, Any]]) -> int:
+    """How often the internal test was opened; with folds, how often the fold that was opened most."""
+    openings = Counter(str(entry.get("partition", "internal")) for entry in ledger if entry.get("entry") == "opening")
+    return max(openings.values(), default=0)
+
+
+def _about_the_test(evaluations: Mapping[str, Mapping[str, Any]], ledger: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    items = []
+    openings = times_opened(ledger)
+    internal = evaluations.get("internal")
+    if internal is None:
+        items.append(
+            (
+                "The internal test was not evaluated for this run.",
+                "Scores here come from tuning cases, which also chose thresholds and the moment to stop. "
+                "Expect less on new cases.",
+            )
+        )
+    elif not (internal.get("opening") or {}).get("hypothesis"):
+        items.append(("No hypothesis was declared before the internal test was opened.", "All its scores are exploratory."))
+    if openings > 1:
+        items.append(
+            (
+                f"The internal test was not kept for one use: it was opened {openings} times.",
+                "Each opening after the first makes its scores more optimistic.",
+            )
+        )
+    exploratory = sum(s["role"] == "exploratory" for s in (internal or {}).get("scores", ()))
+    if exploratory:
+        items.append(
+            (
+                "No correction for multiple comparisons.",
+                f"{exploratory} exploratory scores are shown; some will look good, or bad, by chance.",
+            )
+        )
+    return items
+
+
+def _about_the_truth(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    truth = settings.get("truth", {})
+    items = []
+    if truth.get("reader", "unknown") in ("", "unknown") or truth.get("method", "unknown") in ("", "unknown"):
+        items.append(
+            (
+                "The reference standard is not described.",
+                "Who established it, and how, is not recorded in project.toml ([truth] reader and method). A model cannot be "
+                "better than its reference standard.",
+            )
+        )
+    items.append(
+        (
+            "No agreement among readers.",
+            "One reference standard per case was used; how far readers would differ was not measured.",
+        )
+    )
+    return items
+
+
+def _about_the_cohort(
+    settings: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Any]], partitions: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str]]:
+    items = []
+    if not settings.get("cohort", {}).get("group_by"):
+        items.append(
+            (
+                "No grouping by patient.",
+                "No patient identifier was given. If a patient has several cases, partitions may share patients; "
+                "scores are then too good and intervals too narrow.",
+            )
+        )
+    known = {name.lower() for p in partitions for name in [*(p.get("numbers") or {}), *(p.get("levels") or {})]}
+    missing = [name for name in ("age", "sex", "site", "scanner") if not any(name in k for k in known)]
+    if missing:
+        items.append((f"Not recorded: {', '.join(missing)}.", "Whom the cases represent can be judged only in part."))
+    shown = evaluations.get("internal") or evaluations.get("tuning")
+    if shown and shown["n_patients"] < _FEW:
+        items.append(
+            ("No sample size calculation.", f"With {shown['n_patients']} patients, read the intervals, not the estimates.")
+        )
+    return items

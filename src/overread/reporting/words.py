@@ -1,0 +1,139 @@
+"""Plain sentences about the question, the partitions and the settings of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PARTITIONS = {"training": "training", "tuning": "tuning", "internal": "internal test", "answers": "given answers"}
+_UNITS = {"lesion": "lesion", "side": "side of the body", "exam": "exam", "patient": "patient"}
+
+
+def question_sentence(question: Mapping[str, Any]) -> str:
+    """The question as a radiologist would ask it."""
+    unit = _UNITS.get(question.get("unit", "exam"), "exam")
+    classes = list(question["classes"])
+    if question["task"] == "segmentation":
+        return f"Where in each {unit} {'is' if len(classes) == 1 else 'are'} {listed(classes)}?"
+    if question["task"] == "regression":
+        units = list(question.get("units") or [])
+        named = [f"{c} ({u})" if u else c for c, u in zip(classes, units + [""] * len(classes), strict=False)]
+        return f"How large is {listed(named)} in each {unit}?"
+    if question.get("positive") and len(classes) == 2:
+        other = next(c for c in classes if c != question["positive"])
+        return f"Does each {unit} show {question['positive']} (rather than {other})?"
+    if question.get("exclusive", True):
+        return f"Which one of {listed(classes)} does each {unit} show?"
+    return f"Which of {listed(classes)} does each {unit} show?"
+
+
+def question_facts(
+    question: Mapping[str, Any], settings: Mapping[str, Any], evaluation: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """What a reader must know of the question: (name, words)."""
+    asked = settings.get("question", {})
+    truth = settings.get("truth", {})
+    planned = settings.get("evaluation", {})
+    opening = (evaluation or {}).get("opening") or {}
+    facts = [("Task", question["task"]), ("Unit of analysis", question.get("unit", "exam"))]
+    if question["task"] == "classification":
+        facts.append(("Classes", listed(question["classes"])))
+        facts.append(("Counts as positive", question.get("positive") or "each class against the others"))
+    else:
+        facts.append(("Structures" if question["task"] == "segmentation" else "Quantities", listed(question["classes"])))
+    if asked.get("aggregation", "none") != "none":
+        facts.append(("From image to unit of analysis", f"by {asked['aggregation']}"))
+    facts.append(
+        ("Index exam", {"all": "all exams of a patient are used"}.get(asked.get("index_exam", "all"), asked.get("index_exam")))
+    )
+    facts.append(("Reference standard given by", _known(truth.get("reader"))))
+    facts.append(("Reference standard established by", _known(truth.get("method"))))
+    facts.append(("Hypothesis", opening.get("hypothesis") or planned.get("hypothesis") or "none was declared"))
+    facts.append(("Primary endpoint", opening.get("primary_endpoint") or planned.get("primary_endpoint") or "none was declared"))
+    margin = opening.get("margin") if opening else planned.get("margin")
+    facts.append(("Margin", f"the interval must clear {margin:g}" if margin is not None else "none"))
+    if question["task"] == "classification":
+        facts.append(
+            ("Rule of the operating point", opening.get("threshold_rule") or planned.get("threshold_rule", "not stated"))
+        )
+    return [(name, str(words)) for name, words in facts]
+
+
+def _known(words: str | None) -> str:
+    return words if words and words != "unknown" else "not recorded"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    names = list(names)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing"
+
+
+def split_sentence(settings: Mapping[str, Any], partitions: Sequence[Mapping[str, Any]]) -> str:
+    """How cases were divided, in one or two sentences."""
+    split, group = settings.get("split", {}), settings.get("cohort", {}).get("group_by")
+    scheme = split.get("scheme", "partitions")
+    how = {
+        "given": "The partitions were given with the images and checked for shared patients and identical images.",
+        "folds": f"Cases were divided into {split.get('folds', 5)} folds; "
+        "each fold was tested once, by a network that had not seen it.",
+    }.get(scheme, f"Cases were divided at random (seed {split.get('seed', 0)}) and frozen before training.")
+    together = (
+        f" All cases of one patient (column “{group}”) are in the same partition."
+        if group
+        else " No patient identifier was available: each case counts as its own patient, "
+        "so that a patient with several cases may be in more than one partition."
+    )
+    by = f" Stratified by {split['stratify_by']}." if split.get("stratify_by") else ""
+    return how + together + by
+
+
+def partition_table(partitions: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str], bool]]:
+    """Rows of the table of partitions: (name, one cell per partition, is a heading)."""
+    rows: list[tuple[str, list[str], bool]] = [
+        ("Cases", [str(p["cases"]) for p in partitions], False),
+        ("Patients", [str(p["patients"]) for p in partitions], False),
+    ]
+    classes = list(dict.fromkeys(name for p in partitions for name in p.get("classes") or {}))
+    if classes:
+        rows.append(("Reference standard", [], True))
+        rows += [(name, [_share((p.get("classes") or {}).get(name), p["cases"]) for p in partitions], False) for name in classes]
+    for name in dict.fromkeys(name for p in partitions for name in p.get("quantities") or {}):
+        rows.append(
+            (
+                f"Reference standard, {name}: known (range)",
+                [_known_range((p.get("quantities") or {}).get(name)) for p in partitions],
+                False,
+            )
+        )
+    numbers = list(dict.fromkeys(name for p in partitions for name in p.get("numbers") or {}))
+    if numbers:
+        rows.append(("Numbers", [], True))
+    for name in numbers:
+        rows.append((f"{name}, mean ± SD (range)", [_spread((p.get("numbers") or {}).get(name)) for p in partitions], False))
+    for title in dict.fromkeys(name for p in partitions for name in p.get("levels") or {}):
+        names = list(dict.fromkeys(level for p in partitions for level in (p["levels"].get(title) or {})))
+        rows.append((title, [], True))
+        rows += [
+            (level, [_share(p["levels"].get(title, {}).get(level, 0), p["cases"]) for p in partitions], False) for level in names
+        ]
+    return rows
+
+
+def _share(count: int | None, of: int) -> str:
+    if count is None:
+        return "sealed"
+    return f"{count} ({count / of:.0%})" if of else str(count)
+
+
+def _known_range(summary: Mapping[str, Any] | None) -> str:
+    if not summary or not summary.get("known"):
+        return "not known"
+    return f"{summary['known']} ({summary['low']:.4g} to {summary['high']:.4g})"
+
+
+def _spread(summary: Mapping[str, Any] | None) -> str:
+    if not summary or summary.get("mean") is None:
+        return "not known"
+    words = f"{summary['mean']:.1f} ± {summary['sd']:.1f} ({summary['low']:.4g} to {summary['high']:.4g})"
+    return words + (f", {summary['missing']} missing" if summary.get("missing") else "")

@@ -1,0 +1,1 @@
+"""Losses by family; each takes logits and encoded truths and gives one number."""

@@ -1,0 +1,204 @@
+"""The training loop, on one page.
+
+A step: take a batch, let the network answer, compare with the truth (losses), ask every weight how
+it should change (backward), change all of them a little (optimizer), and let the moving average
+follow. Fabric decides on device and number format. What is learned from is the training partition;
+`validate` looks at the tuning partition and comes from outside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from overread.core.errors import OverreadError
+from overread.networks.layout import memory_format, to_channels_last
+from overread.networks.memory import keep_freed_memory
+from overread.record.events import EventLog
+from overread.record.run import StopSignal
+from overread.tasks.base import Task
+from overread.training.average import Average, decay_for
+from overread.training.checkpoint import load_checkpoint, save_checkpoint
+from overread.training.clock import Clock
+from overread.training.optimizers import optimizer as make_optimizer
+from overread.training.optimizers import rate_at, set_rate
+
+CHECKPOINT_SECONDS = 30.0
+LOOK_SHARE = 0.1  # of the time may go into looking at tuning cases
+
+
+class Validate(Protocol):
+    def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
+        """Loss and scores on the tuning partition."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the loop needs to know of the plan."""
+
+    optimizer: str
+    schedule: str
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+    steps_per_epoch: int
+    gradient_clip: float
+    ema: float  # 0 chooses the decay from the number of steps
+    precision: str  # "float32" or "bfloat16"
+    channels_last: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended: "finished" or "stopped", after how many steps; the network is the moving average."""
+
+    reason: str
+    network: nn.Module
+    step: int
+    epochs: int
+    minutes: float
+
+
+def train(
+    task: Task,
+    network: nn.Module,
+    batches: Callable[[int], tuple[Tensor, Tensor]],
+    recipe: Recipe,
+    clock: Clock,
+    *,
+    validate: Validate,
+    events: EventLog,
+    checkpoint: Path,
+    identity: str,
+    on_checkpoint: Callable[[nn.Module], None] = lambda network: None,
+    resume: bool = False,
+    stop: StopSignal | None = None,
+    tell: Callable[[float, float, str], None] = lambda share, left, note: None,
+) -> Outcome:
+    """Train until the clock is over or a stop is asked for.
+
+    identity       digest of the plan; a checkpoint of another plan is refused
+    on_checkpoint  told the averaged network at each checkpoint, to leave a valid model
+    tell           progress: share of the way, seconds left, a note
+    """
+    torch.manual_seed(recipe.seed)
+    keep_freed_memory()
+    stop = stop or StopSignal()
+    fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true")
+    if recipe.channels_last:
+        network = to_channels_last(network)
+    optimizer = make_optimizer(recipe.optimizer, network, recipe.learning_rate, recipe.weight_decay)
+    average = Average(network.to(fabric.device))
+    taught, optimizer = fabric.setup(network, optimizer)
+    if hasattr(network, "forward_scales"):
+        taught.mark_forward_method("forward_scales")
+    step = epoch = 0
+    running = [0.0, 0]  # sum and number of the losses of this epoch
+    if resume:
+        state = load_checkpoint(checkpoint, network, average, optimizer)
+        step, epoch = _resumed(state, identity, clock)
+        running = state["running"]
+        events.write("resumed", step=step, epoch=epoch, minutes=round(clock.seconds / 60, 3))
+    unfinished, last_save, last_look, look_seconds = 0, clock.now(), clock.now(), 0.0
+    scores: dict[str, float] = {}
+
+    def save(reason: str) -> None:
+        state = {"step": step, "epoch": epoch, "running": running, "identity": identity}
+        state |= {"seconds": clock.now(), "total_steps": clock.total_steps}
+        save_checkpoint(checkpoint, network, average, optimizer, state)
+        on_checkpoint(average.network)
+        events.write("checkpoint", step=step, reason=reason)
+
+    over = clock.is_over(step)
+    while not over:
+        images, targets = batches(step)
+        images, targets = fabric.to_device(images), fabric.to_device(targets)
+        if recipe.channels_last:
+            images = images.contiguous(memory_format=memory_format(images.ndim))
+        rate = rate_at(recipe.schedule, recipe.learning_rate, clock.progress(step), step, recipe.warmup_steps)
+        set_rate([optimizer], rate)
+        taught.train()
+        optimizer.zero_grad(set_to_none=True)
+        terms = task.losses(taught, images, targets)
+        loss = torch.stack(list(terms.values())).sum()
+        fabric.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
+        value = float(loss.detach())
+        if math.isfinite(value) and bool(torch.isfinite(norm)):
+            optimizer.step()
+            average.follow(network, step, recipe.ema or decay_for(clock.total_steps))
+            running, unfinished = [running[0] + value, running[1] + 1], 0
+        else:
+            unfinished = _not_finite(unfinished, step, events)
+        step += 1
+        if step == 3 or step % max(1, recipe.steps_per_epoch // 4) == 0:
+            _meet_clock(clock, step, events)
+        over = clock.is_over(step)
+        if step % recipe.steps_per_epoch == 0 or over:
+            epoch += 1
+            record: dict[str, Any] = {"epoch": epoch, "step": step, "rate": rate, "gradient": round(float(norm), 4)}
+            record["loss"] = running[0] / max(1, running[1])
+            record["losses"] = {k: float(v.detach()) for k, v in terms.items()}
+            running = [0.0, 0]
+            if over or clock.minutes is None or clock.now() - last_look >= look_seconds / LOOK_SHARE:
+                before = clock.now()
+                tuning_loss, scores = validate(average.network, final=over)
+                last_look = clock.now()
+                look_seconds = last_look - before
+                record |= {"tuning_loss": tuning_loss, "scores": scores}
+            events.write("epoch", **record, minutes=round(clock.now() / 60, 3))
+            if clock.now() - last_save >= CHECKPOINT_SECONDS and not over:
+                save("epoch")
+                last_save = clock.now()
+        tell(clock.progress(step), clock.left(step), _note(epoch, running, scores))
+        if stop.requested:
+            break
+    reason = "finished" if over else "stopped"
+    save(reason)
+    events.write(reason, step=step, epochs=epoch, minutes=round(clock.now() / 60, 3))
+    return Outcome(reason, average.network, step, epoch, clock.now() / 60)
+
+
+def _resumed(state: dict[str, Any], identity: str, clock: Clock) -> tuple[int, int]:
+    if state["identity"] != identity:
+        raise OverreadError(
+            "This run was begun with another plan; a curve made of two plans means nothing.",
+            "undo the change in project.toml, or train under another name with --name",
+        )
+    step, epoch = int(state["step"]), int(state["epoch"])
+    share = step / max(1, int(state["total_steps"]))
+    restarted = Clock(clock.steps_per_epoch, clock.epochs, clock.minutes, float(state["seconds"]), int(state["total_steps"]))
+    clock.__dict__.update(restarted.__dict__)
+    clock._anchor = (step, min(1.0, share))
+    return step, epoch
+
+
+def _meet_clock(clock: Clock, step: int, events: EventLog) -> None:
+    changed = clock.adapt(step)
+    if changed:
+        events.write("adapted", what="steps", step=step, **{"from": changed[0], "to": changed[1]}, why="the time budget")
+
+
+def _not_finite(count: int, step: int, events: EventLog) -> int:
+    events.write("warning", what=f"step {step}: the loss or its gradient is not finite; the step was skipped")
+    if count >= 9:
+        raise OverreadError(
+            "Ten steps in a row gave a loss that is not finite.",
+            'lower [training] learning_rate, or set precision = "float32"',
+        )
+    return count + 1
+
+
+def _note(epoch: int, running: list[float], scores: dict[str, float]) -> str:
+    loss = f"loss {running[0] / running[1]:.3f}" if running[1] else ""
+    shown = ", ".join(f"{k} {v:.3f}" for k, v in list(scores.items())[:2])
+    return ", ".join(part for part in (f"epoch {epoch + 1}", loss, f"tuning {shown}" if shown else "") if part)

@@ -1,0 +1,81 @@
+"""What this machine does with this network: seconds per step in each number format and memory layout, and peak memory."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+
+from overread.networks.count import cost
+from overread.networks.layout import memory_format, to_channels_last
+from overread.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of one training step in one setting, the best of `repeats`."""
+
+    precision: str
+    channels_last: bool
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+SETTINGS = (("float32", False), ("float32", True), ("bfloat16", True))
+
+
+def measure_step(
+    task: Task, network: nn.Module, images: torch.Tensor, targets: torch.Tensor, *, precision: str = "auto", repeats: int = 2
+) -> list[Speed]:
+    """Time forward and backward on this machine, fastest first; the network given is left as it was.
+
+    images, targets  one batch as training will see it, on the device
+    precision        "auto" tries every setting, else only those of that precision
+    """
+    found = []
+    for name, channels_last in SETTINGS:
+        if precision in ("auto", name):
+            found.append(
+                Speed(name, channels_last, _seconds(task, copy.deepcopy(network), images, targets, name, channels_last, repeats))
+            )
+    return sorted(found, key=lambda speed: speed.seconds)
+
+
+def _seconds(
+    task: Task, network: nn.Module, images: torch.Tensor, targets: torch.Tensor, precision: str, channels_last: bool, repeats: int
+) -> float:
+    network = network.to(images.device).train()
+    if channels_last:
+        network = to_channels_last(network)
+        images = images.contiguous(memory_format=memory_format(images.ndim))
+    best = float("inf")
+    for turn in range(repeats + 1):  # the first one warms up: kernels are chosen, memory is taken
+        start = time.perf_counter()
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            loss = torch.stack(list(task.losses(network, images, targets).values())).sum()
+        loss.backward()
+        if images.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+        network.zero_grad(set_to_none=True)
+        best = min(best, seconds) if turn > 0 else best
+    return best
+
+
+def expected_memory_gib(network: nn.Module, images: torch.Tensor, precision: str, *, deep_supervision: bool = False) -> float:
+    """Memory of a training step: activations, and the weights five times (gradient, two moments, average)."""
+    counted = cost(network, images.shape, bytes_per_value=2 if precision == "bfloat16" else 4, deep_supervision=deep_supervision)
+    return (counted.parameters * 4 * 5 + counted.activation_bytes) / 2**30
+
+
+def free_memory_gib(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0]) / 2**30
+    return float(psutil.virtual_memory().available) / 2**30

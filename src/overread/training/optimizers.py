@@ -1,0 +1,71 @@
+"""Optimizers and learning-rate schedules by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from overread.core.errors import OverreadError
+
+# name -> (default learning rate, default weight decay)
+OPTIMIZERS: dict[str, tuple[float, float]] = {
+    "adamw": (1e-3, 1e-2),
+    "adam": (1e-3, 0.0),
+    "sgd": (1e-2, 3e-5),
+    "rmsprop": (1e-3, 0.0),
+}
+
+
+def optimizer(name: str, network: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
+    """The optimizer by name. Weight decay is kept from biases and norms, which have one dimension."""
+    if name not in OPTIMIZERS:
+        raise OverreadError(f"'{name}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
+    groups = [
+        {"params": [p for p in network.parameters() if p.requires_grad and p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in network.parameters() if p.requires_grad and p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [g for g in groups if g["params"]]
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=_can_fuse(network))
+    if name == "adam":
+        return torch.optim.Adam(groups, lr=rate, fused=_can_fuse(network))
+    if name == "rmsprop":
+        return torch.optim.RMSprop(groups, lr=rate, momentum=0.9)
+    return torch.optim.SGD(groups, lr=rate, momentum=0.99, nesterov=True)
+
+
+def _can_fuse(network: nn.Module) -> bool:
+    return all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in network.parameters())
+
+
+def _cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _polynomial(progress: float) -> float:
+    return (1 - progress) ** 0.9
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "cosine": _cosine,  # Loshchilov and Hutter, ICLR 2017
+    "polynomial": _polynomial,  # as in nnU-Net
+    "linear": lambda progress: 1 - progress,
+    "constant": lambda progress: 1.0,
+}
+
+
+def rate_at(schedule: str, peak: float, progress: float, step: int, warmup_steps: int) -> float:
+    """Learning rate at a share of the way, 0 to 1, after a linear warm-up counted in steps."""
+    if schedule not in SCHEDULES:
+        raise OverreadError(f"'{schedule}' is no schedule.", f"choose one of {', '.join(SCHEDULES)} in [training] schedule")
+    warm = min(1.0, (step + 1) / max(1, warmup_steps))
+    return peak * warm * SCHEDULES[schedule](min(1.0, max(0.0, progress)))
+
+
+def set_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
+    for each in optimizers:
+        for group in each.param_groups:
+            group["lr"] = rate

@@ -1,0 +1,138 @@
+"""`overread evaluate --truth A --answers B --task T`: anybody's predictions, with no project, no model and no torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from overread.cohort.progress import Progress
+from overread.core.errors import OverreadError
+from overread.core.question import TASKS, Decisions, OperatingPoint, Question
+from overread.evaluation.answered import NO_FOLD, answered
+from overread.evaluation.foreign import ForeignCases, no_patients_note, read_foreign, read_patients
+from overread.evaluation.foreign_masks import ForeignPair, match_folders, structures
+from overread.evaluation.result import Result
+from overread.evaluation.results import About, evaluate
+from overread.evaluation.rules import Rules
+from overread.evaluation.scoring import score_pairs
+from overread.metrics.table import positive_class
+from overread.record.files import write_json, write_text
+
+
+def evaluate_answers(
+    truth: Path | str,
+    answers: Path | str,
+    task: str,
+    *,
+    patients: Path | str | None = None,
+    positive: str | None = None,
+    threshold: float = 0.5,
+    classes: Mapping[str, int] | Sequence[str] | None = None,
+    id_column: str | None = None,
+    spacing: tuple[float, float, float] | None = None,
+    tolerance_mm: float = 2.0,
+    resamples: int = 2000,
+    out: Path | str | None = None,
+    keep_ids: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Evaluate anybody's predictions; no project and no torch are needed.
+
+    truth, answers  two sheets (classification, regression), or two folders of masks with the same file names
+    patients        column of the truth sheet that names the patient, or a sheet of id and patient
+    positive        the class that counts as disease where there are two
+    threshold       of every finding, chosen by you beforehand
+    classes         segmentation: structure -> label value; otherwise names of the columns to evaluate
+    spacing         (Z, Y, X) mm, for mask files that carry none
+    out             file to write; ids in it are pseudonyms, and `<out>-link.csv` beside it, readable by you alone, names
+                    the originals (`keep_ids` writes your ids instead)
+    """
+    truth, answers = Path(truth), Path(answers)
+    if task not in TASKS:
+        raise OverreadError(f"The task '{task}' is not known.", f"say {', '.join(TASKS)}")
+    rules = Rules(str(threshold), tolerance_mm, resamples=resamples)
+    hide = out is not None and not keep_ids
+    if task == "segmentation":
+        named = {str(k): int(v) for k, v in classes.items()} if isinstance(classes, Mapping) else None
+        result, names = _masks(truth, answers, named, patients, spacing, rules, hide, progress)
+    else:
+        columns = list(classes) if classes is not None else None
+        sheets = read_foreign(truth, answers, task, id_column=id_column, patients=patients, positive=positive, classes=columns)
+        result, names = _sheets(sheets, threshold, rules, hide)
+    if out is not None:
+        write_json(Path(out), result)
+    if out is not None and hide:
+        _write_link(Path(out), names)
+    return result
+
+
+def _sheets(sheets: ForeignCases, threshold: float, rules: Rules, hide: bool) -> tuple[Result, _Names]:
+    names = _Names.of(sheets.ids, sheets.patients, hide)
+    decisions = _fixed(sheets.question, threshold)
+    cases = answered(sheets.question, names.cases, names.patients, sheets.truths, sheets.answers, decisions)
+    return evaluate(sheets.question, cases, {NO_FOLD: decisions}, rules, About("answers", notes=sheets.notes)), names
+
+
+def _masks(
+    truth: Path,
+    answers: Path,
+    classes: Mapping[str, int] | None,
+    patients: Path | str | None,
+    spacing: tuple[float, float, float] | None,
+    rules: Rules,
+    hide: bool,
+    progress: Progress | None,
+) -> tuple[Result, _Names]:
+    files, notes = match_folders(truth, answers)
+    question = structures(truth, files, classes)
+    who = read_patients(Path(patients), list(files)) if patients is not None else {}
+    names = _Names.of(list(files), [who.get(i, i) for i in files], hide)
+    pairs = [
+        ForeignPair(case, patient, true, answer, question, spacing)
+        for case, patient, (true, answer) in zip(names.cases, names.patients, files.values(), strict=True)
+    ]
+    cases = score_pairs(pairs, question.classes, rules.surface_tolerance_mm, progress)
+    notes = notes if who else (*notes, no_patients_note(len(files)))
+    return evaluate(question, cases, {NO_FOLD: Decisions()}, rules, About("answers", notes=notes)), names
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What cases and patients are called in the result, and what they were called before."""
+
+    cases: tuple[str, ...]
+    patients: tuple[str, ...]
+    original_cases: tuple[str, ...]
+    original_patients: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cases: Sequence[str], patients: Sequence[str], hide: bool) -> _Names:
+        shown = (_pseudonyms("case", cases), _pseudonyms("patient", patients)) if hide else (cases, patients)
+        return cls(tuple(shown[0]), tuple(shown[1]), tuple(cases), tuple(patients))
+
+
+def _fixed(question: Question, threshold: float) -> Decisions:
+    if question.task != "classification" or (question.exclusive and not question.is_binary):
+        return Decisions()
+    names = [positive_class(question)] if question.is_binary else question.classes
+    rule = f"{threshold:g} (given)"
+    return Decisions(tuple(OperatingPoint(name, threshold, rule, "nothing: chosen beforehand") for name in names))
+
+
+def _pseudonyms(kind: str, originals: Sequence[str]) -> list[str]:
+    numbers = {name: k for k, name in enumerate(sorted(set(originals)), 1)}
+    return [f"{kind}-{numbers[name]:04d}" for name in originals]
+
+
+def _write_link(out: Path, names: _Names) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case_id", "patient_id", "original_id", "original_patient"])
+    writer.writerows(zip(names.cases, names.patients, names.original_cases, names.original_patients, strict=True))
+    link = out.with_name(f"{out.stem}-link.csv")
+    write_text(link, text.getvalue())
+    os.chmod(link, 0o600)

@@ -1,0 +1,124 @@
+"""The end of a training: decisions are fitted on tuning cases and one model is written, once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from overread.cohort.index import Cohort
+from overread.cohort.load import load_truth
+from overread.cohort.progress import Progress
+from overread.core.kinds import Kind, LabelMap
+from overread.core.question import Decisions
+from overread.evaluation.cleaning import fit_cleaning
+from overread.evaluation.operating import fit_decisions
+from overread.reading.model import ModelCard, pack_model, predictor_of, write_model
+from overread.reading.predictor import Predictor
+from overread.record.provenance import machine, versions
+from overread.record.run import RunFolder
+from overread.training.loop import Outcome
+from overread.workflow.plan import Planned
+from overread.workflow.predict import Answered, predict, raw_answers, raw_kind
+from overread.workflow.project import Project
+from overread.workflow.settings import Settings
+
+
+def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcome | None) -> ModelCard:
+    plan, cohort = planned.plan, planned.cohort
+    counts = {p: len(cohort.of(p)) for p in ("training", "tuning")}
+    patients = {p: len({c.patient_id for c in cohort.of(p)}) for p in ("training", "tuning")}
+    training: dict[str, Any] = {
+        "cases": counts,
+        "patients": patients,
+        "cohort": cohort.digest,
+        "plan": plan.identity,
+        "seed": plan.seed,
+        "versions": versions(),
+        "machine": machine(),
+        "licences": {"code": "Apache-2.0", "weights": "as the training data allow"},
+    }
+    if outcome is not None:
+        training |= {
+            "steps": outcome.step,
+            "epochs": outcome.epochs,
+            "minutes": round(outcome.minutes, 2),
+            "ended": outcome.reason,
+        }
+    return ModelCard(
+        question=plan.question,
+        preparation=plan.preparation,
+        decisions=decisions,
+        network=plan.network,
+        task={
+            "loss": planned.task.loss if hasattr(planned.task, "loss") else plan.loss,
+            "centre": list(plan.centre),
+            "scale": list(plan.scale),
+        },
+        reading={"overlap": plan.overlap, "mirror": list(plan.test_mirror), "precision": plan.precision},
+        training=training,
+        intended_use="research; not a medical device",
+        is_phantom=cohort.is_phantom,
+        state=state,
+    )
+
+
+def snapshot(planned: Planned, average: nn.Module, run: RunFolder) -> None:
+    """Leave a valid model at every checkpoint, marked as unfinished."""
+    write_model(run.model, average, _card(planned, decisions=Decisions(), state="in training", outcome=None))
+
+
+def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outcome, progress: Progress | None) -> ModelCard:
+    """Read the tuning cases, fit the decisions on them, write the model once, and read the internal test's images."""
+    run, cohort = planned.run, planned.cohort
+    card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome)
+    predictor = predictor_of(card, outcome.network)
+    decisions = _decide(settings, cohort, predictor, progress)
+    card = write_model(run.model, outcome.network, replace(card, decisions=decisions))
+    parent = run.path.parent.name if run.name.startswith("fold-") else ""
+    pack_model(run.model, run.path / f"{project.name}-{parent + '-' if parent else ''}{run.name}.overread")
+    predictor.decisions = decisions
+    shutil.rmtree(run.predictions, ignore_errors=True)
+    for partition in ("tuning", "internal"):
+        predict(predictor, cohort, partition, run.predictions / partition, model=card.sha256, progress=progress)
+    run.events.write("froze", model=card.sha256, decisions=decisions.as_dict())
+    return card
+
+
+def _decide(settings: Settings, cohort: Cohort, predictor: Predictor, progress: Progress | None) -> Decisions:
+    """Temperature and operating points, or clean-up of masks, from the tuning cases alone."""
+    question, cases = cohort.question, cohort.of("tuning")
+    if question.task == "regression":
+        return Decisions()
+    if question.task == "segmentation":
+        return fit_cleaning(question, _pairs(cohort, predictor, progress))
+    answers = [
+        raw_kind(question, raw) for _, raw, _ in raw_answers(predictor, cohort, cases, progress, "Choosing the operating point")
+    ]
+    truths: list[Kind] = [load_truth(cohort, case) for case in cases]
+    units = None
+    if settings.question.aggregation != "none":
+        units = [c.patient_id if question.unit == "patient" else c.exam_id for c in cases]
+    return fit_decisions(
+        question, truths, answers, settings.evaluation.threshold_rule, units=units, aggregation=settings.question.aggregation
+    )
+
+
+def _pairs(cohort: Cohort, predictor: Predictor, progress: Progress | None) -> list[Callable[[], tuple[LabelMap, LabelMap]]]:
+    """One function per tuning case that gives its truth and raw answer."""
+    cases = cohort.of("tuning")
+    answers = iter(raw_answers(predictor, cohort, cases, progress, "Choosing the clean-up of masks"))
+
+    def load(iterator: Iterator[Answered]) -> tuple[LabelMap, LabelMap]:
+        case, raw, prepared = next(iterator)
+        answer = predictor.task.decode_map(predictor.labels(raw, prepared), prepared.source, Decisions())
+        truth = load_truth(cohort, case)
+        assert isinstance(truth, LabelMap)
+        assert isinstance(answer, LabelMap)
+        return truth, answer
+
+    return [partial(load, answers) for _ in cases]

@@ -1,0 +1,187 @@
+"""`overread init`: from a folder of studies and a sheet to a project with frozen splits and sealed test truths."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from overread.cohort.ask import Said
+from overread.cohort.draft import Step
+from overread.cohort.gather import Gathered, Request, gather
+from overread.cohort.given import given_split
+from overread.cohort.partition import Division, Wish, divide, left_by_split
+from overread.cohort.progress import Progress
+from overread.cohort.store import Stored, store
+from overread.core.errors import OverreadError
+from overread.record.ledger import Ledger
+from overread.workflow.init_settings import draft_settings
+from overread.workflow.init_summary import summarise
+from overread.workflow.project import Project
+from overread.workflow.settings import Settings
+from overread.workflow.settings_file import write_settings
+
+
+def init(
+    folder: str | Path,
+    images: str | Path,
+    truth: str | Path | None = None,
+    sheet: str | Path | None = None,
+    task: str | None = None,
+    group_by: str | None = None,
+    splits: str | Path | None = None,
+    positive: str | None = None,
+    folds: int | None = None,
+    unit: str | None = None,
+    dry_run: bool = False,
+    *,
+    label: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+    id_column: str | None = None,
+    site: str | None = None,
+    scanner: str | None = None,
+    date: str | None = None,
+    side: str | None = None,
+    covariates: Sequence[str] = (),
+    series: Mapping[str, str] | None = None,
+    aggregation: str = "none",
+    index_exam: str = "all",
+    units: Sequence[str] = (),
+    multi_label: bool = False,
+    ordered: bool = False,
+    tuning: float = 0.15,
+    internal: float = 0.2,
+    stratify_by: str | None = None,
+    seed: int = 0,
+    leak_override: str = "",
+    leave_out_faulty: bool = False,
+    gaps: str = "refuse",
+    tilt: str = "refuse",
+    progress: Progress | None = None,
+) -> Project:
+    """Make a project in `folder`, whole or not at all; what was found and chosen stands in `project.summary`.
+
+    images       folder with DICOM, NIfTI, PNG/JPEG, or an .npz archive
+    truth        folder with masks, or a sheet with labels
+    sheet        .xlsx or .csv with ids, groups, covariates, labels
+    task         "classification", "regression" or "segmentation", where it cannot be inferred
+    group_by     column that names the patient
+    splits       a file, a column of the sheet, or "none" to draw a new split although the data bring one
+    positive     the class that counts as disease, where there are two
+    folds        cross-validation with so many folds instead of three partitions
+    unit         unit of analysis: "lesion", "side", "exam" or "patient"
+    dry_run      look and say, write nothing
+    label        columns that hold the truth; several are findings
+    names        value in the truth -> name of its class or structure
+    series       rules for the choice among several DICOM series, field -> pattern
+    aggregation  "any", "max" or "mean": how several rows or exams make one truth and one answer
+    index_exam   "all", "first", "last", or "nearest to COLUMN within N days"
+    multi_label  one column of 0 and 1 is a finding, not one of two classes
+    leak_override     why a leak in the given split is accepted; recorded in the ledger
+    leave_out_faulty  leave cases out whose mask does not fit its image, instead of stopping
+    """
+    folder = Path(folder).resolve()
+    _refuse_existing(folder, Path(images).resolve())
+    said = Said(
+        task, tuple(label), dict(names or {}), (), (), positive, False if multi_label else None, ordered, tuple(units), unit
+    )
+    request = Request(
+        Path(images),
+        None if truth is None else Path(truth),
+        None if sheet is None else Path(sheet),
+        said,
+        id_column,
+        group_by,
+        site,
+        scanner,
+        date,
+        side,
+        tuple(covariates),
+        dict(series or {}),
+        aggregation,
+        index_exam,
+        gaps,
+        tilt,
+        faulty="leave out" if leave_out_faulty else "refuse",
+    )
+    gathered = gather(request, progress)
+    wish = Wish(folds, tuning, internal, seed, stratify_by, leak_override)
+    division = divide_by(gathered, splits, wish)
+    step = left_by_split(gathered.drafts, division)
+    steps = [step] if step else []
+    settings, reasons = draft_settings(folder, request, gathered, division, wish)
+    if dry_run:
+        return Project(folder, summarise(folder, gathered, division, steps, settings, None), settings)
+    stored = _write(folder, settings, reasons, gathered, division, steps, wish, progress)
+    return Project(folder, summarise(folder, gathered, division, steps, settings, stored))
+
+
+def divide_by(gathered: Gathered, splits: str | Path | None, wish: Wish) -> Division:
+    given = None if splits is None and wish.folds is not None else given_split(splits, gathered)
+    if given is not None and wish.folds is not None:
+        raise OverreadError("Both --splits and --folds were given.", "give one of them")
+    extra = gathered.column(wish.stratify_by) if wish.stratify_by else None
+    return divide(gathered, given, wish, extra)
+
+
+def _refuse_existing(folder: Path, images: Path) -> None:
+    if (folder / "project.toml").exists():
+        raise OverreadError(
+            f"There is a project in {folder} already.",
+            f"take in new patients or corrected labels with `overread update {folder}`, or choose another folder",
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OverreadError(f"{folder} exists and is not empty.", "choose a new folder for the project")
+    if images.is_dir() and folder.is_relative_to(images):
+        raise OverreadError(
+            f"The project {folder} would lie inside the image folder {images}.",
+            "choose a folder outside; the images stay where they are",
+        )
+
+
+def _write(
+    folder: Path,
+    settings: Settings,
+    reasons: Mapping[str, str],
+    gathered: Gathered,
+    division: Division,
+    steps: Sequence[Step],
+    wish: Wish,
+    progress: Progress | None,
+) -> Stored:
+    """Build the project beside its place and move it there at the end: nothing is ever half-written."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        stored = store(beside, gathered, division, wish.seed, steps=steps, progress=progress)
+        write_settings(beside / "project.toml", settings, reasons)
+        record_start(beside, stored.version, division, gathered, stored, wish)
+        os.chmod(beside, 0o755)
+        if folder.exists():
+            folder.rmdir()  # empty, as was checked
+        os.replace(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return stored
+
+
+def record_start(
+    folder: Path, version: Mapping[str, Any], division: Division, gathered: Gathered, stored: Stored, wish: Wish
+) -> None:
+    """Begin the ledger: what was sealed, and which leaks were accepted and why."""
+    ledger = Ledger(folder / "cohort" / "ledger.jsonl")
+    ledger.append("sealed", cohort=version["digest"], splits=version["splits"], scheme=division.scheme, cases=version["cases"])
+    if division.leaks:
+        leaks = [
+            {"kind": leak.kind, "cases": [stored.case_ids[gathered.drafts[k].name] for k in leak.cases if k in _kept(division)]}
+            for leak in division.leaks
+        ]
+        ledger.append("leak accepted", reason=wish.leak_override, leaks=leaks)
+
+
+def _kept(division: Division) -> set[int]:
+    return {k for k, p in enumerate(division.place) if p is not None}

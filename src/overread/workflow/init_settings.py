@@ -1,0 +1,118 @@
+"""The settings of a new project, from what was found, and the reason for each inferred line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from overread.cohort.gather import Gathered, Request
+from overread.cohort.names import NAME_RULES
+from overread.cohort.partition import Division, Wish
+from overread.workflow.settings import (
+    CohortSection,
+    EvaluationSection,
+    ImagesSection,
+    ProjectSection,
+    QuestionSection,
+    Settings,
+    SplitSection,
+    TruthSection,
+)
+
+
+def draft_settings(
+    folder: Path, request: Request, gathered: Gathered, division: Division, wish: Wish
+) -> tuple[Settings, dict[str, str]]:
+    """Settings and "section.key" -> reason."""
+    question, roles = gathered.question, gathered.roles
+    reasons = dict(gathered.reasons)
+    reasons["images.folder"] = gathered.layout.form
+    reasons |= division.reasons
+    images = ImagesSection(
+        folder=_relative(request.images, folder),
+        channels=gathered.channels,
+        series=dict(request.series),
+        gaps=request.gaps,  # type: ignore[arg-type]
+        tilt=request.tilt,  # type: ignore[arg-type]
+    )
+    sheet = gathered.joined.sheet.path if gathered.joined else None
+    truth = TruthSection(
+        path=_relative(gathered.truth_folder, folder) if gathered.truth_folder else None,
+        sheet=_relative(_sheet_of(request, sheet), folder) if sheet else None,
+        id_column=gathered.joined.column if gathered.joined else None,
+        label_columns=gathered.label_columns,
+        names=dict(request.said.names),
+        reader=request.how.reader,
+        method=request.how.method,
+        date=request.how.date,
+    )
+    if gathered.joined:
+        reasons["truth.id_column"] = gathered.joined.reason
+    asked = QuestionSection(
+        task=question.task,  # type: ignore[arg-type]
+        classes=question.classes,
+        values=question.values,
+        positive=question.positive,
+        exclusive=question.exclusive,
+        ordered=question.ordered,
+        units=question.units,
+        unit=question.unit,  # type: ignore[arg-type]
+        aggregation=request.aggregation,  # type: ignore[arg-type]
+        index_exam=request.index_exam,
+        sided=question.sided,
+    )
+    if request.said.unit is None:
+        reasons["question.unit"] = "one answer per image; the split stays by patient"
+    reasons["question.sided"] = "left and right are named" if question.sided else "no answer names a side"
+    if question.task == "segmentation":
+        reasons["question.empty_is_normal"] = "a case with an empty mask is a true negative"
+    cohort = CohortSection(
+        group_by=request.group_by if request.group_by in NAME_RULES else roles.patient if roles else None,
+        site=roles.site if roles else None,
+        scanner=roles.scanner if roles else None,
+        date=roles.date if roles else None,
+        side=roles.side if roles else None,
+        covariates=tuple(request.covariates),
+    )
+    reasons["cohort.covariates"] = _covariates(gathered)
+    reasons["cohort.group_by"] = gathered.patient_reason
+    for key, column in (("site", cohort.site), ("scanner", cohort.scanner), ("date", cohort.date)):
+        if column and roles:
+            reasons[f"cohort.{key}"] = roles.reasons.get(column, "")
+    split = SplitSection(
+        scheme=division.scheme,  # type: ignore[arg-type]
+        tuning=wish.tuning,
+        internal=wish.internal,
+        folds=len(division.tuning) if division.scheme == "folds" else SplitSection.model_fields["folds"].default,
+        stratify_by=wish.stratify_by,
+        seed=wish.seed,
+        leak_override=wish.leak_override,
+    )
+    settings = Settings(
+        project=ProjectSection(name=folder.name),
+        images=images,
+        truth=truth,
+        question=asked,
+        cohort=cohort,
+        split=split,
+        evaluation=EvaluationSection(),
+    )
+    return settings, {k: v for k, v in reasons.items() if v}
+
+
+def _covariates(gathered: Gathered) -> str:
+    names = sorted({name for d in gathered.drafts for name in d.covariates})
+    return f"found and kept: {', '.join(names)}" if names else ""
+
+
+def _sheet_of(request: Request, path: Path) -> Path:
+    """The sheet as the user wrote it, worksheet and all."""
+    given = request.sheet or request.truth
+    return given if given is not None else path
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Relative to the project where both lie near each other, so that the two can move together; else absolute."""
+    path = Path(os.path.abspath(path))
+    relative = os.path.relpath(path, folder)
+    return relative if relative.count("..") <= 2 else str(path)

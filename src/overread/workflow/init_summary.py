@@ -1,0 +1,211 @@
+"""What `overread init` says: what was found, how it fits together, what is asked, who is where, what needs a look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from overread.cohort.draft import Step
+from overread.cohort.gather import Gathered
+from overread.cohort.partition import Division, class_counts
+from overread.cohort.store import Stored
+from overread.workflow.project import Summary
+from overread.workflow.settings import Settings
+
+PARTITION_NAMES = {"training": "training", "tuning": "tuning", "internal": "internal test"}
+SHOWN = 5
+
+
+def summarise(
+    folder: Path, gathered: Gathered, division: Division, steps: Sequence[Step], settings: Settings, stored: Stored | None
+) -> Summary:
+    """Lines for people and facts for programs."""
+    every = [*gathered.steps, *steps]
+    table = partition_table(gathered, division)
+    lines = [
+        *_found(gathered),
+        *_flow(every),
+        *_section("Left over", gathered.unknown),
+        *_asked(gathered),
+        "",
+        f"Partitions ({_how_divided(gathered, division)})",
+        *table_lines(table),
+        *_warnings(gathered, division, table),
+        "",
+        _end(folder, stored),
+    ]
+    facts = {
+        "cases": sum(p is not None for p in division.place),
+        "patients": len({d.patient for d, p in zip(gathered.drafts, division.place, strict=True) if p is not None}),
+        "patient_known": gathered.patient_known,
+        "question": gathered.question.as_dict(),
+        "scheme": division.scheme,
+        "parts": table,
+        "flow": [s.as_dict() for s in every],
+        "is_phantom": gathered.is_phantom,
+        "warnings": warnings_of(gathered, division, table),
+        "project": settings.project.name,
+    }
+    return Summary(tuple(lines), facts)
+
+
+def _found(gathered: Gathered) -> list[str]:
+    grids = [s.grid for s in gathered.seen if s.grid is not None]
+    shapes = np.array([g.shape for g in grids])
+    low, high = shapes.min(0), shapes.max(0)
+    size = " x ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(low, high, strict=True))
+    spaced = [g.spacing for g in grids if g.spacing_known]
+    spacing = " x ".join(f"{v:.3g}" for v in np.median(np.array(spaced), axis=0)) + " mm (median)" if spaced else "not known"
+    patients = len({d.patient for d in gathered.drafts}) if gathered.patient_known else "not known"
+    kind = "PHANTOM: simulated images, not patients. " if gathered.is_phantom else ""
+    lines = [
+        f"Found: {kind}{gathered.layout.form}, {len(gathered.drafts)} cases, patients {patients}",
+        f"  size (Z, Y, X) {size}; spacing {spacing}; units {gathered.seen[0].units}; channels {', '.join(gathered.channels)}",
+        f"  patients: {gathered.patient_reason}",
+    ]
+    lines += [f"  {line}" for line in gathered.matched]
+    lines += [f"  note: {line}" for line in gathered.notes]
+    if gathered.roles is not None:
+        named = {
+            "date": gathered.roles.date,
+            "side": gathered.roles.side,
+            "site": gathered.roles.site,
+            "scanner": gathered.roles.scanner,
+        }
+        used = [f"{c} ({r})" for r, c in named.items() if c] + [f"{c} (covariate)" for c in gathered.roles.covariates.values()]
+        rest = [
+            *(c for c in gathered.roles.labels if c not in gathered.label_columns),
+            *gathered.roles.splits,
+            *gathered.roles.unused,
+        ]
+        if used:
+            lines.append(f"  columns used: {', '.join(used)}")
+        if rest:
+            lines.append(f"  columns not used: {', '.join(rest)}")
+    return lines
+
+
+def _flow(steps: Sequence[Step]) -> list[str]:
+    lines = ["", "Data flow"]
+    for step in steps:
+        lines.append(f"  {step.kept:>6}  {step.step}")
+        counts = Counter(item.reason for item in step.left_out)
+        for reason, n in counts.most_common():
+            examples = [item.name for item in step.left_out if item.reason == reason][:2]
+            lines.append(f"          -{n}  {reason}: {'; '.join(examples)}{' ...' if n > 2 else ''}")
+    return lines
+
+
+def _section(title: str, items: Sequence[str]) -> list[str]:
+    return ["", title, *(f"  {item}" for item in items)] if items else []
+
+
+def _asked(gathered: Gathered) -> list[str]:
+    question = gathered.question
+    names = ", ".join(question.classes)
+    what = {
+        "classification": f"which of {names}" if question.exclusive else f"which of {names} (any number)",
+        "regression": f"how much: {names}",
+        "segmentation": "where: " + ", ".join(f"{n} = {v}" for n, v in zip(question.classes, question.values, strict=False)),
+    }[question.task]
+    lines = [
+        "",
+        f"Asked: {question.task}, {what}; one answer per {question.unit}",
+        f"  because: {gathered.reasons['question.task']}",
+    ]
+    if question.positive:
+        lines.append(f"  positive (disease): {question.positive}")
+    if "question.classes" in gathered.reasons:
+        lines.append(f"  names: {gathered.reasons['question.classes']}")
+    return lines
+
+
+def _how_divided(gathered: Gathered, division: Division) -> str:
+    return division.reasons.get("split.scheme", division.scheme)
+
+
+def partition_table(gathered: Gathered, division: Division) -> dict[str, dict[str, Any]]:
+    """Cases, patients and class counts of every partition or fold."""
+    places = division.seals()
+    order = [p for p in ("training", "tuning", "internal") if p in places] or sorted(
+        {p for p in places if p}, key=lambda p: (len(p), p)
+    )
+    table = {}
+    for part in order:
+        rows = [(d, s) for d, s, p in zip(gathered.drafts, gathered.seen, places, strict=True) if p == part]
+        table[part] = {
+            "cases": len(rows),
+            "patients": len({d.patient for d, _ in rows}),
+            "classes": class_counts(gathered.question, [gathered.truths[d.name] for d, _ in rows], [s.voxels for _, s in rows]),
+        }
+    return table
+
+
+def table_lines(table: dict[str, dict[str, Any]]) -> list[str]:
+    if not table:
+        return []
+    classes = list(next(iter(table.values()))["classes"])
+    total = sum(row["cases"] for row in table.values())
+    head = ["", "cases", "share", "patients", *classes]
+    rows = [
+        [
+            PARTITION_NAMES.get(part, part.replace("-", " ")),
+            str(row["cases"]),
+            f"{row['cases'] / total:.0%}",
+            str(row["patients"]),
+            *(_count(row["classes"][c]) for c in classes),
+        ]
+        for part, row in table.items()
+    ]
+    widths = [max(len(r[k]) for r in (head, *rows)) for k in range(len(head))]
+    return [
+        "  " + "  ".join(c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(r, widths, strict=True)))
+        for r in (head, *rows)
+    ]
+
+
+def _count(value: Any) -> str:
+    if isinstance(value, dict):
+        return "none" if not value["known"] else f"{value['known']} ({value['low']:g} to {value['high']:g})"
+    return str(value)
+
+
+def warnings_of(gathered: Gathered, division: Division, table: dict[str, dict[str, Any]]) -> list[str]:
+    """What could make a later number worth less; without names."""
+    found = []
+    if not gathered.patient_known:
+        found.append(
+            "No patient is known: each image counts as a patient of its own, "
+            "and independence of training and test cannot be claimed."
+        )
+    if division.leaks:
+        found.append(f"The given split leaks in {len(division.leaks)} places; you accepted that, and the report will say so.")
+    for part, row in table.items():
+        empty = [name for name, n in row["classes"].items() if n == 0 or (isinstance(n, dict) and not n["known"])]
+        if empty:
+            found.append(
+                f"{PARTITION_NAMES.get(part, part)} has no case of {', '.join(empty)}: nothing can be learned or tested there."
+            )
+        few = [f"{name} ({n})" for name, n in row["classes"].items() if isinstance(n, int) and 0 < n < 10]
+        if few and part in ("internal", "tuning"):
+            found.append(f"{PARTITION_NAMES[part]} has few cases of {', '.join(few)}: intervals will be wide.")
+    return found
+
+
+def _warnings(gathered: Gathered, division: Division, table: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        *warnings_of(gathered, division, table),
+        *(n.removeprefix("WARNING: ") for n in division.notes if n.startswith("WARNING")),
+    ]
+    notes = [n for n in division.notes if not n.startswith("WARNING")]
+    return [*_section("Notes", notes), *_section("WARNING", lines)]
+
+
+def _end(folder: Path, stored: Stored | None) -> str:
+    if stored is None:
+        return f"Nothing was written (dry run). The project would be {folder}."
+    return f"Wrote {folder} (version 1 of the cohort; test truths are under seal).\nNext: overread plan {folder}"

@@ -1,0 +1,74 @@
+"""A look at the tuning cases during training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from overread.batches.sampler import fixed_patches
+from overread.core.grid import Grid
+from overread.core.kinds import Findings, Kind, Measurements
+from overread.core.question import Decisions
+from overread.metrics.quick import quick_scores
+from overread.reading.predictor import Predictor
+from overread.workflow.plan import Planned
+from overread.workflow.predict import raw_kind
+
+LOOK_CASES = 24  # tuning cases looked at where a look reads whole volumes
+
+
+class Look:
+    """A look at the tuning cases during training: loss on fixed patches, and quick scores on the prepared grid."""
+
+    def __init__(self, planned: Planned, device: torch.device) -> None:
+        self.planned, self.device = planned, device
+        cases = planned.cache.of(c.case_id for c in planned.cohort.of("tuning"))
+        self.is_dense = planned.task.serves == "dense"
+        self.cases = cases[:: max(1, math.ceil(len(cases) / LOOK_CASES))] if self.is_dense else cases
+        self.fixed = fixed_patches(cases, planned.plan.preparation.patch, planned.plan.preparation.dimensions)
+
+    def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
+        return self._loss(network), quick_scores(self.planned.plan.question, *self._pairs(network))
+
+    @torch.no_grad()
+    def _loss(self, network: nn.Module) -> float:
+        total, batch = 0.0, self.planned.plan.sampling.batch
+        images, targets = self.fixed
+        for k in range(0, len(images), batch):
+            some = images[k : k + batch].to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.planned.plan.precision == "bfloat16"):
+                terms = self.planned.task.losses(network, some, targets[k : k + batch].to(self.device))
+            total += float(torch.stack(list(terms.values())).sum()) * len(some)
+        return total / len(images)
+
+    def _pairs(self, network: nn.Module) -> tuple[list[Kind], list[Kind]]:
+        plan, task = self.planned.plan, self.planned.task
+        predictor = Predictor(
+            network, task, plan.preparation, Decisions(), overlap=0.25, precision=plan.precision, device=str(self.device)
+        )
+        if not self.is_dense:
+            return self._image_pairs(predictor)
+        truths: list[Kind] = []
+        answers: list[Kind] = []
+        for case in self.cases:
+            grid = Grid.from_spacing(case.image.shape[1:], plan.preparation.spacing or (1.0, 1.0, 1.0))
+            raw = predictor.raw(case.image.astype(np.float32))
+            labels = raw.argmax(0).astype(np.uint8) if plan.question.exclusive else (raw > 0.5).astype(np.uint8)
+            answers.append(task.decode_map(labels, grid, Decisions()))
+            truths.append(task.decode_map(case.target, grid, Decisions()))
+        return truths, answers
+
+    def _image_pairs(self, predictor: Predictor) -> tuple[list[Kind], list[Kind]]:
+        question, scaling = self.planned.plan.question, self.planned.task.scaling
+        raws = predictor.raw_several([case.image for case in self.cases], 4 * self.planned.plan.sampling.batch)
+        truths: list[Kind] = []
+        for case in self.cases:
+            values = np.array(case.target, dtype=np.float64)
+            if question.task == "regression":
+                values = values * scaling.scale + scaling.centre
+            named = {c: None if np.isnan(v) else float(v) for c, v in zip(question.classes, values, strict=True)}
+            truths.append(Findings(named) if question.task == "classification" else Measurements(named))
+        return truths, [raw_kind(question, raw) for raw in raws]

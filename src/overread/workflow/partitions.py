@@ -1,0 +1,82 @@
+"""Who is in which partition: counts of cases, patients, classes and covariates for the report's table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from overread.cohort.index import read_index, read_splits
+from overread.cohort.seal import read_summary
+from overread.core.case import PARTITIONS, Case
+from overread.workflow.private import IDENTIFYING
+
+_MOST_LEVELS = 12  # a column with more different values is a name, a number or a date, not a group
+_DATE = re.compile(r"^\D*(\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|(19|20)\d{6})\D*")
+
+
+def partition_summaries(project_dir: Path) -> list[dict[str, Any]]:
+    """One summary per partition, or per fold; the truths under seal are counted from the seal's own summary."""
+    cases = [row.case for row in read_index(project_dir)]
+    splits = read_splits(project_dir)
+    place = splits.get("partition") or {case_id: f"fold-{k}" for case_id, k in splits["fold"].items()}
+    known = [p for p in PARTITIONS if p in set(place.values())] or sorted(set(place.values()))
+    counts = read_summary(project_dir)["parts"]
+    return [_summary(name, [c for c in cases if place.get(c.case_id) == name], counts.get(name, {})) for name in known]
+
+
+def _summary(partition: str, cases: Sequence[Case], counted: Mapping[str, Any]) -> dict[str, Any]:
+    columns: dict[str, list[Any]] = {"Site": [c.site for c in cases], "Scanner": [c.scanner for c in cases]}
+    for name in dict.fromkeys(name for case in cases for name in case.covariates):
+        if not IDENTIFYING.search(name):
+            columns[name] = [case.covariates.get(name) for case in cases]
+    numbers, levels = {}, {}
+    held = counted.get("classes") or {}
+    for name, values in columns.items():
+        if (spread := _spread(values)) is not None:
+            numbers[name] = spread
+        elif found := _levels(values):
+            levels[name] = found
+    return {
+        "partition": partition.replace("-", " "),
+        "cases": len(cases),
+        "patients": len({c.patient_id for c in cases}),
+        "classes": {name: n for name, n in held.items() if isinstance(n, int)},
+        "quantities": {name: n for name, n in held.items() if isinstance(n, dict)},
+        "numbers": numbers,
+        "levels": levels,
+    }
+
+
+def _spread(values: Iterable[Any]) -> dict[str, Any] | None:
+    """Mean, standard deviation and range of a numeric column; None where it is not one, or where it holds few values."""
+    values = list(values)
+    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v)]
+    present = sum(v not in (None, "") for v in values)
+    if not numbers or len(numbers) < present or len(set(numbers)) <= 2:
+        return None
+    if min(numbers) >= 1e5:  # an identifier or a date written as a number
+        return None
+    return {
+        "mean": float(np.mean(numbers)),
+        "sd": float(np.std(numbers, ddof=1)) if len(numbers) > 1 else 0.0,
+        "low": min(numbers),
+        "high": max(numbers),
+        "missing": len(values) - len(numbers),
+    }
+
+
+def _levels(values: Iterable[Any]) -> dict[str, int]:
+    """How often each value of a group occurs; nothing where the column holds names, numbers or dates rather than groups."""
+    words = ["not known" if v in (None, "") else f"{v:g}" if isinstance(v, float) else str(v) for v in values]
+    counts = Counter(words)
+    named = [w for w in counts if w != "not known"]
+    if not named or len(named) > _MOST_LEVELS or any(_DATE.match(w) or len(w) > 60 for w in named):
+        return {}
+    if len(named) > 3 and len(named) > 0.5 * sum(counts[w] for w in named):  # nearly every case has its own
+        return {}
+    return dict(sorted(counts.items()))

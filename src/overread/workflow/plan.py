@@ -1,0 +1,264 @@
+"""`overread plan`: from the fingerprint of the training cases to a written plan and a page to approve."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from overread.batches.augment import NONE
+from overread.batches.cache import Cache, open_cache
+from overread.batches.prepare import prepare_image
+from overread.batches.sampler import Batches, fixed_patches
+from overread.cohort.fingerprint import fingerprint
+from overread.cohort.index import Cohort
+from overread.cohort.load import load_image, load_truth
+from overread.cohort.progress import Progress
+from overread.core.case import Case
+from overread.core.errors import OverreadError
+from overread.reading.model import build_network
+from overread.record.run import RunFolder
+from overread.reporting.preflight import write_preflight
+from overread.tasks import Scaling, Task, make
+from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step
+from overread.training.plan import Plan, Wishes, make_plan
+from overread.workflow.plan_file import write_plan
+from overread.workflow.project import Project
+from overread.workflow.settings import Settings
+from overread.workflow.settings_file import check_settings
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan in its run folder, with the cache of prepared cases it led to."""
+
+    run: RunFolder
+    plan: Plan
+    cohort: Cohort
+    cache: Cache
+    task: Task
+
+
+def plan(
+    project: Project,
+    run_name: str | None = None,
+    fold: int | None = None,
+    overrides: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    *,
+    preflight: bool = True,
+) -> Planned:
+    """Plan a run: decide, prepare the training and tuning cases, measure this machine, write `plan.toml` and the page.
+
+    overrides  "training.loss" -> "dice": settings for this run alone
+    """
+    settings = with_overrides(project.settings, overrides or {})
+    cohort = project.cohort(fold)
+    refuse_unfit(cohort)
+    run = project.run(run_name or next_name(project), fold)
+    facts = fingerprint(cohort, progress)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    made = make_plan(project.question, facts, wishes_of(settings), device=device)
+    task = task_of(made)
+    cache = prepared(project, cohort, made, task, progress)
+    made = _measured(made, task, cache, cohort, settings, device, progress)
+    run.path.mkdir(parents=True, exist_ok=True)
+    write_plan(run.plan, made)
+    if preflight:
+        _write_preflight(run, made, cohort, cache)
+    return Planned(run, made, cohort, cache, task)
+
+
+def wishes_of(settings: Settings) -> Wishes:
+    training = settings.training
+    names = {f.name for f in fields(Wishes)} - {"augmentation"}
+    return Wishes(**{n: getattr(training, n) for n in names}, augmentation=training.augmentation.model_dump())
+
+
+def task_of(plan: Plan) -> Task:
+    return make(
+        plan.question,
+        loss=plan.loss,
+        weights=plan.class_weights,
+        scaling=Scaling(plan.centre, plan.scale),
+        deep_supervision=plan.deep_supervision,
+    )
+
+
+def prepared(project: Project, cohort: Cohort, plan: Plan, task: Task, progress: Progress | None) -> Cache:
+    """The cache of prepared training and tuning cases; built where it is missing."""
+    if progress is not None:
+        progress.start(len(cohort.of("training")) + len(cohort.of("tuning")), "Preparing cases")
+    encoding = {"question": plan.question.as_dict(), "centre": plan.centre, "scale": plan.scale}
+    advance = progress.advance if progress is not None else (lambda n, note="": None)
+    cache = open_cache(
+        cohort,
+        plan.preparation,
+        task,
+        folder=project.path / "cohort" / "cache",
+        encoding=encoding,
+        advance=lambda n, note: advance(n, note),
+    )
+    if progress is not None:
+        progress.finish()
+    return cache
+
+
+def batches_of(plan: Plan, cache: Cache, cohort: Cohort, device: torch.device | str, *, augmented: bool = True) -> Batches:
+    return Batches(
+        cache.of(c.case_id for c in cohort.of("training")),
+        plan.preparation.patch,
+        plan.sampling,
+        plan.augmentation if augmented else NONE,
+        spacing=plan.preparation.spacing or (1.0, 1.0, 1.0),
+        dimensions=plan.preparation.dimensions,
+        seed=plan.seed,
+        device=device,
+    )
+
+
+def refuse_unfit(cohort: Cohort) -> None:
+    """Nothing is learned from nothing: both partitions must hold cases, and training more than one class."""
+    for partition in ("training", "tuning"):
+        if not cohort.of(partition):
+            raise OverreadError(
+                f"The {partition} partition holds no case.",
+                "add patients with `overread update`, or make a new project with other shares",
+            )
+    if cohort.question.task == "classification":
+        held = _classes_held(cohort.of("training"))
+        for name in cohort.question.classes:
+            if held.get(name, 0) == 0:
+                raise OverreadError(
+                    f"No training case shows '{name}'; a network cannot learn what it never sees.",
+                    "add patients with that label, or drop the class from [question] classes",
+                )
+
+
+def _classes_held(cases: tuple[Case, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for case in cases:
+        for name, value in (case.truth.values if case.truth else {}).items():
+            counts[name] = counts.get(name, 0) + int(value == 1)
+    return counts
+
+
+def next_name(project: Project) -> str:
+    """The latest run that was planned and not trained; else "first", then "run-2", "run-3" ..."""
+    trained = [name for name in project.runs() if any((project.path / "runs" / name).rglob("checkpoint.safetensors"))]
+    waiting = [name for name in project.runs() if name not in trained]
+    if waiting:
+        return waiting[-1]
+    return "first" if not trained else f"run-{next(k for k in range(2, 10**6) if f'run-{k}' not in trained)}"
+
+
+def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings:
+    """Settings with some lines replaced: values are read as TOML, bare words as text, "1,2,3" as a list."""
+    values = settings.model_dump(mode="json")
+    for name, text in overrides.items():
+        place = values
+        *sections, key = name.split(".")
+        for section in sections:
+            if not isinstance(place.get(section), dict):
+                raise OverreadError(
+                    f"--set {name}: no such section '{section}'.", "write it as in project.toml, e.g. training.loss=dice"
+                )
+            place = place[section]
+        place[key] = _value(text)
+    return check_settings(values, "--set")
+
+
+def _value(text: str) -> Any:
+    for form in (f"v = {text}", f"v = [{text}]"):
+        try:
+            return tomllib.loads(form)["v"]
+        except tomllib.TOMLDecodeError:
+            continue
+    return text
+
+
+def _measured(
+    plan: Plan, task: Task, cache: Cache, cohort: Cohort, settings: Settings, device: str, progress: Progress | None
+) -> Plan:
+    """Try the number formats on this machine with this network and batch, and take the fastest."""
+    if progress is not None:
+        progress.start(None, "Measuring this machine")
+    torch.manual_seed(plan.seed)
+    network = build_network(plan.network)
+    batches = batches_of(plan, cache, cohort, device)
+    images, targets = batches(0)
+    deep = plan.deep_supervision and hasattr(network, "forward_scales")
+    needed = expected_memory_gib(network, images, "float32", deep_supervision=deep)
+    free = free_memory_gib(torch.device(device))
+    if needed > 0.9 * free:
+        raise OverreadError(
+            f"A training step of {plan.network['name']} with batch {plan.sampling.batch} and patch {plan.preparation.patch} "
+            f"needs about {needed:.1f} GiB; {free:.1f} GiB are free.",
+            f"set [training] batch = {max(1, plan.sampling.batch // 2)}, or a smaller patch",
+        )
+    some = max(1, plan.sampling.batch // 2)  # half a batch says as much, in half the time
+    speeds = measure_step(task, network, images[:some], targets[:some], precision=settings.training.precision)
+    speeds = [replace(s, seconds=s.seconds * plan.sampling.batch / some) for s in speeds]
+    best = speeds[0]
+    asked = settings.training.precision != "auto"
+    reason = "set in project.toml; " if asked else "the fastest here; "
+    reason += "seconds per step: " + ", ".join(
+        f"{s.precision}{' channels-last' if s.channels_last else ''} {s.seconds:.2f}" for s in speeds
+    )
+    expected = {
+        "seconds_per_step": round(best.seconds, 3),
+        "memory_gib": round(expected_memory_gib(network, images, best.precision, deep_supervision=deep), 2),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "device": device,
+        "steps_in_a_minute": round(60 / best.seconds, 1),
+    }
+    if progress is not None:
+        progress.finish()
+    return plan.with_speed(best.precision, best.channels_last, reason, expected)
+
+
+def _write_preflight(run: RunFolder, plan: Plan, cohort: Cohort, cache: Cache) -> None:
+    """One case through the whole chain, and a grid of augmented examples, on a page to look at before hours are spent."""
+    case = _telling_case(cohort, cache)
+    image, truth = load_image(cohort, case), load_truth(cohort, case)
+    chain = prepare_image(image, plan.preparation)
+    target = np.array(cache.cases[case.case_id].target)
+    label = target if target.ndim == 3 else target.max(0) if target.ndim == 4 else None
+    examples = []
+    batches = batches_of(plan, cache, cohort, "cpu")
+    plain, plain_target = fixed_patches([cache.cases[case.case_id]], plan.preparation.patch, plan.preparation.dimensions)
+    examples.append(_example(plain[0], plain_target[0], plan))
+    for step in range(2 if plan.sampling.batch > 3 else 4):
+        images, targets = batches(step)
+        examples += [_example(i, t, plan) for i, t in zip(images, targets, strict=True)][:6]
+    write_preflight(
+        run.path / "preflight.html",
+        case_id=case.case_id,
+        image=image,
+        truth=truth,
+        prepared=chain.array,
+        prepared_label=label,
+        examples=examples[:9],
+        plan=plan.as_dict(),
+        is_phantom=cohort.is_phantom,
+    )
+
+
+def _telling_case(cohort: Cohort, cache: Cache) -> Case:
+    """A training case that shows as many structures as any, so that the overlay has something to show."""
+    return max(cohort.of("training"), key=lambda c: (len(cache.cases[c.case_id].points), c.case_id))
+
+
+def _example(image: torch.Tensor, target: torch.Tensor, plan: Plan) -> tuple[np.ndarray, np.ndarray | None]:
+    """(C, Z, Y, X) float32 and its (Z, Y, X) label or None."""
+    array, label = image.numpy(), target.numpy()
+    if plan.preparation.dimensions == 2:
+        array = array[:, None]
+        label = label[:, None] if label.ndim == 3 else label
+    if label.ndim != 4:
+        return array, None
+    return array, label[0] if plan.question.exclusive else label.max(0)

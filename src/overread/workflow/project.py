@@ -1,0 +1,167 @@
+"""A project: the folder that `overread init` makes, and the verbs on it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from overread.cohort.check import check_unchanged
+from overread.cohort.index import Cohort, fold_numbers, load_cohort, read_splits
+from overread.core.errors import OverreadError
+from overread.core.question import Question
+from overread.record.ledger import Ledger
+from overread.record.run import RunFolder
+from overread.workflow.settings import Settings
+from overread.workflow.settings_file import read_settings
+
+DEFAULT_RUN = "first"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a verb found and did, for people and for programs.
+
+    lines  text for the terminal; it may name files, so it goes into no report
+    facts  counts and choices, pseudonymous
+    """
+
+    lines: tuple[str, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Project:
+    """A project's folder. Nothing is read before it is asked for.
+
+    summary  what `init` or `update` said when it made this object; None for one that was opened
+    """
+
+    def __init__(self, path: Path, summary: Summary | None = None, settings: Settings | None = None) -> None:
+        self.path = Path(path)
+        self.summary = summary
+        if settings is not None:  # a rehearsal: there is no file to read
+            self.settings = settings
+
+    @classmethod
+    def open(cls, path: Path) -> Project:
+        """The project in `path`; refused where there is none, or where its settings have faults."""
+        project = cls(Path(path))
+        _ = project.settings
+        return project
+
+    @cached_property
+    def settings(self) -> Settings:
+        return read_settings(self.path / "project.toml")
+
+    @property
+    def name(self) -> str:
+        return self.settings.project.name
+
+    @property
+    def question(self) -> Question:
+        return question_of(self.settings)
+
+    @property
+    def images_folder(self) -> Path:
+        """What image references are relative to; where the setting names an archive, the folder it lies in."""
+        place = (self.path / self.settings.images.folder).resolve()
+        return place.parent if place.is_file() or place.suffix.lower() == ".npz" else place
+
+    @property
+    def truth_folder(self) -> Path | None:
+        truth = self.settings.truth.path
+        return None if truth is None else (self.path / truth).resolve()
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The numbers of the folds; empty where the project has partitions."""
+        return tuple(fold_numbers(read_splits(self.path)))
+
+    def cohort(self, fold: int | None = None, *, check: bool = True) -> Cohort:
+        """The cohort as one run may see it; stops where files have changed since they came in.
+
+        check  False only where the caller has just checked
+        """
+        if check:
+            check_unchanged(self.path, self.images_folder, self.truth_folder)
+        images = self.settings.images
+        return load_cohort(
+            self.path, self.question, self.images_folder, self.truth_folder, fold, gaps=images.gaps, tilt=images.tilt
+        )
+
+    def run(self, name: str | None = None, fold: int | None = None) -> RunFolder:
+        """The folder of a run: `runs/<name>/`, or `runs/<name>/fold-<k>/` of one fold.
+
+        Without a name: the run that was changed last, or "first" where there is none.
+        """
+        path = self.path / "runs" / (name or self._latest_run())
+        return RunFolder(path if fold is None else path / f"fold-{fold}")
+
+    def runs(self) -> tuple[str, ...]:
+        """Names of all runs, oldest first."""
+        folder = self.path / "runs"
+        found = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")] if folder.is_dir() else []
+        return tuple(p.name for p in sorted(found, key=lambda p: (p.stat().st_mtime, p.name)))
+
+    def _latest_run(self) -> str:
+        runs = self.runs()
+        return runs[-1] if runs else DEFAULT_RUN
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.path / "cohort" / "ledger.jsonl")
+
+    def update(self, **options: Any) -> Project:
+        """Take in new patients and corrected labels as a new version."""
+        return _verb("update")(self.path, **options)  # type: ignore[no-any-return]
+
+    def plan(self, **options: Any) -> Any:
+        return _verb("plan")(self, **options)
+
+    def train(self, **options: Any) -> Any:
+        return _verb("train")(self, **options)
+
+    def evaluate(self, **options: Any) -> Any:
+        return _verb("evaluate")(self, **options)
+
+    def report(self, **options: Any) -> Any:
+        return _verb("report")(self, **options)
+
+
+def _verb(name: str) -> Any:
+    """The function of a verb, imported by name when it is called: to open a project must not load torch."""
+    return getattr(importlib.import_module(f"overread.workflow.{name}"), name)
+
+
+def question_of(settings: Settings) -> Question:
+    """The question as `project.toml` asks it, checked for sense."""
+    asked = settings.question
+    if not asked.classes:
+        raise OverreadError("question.classes in project.toml is empty.", "name at least one class, structure or quantity")
+    if asked.task == "segmentation" and len(asked.values) != len(asked.classes):
+        raise OverreadError(
+            f"question.classes names {len(asked.classes)} structures and question.values {len(asked.values)} label values.",
+            "give one label value per structure, in the same order",
+        )
+    if asked.positive is not None and asked.positive not in asked.classes:
+        raise OverreadError(
+            f"question.positive is '{asked.positive}', which is not among the classes {', '.join(asked.classes)}.",
+            "name one of the classes",
+        )
+    return Question(
+        asked.task,
+        asked.classes,
+        asked.values,
+        asked.positive,
+        asked.exclusive,
+        asked.ordered,
+        asked.units,
+        asked.unit,
+        asked.sided,
+    )

@@ -1,0 +1,244 @@
+"""`overread read`: a frozen model reads studies and leaves answers in each source's own geometry."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from overread.batches.prepare import Prepared, prepare_image
+from overread.cohort.load import open_channels
+from overread.cohort.names import channels_of
+from overread.cohort.progress import Progress
+from overread.core.case import ImageReference
+from overread.core.errors import OverreadError, Refused
+from overread.core.image import Image
+from overread.core.kinds import Findings, LabelMap, Map, Measurements
+from overread.core.question import Question, Reading
+from overread.imaging.dicom.seg import write_seg
+from overread.imaging.found import Found
+from overread.imaging.nifti import write_nifti
+from overread.imaging.scan import scan, scan_file
+from overread.reading.model import Model, ModelCard, load_model
+from overread.record.files import write_json, write_text
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One thing to read: a name for its answers, the folder, and its images, one per channel."""
+
+    name: str
+    folder: Path
+    images: tuple[Found, ...]
+
+    @property
+    def references(self) -> tuple[ImageReference, ...]:
+        return tuple(ImageReference(f.name, f.format, f.files, f.index) for f in self.images)
+
+
+class Reader:
+    """A model that reads from Python: `overread.load("liver.overread").read("new_study/")`."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @property
+    def question(self) -> Question:
+        return self.model.card.question
+
+    def read(self, study: Path | str) -> Reading:
+        """Read one study: a file, or a folder that holds one exam."""
+        exams = list(exams_in([Path(study)], self.model.card))
+        if len(exams) != 1:
+            names = ", ".join(e.name for e in exams[:6])
+            raise OverreadError(f"{study} holds {len(exams)} exams ({names}); one was expected.", "give the path of one of them")
+        return read_exam(self.model, exams[0])[0]
+
+
+def load(path: Path | str) -> Reader:
+    """Load a `.overread` file."""
+    return Reader(load_model(Path(path)))
+
+
+def read(
+    model: Path | str,
+    studies: Sequence[Path],
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    probabilities: bool = False,
+) -> list[Reading]:
+    """Read studies and write `answers.csv`, `answers.json` and, for structures, masks beside them.
+
+    probabilities  also write a probability map (NIfTI, 0 to 1) per structure
+
+    A study that cannot be answered is listed with its reason; that is not a negative answer. Refused
+    where no study at all can be answered.
+    """
+    loaded, out = load_model(Path(model)), Path(out)
+    exams = list(exams_in([Path(s) for s in studies], loaded.card))
+    out.mkdir(parents=True, exist_ok=True)
+    if progress is not None:
+        progress.start(len(exams), "Reading")
+    readings = []
+    for exam in exams:
+        reading, image = read_exam(loaded, exam, probabilities=probabilities)
+        if isinstance(reading.answer, LabelMap) and image is not None:
+            _write_structures(out, exam, reading, image, loaded.card)
+        readings.append(replace(reading, maps=()) if len(exams) > 1 else reading)
+        if progress is not None:
+            progress.advance(1, exam.name)
+    if progress is not None:
+        progress.finish()
+    _write_tables(out, loaded.card, readings)
+    refused = [r for r in readings if r.refusal]
+    if len(refused) == len(readings):
+        raise OverreadError(
+            f"No study could be read; the first reason: {refused[0].case_id}: {refused[0].refusal}",
+            f"see {out / 'answers.json'} for all reasons",
+        )
+    return readings
+
+
+def exams_in(paths: Sequence[Path], card: ModelCard) -> Iterator[Exam]:
+    """The exams under some files and folders; each eligible image alone, or grouped by channel where the model has several."""
+    taken: set[str] = set()
+    for path in paths:
+        if not path.exists():
+            raise OverreadError(f"There is nothing at {path}.", "check the path")
+        folder = path if path.is_dir() else path.parent
+        found = scan(path).eligible if path.is_dir() else scan_file(path)
+        if not found:
+            raise OverreadError(f"{path} holds no image that can be read.", "give DICOM, NIfTI, PNG, JPEG, TIFF or .npz images")
+        for name, images in _grouped(found, card):
+            unique = name
+            while unique in taken:
+                unique += "_"
+            taken.add(unique)
+            yield Exam(unique, folder, images)
+
+
+def _grouped(found: Sequence[Found], card: ModelCard) -> Iterator[tuple[str, tuple[Found, ...]]]:
+    wanted = card.preparation.channels
+    if len(wanted) == 1 or (len(found) == 1 and not found[0].files[1:]):
+        for each in found:
+            yield _safe(each), (each,)
+        return
+    by_file = {f.files[0]: f for f in found}
+    groups, channels = channels_of(sorted(by_file))
+    order = wanted if set(wanted) <= set(channels) else channels
+    for name, files in groups.items():
+        yield Path(name).name, tuple(by_file[files[c]] for c in order if c in files)
+
+
+def _safe(found: Found) -> str:
+    """A file name for the answers of an image: its own name, without what a file system dislikes."""
+    name = found.name if found.index is None else f"{found.name}-{found.index}"
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
+    return kept or "study"
+
+
+def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple[Reading, Image | None]:
+    """Read one exam; what cannot be read is a reading with a refusal."""
+    try:
+        image = open_channels(exam.name, exam.references, exam.folder)
+        image = _named(image, model.card)
+        prepared = prepare_image(image, model.card.preparation)
+    except (Refused, OverreadError) as refusal:
+        return Reading(exam.name, None, refusal=str(refusal.what)), None
+    raw = model.predictor.raw(prepared.array)
+    answer = model.predictor.answer_from(raw, prepared)
+    maps: tuple[Map, ...] = model.predictor.maps(raw, prepared) if probabilities and raw.ndim == 4 else ()
+    return Reading(exam.name, answer, maps, warnings=_warnings(model.card, image, prepared)), image
+
+
+def _named(image: Image, card: ModelCard) -> Image:
+    """A film without colour read by a model of one channel keeps its one channel; names follow the model."""
+    if len(image.channels) == len(card.preparation.channels):
+        return replace(image, channels=card.preparation.channels)
+    return image
+
+
+def _warnings(card: ModelCard, image: Image, prepared: Prepared) -> tuple[str, ...]:
+    found = []
+    if card.is_phantom and not image.source.get("is_simulated"):
+        found.append("the model learned from a PHANTOM; its answer on a patient means nothing")
+    if card.state != "frozen":
+        found.append("the model is a snapshot of an unfinished training; its decisions were not fitted")
+    flat = float(np.std(prepared.array))
+    if flat < 1e-3:
+        found.append("the image is empty: all its values are the same")
+    return tuple(found)
+
+
+def _write_structures(out: Path, exam: Exam, reading: Reading, image: Image, card: ModelCard) -> None:
+    answer = reading.answer
+    assert isinstance(answer, LabelMap)
+    note = "PHANTOM, Overread answer, for research" if image.source.get("is_simulated") else "Overread answer, for research"
+    for layer in range(answer.layers.shape[0]):
+        suffix = "" if answer.layers.shape[0] == 1 else f"_{answer.structures[layer].name}"
+        write_nifti(out / f"{exam.name}{suffix}.nii.gz", answer.layers[layer], answer.grid, description=note)
+    for each in reading.maps:
+        write_nifti(out / f"{exam.name}_{each.target}_probability.nii.gz", each.array, each.grid, description=note)
+    if exam.images[0].format == "dicom" and answer.layers.any():
+        files = [exam.folder / f for f in exam.images[0].files]
+        write_seg(out / f"{exam.name}_seg.dcm", answer, files, description=f"{', '.join(answer.names)} by {card.sha256[7:15]}")
+
+
+def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading]) -> None:
+    rows = [_row(r, card) for r in readings]
+    columns = list(dict.fromkeys(k for row in rows for k in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(out / "answers.csv", text.getvalue())
+    about = {"model": card.sha256, "intended_use": card.intended_use, "learned_from_phantom": card.is_phantom}
+    decisions = card.decisions.as_dict()
+    listed = [{**row, "warnings": list(r.warnings), "refusal": r.refusal} for row, r in zip(rows, readings, strict=True)]
+    write_json(out / "answers.json", {"format": 1, **about, "decisions": decisions, "readings": listed})
+
+
+def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
+    """One line of the table: probabilities and calls, numbers with units, or volumes."""
+    row: dict[str, Any] = {"study": reading.case_id}
+    answer = reading.answer
+    if isinstance(answer, Findings):
+        for name, value in answer.probabilities.items():
+            row[f"probability of {name}"] = round(float(value or 0.0), 6)
+        row["called"] = ", ".join(called(answer, card))
+    elif isinstance(answer, Measurements):
+        for name, value in answer.values.items():
+            unit = answer.units.get(name, "")
+            row[f"{name} ({unit})" if unit else name] = value
+    elif isinstance(answer, LabelMap):
+        for name in answer.names:
+            voxels = int(answer.mask(name).sum())
+            if answer.grid.spacing_known and not answer.grid.is_planar:
+                row[f"{name} (ml)"] = round(voxels * answer.grid.voxel_ml, 3)
+            else:
+                row[f"{name} (pixels)"] = voxels
+    if reading.warnings:
+        row["warnings"] = "; ".join(reading.warnings)
+    if reading.refusal:
+        row["refused"] = reading.refusal
+    return row
+
+
+def called(answer: Findings, card: ModelCard) -> list[str]:
+    """The findings that the frozen operating points call; the likeliest class where there is none."""
+    question, decisions = card.question, card.decisions
+    probabilities = {k: float(v or 0.0) for k, v in answer.probabilities.items()}
+    points = {p.class_name: p.threshold for p in decisions.operating_points}
+    if question.is_binary and points:
+        name, threshold = next(iter(points.items()))
+        other = next(c for c in question.classes if c != name)
+        return [name if probabilities[name] >= threshold else other]
+    if question.exclusive:
+        return [max(probabilities, key=lambda c: probabilities[c])]
+    return [c for c, p in probabilities.items() if p >= points.get(c, 0.5)]

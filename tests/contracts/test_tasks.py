@@ -1,0 +1,215 @@
+"""Every task on every architecture of ours that claims to serve it, in 2D and 3D where claimed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from toys import SHAPES, question, toy_cases, toy_preparation, toy_task
+
+from overread import networks
+from overread.batches.augment import Augmentation
+from overread.batches.prepare import Prepared
+from overread.batches.sampler import Batches, Sampling
+from overread.core.grid import Grid
+from overread.core.kinds import Findings, LabelMap, Measurements
+from overread.core.question import Decisions
+from overread.imaging.resample import resample_labels
+from overread.networks.stages import plan_stages
+from overread.networks.table import ARCHITECTURES
+from overread.reading.model import ModelCard, build_network, load_model, pack_model, predictor_of, write_model
+from overread.record.events import EventLog, read_events
+from overread.tasks import TASKS
+from overread.training.clock import Clock
+from overread.training.loop import Recipe, train
+
+RECIPE = Recipe("adamw", "cosine", 3e-3, 1e-2, 2, 3, 12.0, 0.0, "float32", True, 0)
+POSED = [
+    ("classification", {}),
+    ("classification", {"exclusive": False}),
+    ("classification", {"ordered": True}),
+    ("regression", {}),
+    ("segmentation", {}),
+    ("segmentation", {"exclusive": False}),
+]
+
+
+def combinations():
+    for name, architecture in ARCHITECTURES.items():
+        for dimensions in sorted(architecture.dimensions):
+            for posed, options in POSED:
+                if TASKS[posed].serves in architecture.serves:
+                    yield pytest.param(
+                        name, dimensions, posed, options, id=f"{name}-{dimensions}d-{posed}-{'-'.join(options) or 'plain'}"
+                    )
+
+
+def described(name: str, dimensions: int, task) -> dict:
+    """What a model card says of the network."""
+    options = {}
+    if name in ("unet", "residual_unet"):
+        stages = plan_stages(SHAPES[dimensions][3 - dimensions :], [1.0] * dimensions, base_features=4)
+        options = {k: getattr(stages, k) for k in ("features", "kernels", "strides")}
+    elif name.startswith("resnet"):
+        options = {"width": 4, "image_size": SHAPES[dimensions][3 - dimensions :]}
+    return {
+        "name": name,
+        "in_channels": 1,
+        "out_channels": task.outputs,
+        "dimensions": dimensions,
+        "serves": task.serves,
+        "options": options,
+    }
+
+
+@pytest.mark.parametrize(("name", "dimensions", "posed", "options"), list(combinations()))
+def test_every_task_learns_on_every_architecture(name, dimensions, posed, options, tmp_path):
+    asked = question(posed, **options)
+    task = toy_task(asked)
+    cases = toy_cases(asked, dimensions)
+    torch.manual_seed(0)
+    values = described(name, dimensions, task)
+    network = build_network(values)
+    rules = Augmentation(chance=0.5, intensity=0.5)
+    batches = Batches(cases, SHAPES[dimensions], Sampling(3, 0.3), rules, dimensions=dimensions)
+    received = set()
+    for parameter_name, parameter in network.named_parameters():
+        parameter.register_hook(lambda gradient, n=parameter_name: received.add(n))
+    outcome = train(
+        task,
+        network,
+        batches,
+        RECIPE,
+        Clock(3, epochs=1),
+        validate=lambda network, final: (None, {}),
+        events=EventLog(tmp_path / "events.jsonl"),
+        checkpoint=tmp_path / "checkpoint.safetensors",
+        identity="toy",
+    )
+    silent = {n for n, p in network.named_parameters() if p.requires_grad} - received
+    unheard = {n for n in silent if n.startswith("heads.0")}  # the coarsest answer of deep supervision is not asked for
+    assert silent == unheard, f"these parameters never receive a gradient: {sorted(silent - unheard)}"
+    epochs = [e for e in read_events(tmp_path / "events.jsonl") if e["event"] == "epoch"]
+    assert len(epochs) == 1
+    assert np.isfinite(epochs[0]["loss"])
+
+    card = ModelCard(
+        question=asked,
+        preparation=toy_preparation(dimensions, dense=task.serves == "dense"),
+        decisions=Decisions(),
+        network=values,
+        task={"loss": task.loss, "centre": list(task.scaling.centre), "scale": list(task.scaling.scale)},
+        reading={"overlap": 0.5, "mirror": [], "precision": "float32"},
+        training={},
+        intended_use="toy",
+        is_phantom=True,
+        state="frozen",
+    )
+    written = write_model(tmp_path / "model", outcome.network, card)
+    loaded = load_model(pack_model(tmp_path / "model", tmp_path / "toy.overread"))
+    assert loaded.card.sha256 == written.sha256
+    before = predictor_of(written, outcome.network)
+    image = np.asarray(cases[0].image, dtype=np.float32)
+    raw = before.raw(image)
+    np.testing.assert_array_equal(raw, loaded.predictor.raw(image))
+    check_answer(asked, loaded.predictor, raw, image, dimensions)
+
+
+def check_answer(asked, predictor, raw, image, dimensions):
+    """The answer is of the task's kind, in range, and a label map moves to another grid and back."""
+    planar = dimensions == 2
+    grid = Grid.from_spacing(image.shape[1:], spacing_known=not planar, is_planar=planar)
+    prepared = Prepared(image, grid, grid, grid.canonical_axes())
+    answer = predictor.answer_from(raw, prepared)
+    if asked.task == "classification":
+        assert isinstance(answer, Findings)
+        values = np.array(list(answer.probabilities.values()))
+        assert ((values >= 0) & (values <= 1)).all()
+        if asked.exclusive:
+            assert values.sum() == pytest.approx(1.0, abs=1e-5)
+    elif asked.task == "regression":
+        assert isinstance(answer, Measurements)
+        assert np.isfinite(answer.values["radius"])
+    else:
+        assert isinstance(answer, LabelMap)
+        assert answer.names == asked.classes
+        assert set(np.unique(answer.layers)) <= {0, *asked.values}
+        if not planar:
+            moves_there_and_back(grid)
+
+
+def moves_there_and_back(grid):
+    """A ball drawn on the grid survives a finer grid and the way back, but for its rim."""
+    distance = np.linalg.norm(np.indices(grid.shape) - 7.5, axis=0)
+    layers = np.where(distance < 5, 3, 0).astype(np.uint8)[None]
+    finer = grid.with_spacing((0.5, 0.8, 0.7))
+    back = resample_labels(resample_labels(layers, grid, finer), finer, grid)
+    assert 2 * ((back > 0) & (layers > 0)).sum() / ((back > 0).sum() + (layers > 0).sum()) > 0.97
+    assert set(np.unique(back)) <= {0, 3}
+
+
+class Pointwise(torch.nn.Module):
+    """A network that looks at one voxel at a time: windows must merge exactly."""
+
+    def forward(self, images):
+        return torch.cat((torch.zeros_like(images), images, images * 2 - 1), 1)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_windows_of_a_pointwise_network_merge_exactly(dimensions):
+    task = toy_task(question("segmentation"))
+    preparation = toy_preparation(dimensions, dense=True)
+    patch = (1, 12, 12) if dimensions == 2 else (6, 8, 8)
+    card = ModelCard(
+        question=task.question,
+        preparation=dataclasses.replace(preparation, patch=patch),
+        decisions=Decisions(),
+        network={},
+        task={"loss": task.loss, "centre": [], "scale": []},
+        reading={"overlap": 0.5, "mirror": [0, 1, 2] if dimensions == 3 else [1, 2], "precision": "float32"},
+        training={},
+        intended_use="toy",
+        is_phantom=True,
+        state="frozen",
+    )
+    image = np.random.default_rng(0).normal(size=(1, *SHAPES[dimensions])).astype(np.float32)
+    raw = predictor_of(card, Pointwise()).raw(image)
+    logits = np.concatenate((np.zeros_like(image), image, image * 2 - 1))
+    whole = np.exp(logits) / np.exp(logits).sum(0)
+    np.testing.assert_allclose(raw, whole, atol=1e-5)
+
+
+def test_a_unet_reads_by_windows_almost_as_it_reads_the_whole():
+    """The difference is measured, and bounded where the network's field of view is smaller than the window."""
+    task = toy_task(question("segmentation"))
+    torch.manual_seed(0)
+    values = described("unet", 3, task) | {"options": {"features": (4, 8), "kernels": ((3, 3, 3),) * 2, "strides": ((1, 1, 1), (2, 2, 2))}}
+    network = build_network(values).eval()
+    image = np.random.default_rng(0).normal(size=(1, 48, 48, 48)).astype(np.float32)
+    preparation = toy_preparation(3, dense=True)
+    answers = []
+    for patch in ((48, 48, 48), (32, 32, 32)):
+        card = ModelCard(
+            question=task.question,
+            preparation=dataclasses.replace(preparation, patch=patch),
+            decisions=Decisions(),
+            network=values,
+            task={"loss": task.loss, "centre": [], "scale": []},
+            reading={"overlap": 0.5, "mirror": [], "precision": "float32"},
+            training={},
+            intended_use="toy",
+            is_phantom=True,
+            state="frozen",
+        )
+        answers.append(predictor_of(card, network).raw(image))
+    difference = np.abs(answers[0] - answers[1])
+    assert difference.mean() < 0.02  # instance norm sees the window, not the whole: never exactly equal
+    assert (answers[0].argmax(0) == answers[1].argmax(0)).mean() > 0.95
+
+
+def test_the_table_names_what_serves_which_task():
+    assert {name for name, a in ARCHITECTURES.items() if "dense" in a.serves} >= {"unet", "residual_unet"}
+    assert {name for name, a in ARCHITECTURES.items() if "image" in a.serves} >= {"resnet10", "resnet18", "resnet34", "resnet50"}
+    assert callable(networks.build)

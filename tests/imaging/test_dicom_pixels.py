@@ -1,0 +1,149 @@
+"""Stored pixels to values: rescale, sign, bits, photometric interpretation, codecs, damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from imaging.make_dicom import CT, DX, SECONDARY_CAPTURE, make_series, make_tags, write
+from overread.core.errors import OverreadError, Refused
+from overread.imaging.dicom.header import age_in_years, read_header
+from overread.imaging.dicom.pixels import stored_frame
+from overread.imaging.dicom.volume import open_dicom
+
+
+def test_hounsfield_units_stay_16_bit_integers(tmp_path: Path) -> None:
+    volume = np.array([[[0, 1024], [2048, 4095]]] * 2, np.uint16)
+    image = open_dicom(make_series(tmp_path, [0.0, 1.0], volume=volume, BitsStored=12, HighBit=11))
+    assert image.array.dtype == np.int16
+    np.testing.assert_array_equal(image.array[0, 0], [[-1024, 0], [1024, 3071]])
+
+
+def test_slope_and_intercept_count_per_slice(tmp_path: Path) -> None:
+    pixels = np.full((3, 3), 100, np.int16)
+    files = [
+        write(
+            make_tags(pixels, RescaleSlope=1 + k, RescaleIntercept=k / 2, ImagePositionPatient=[0, 0, k]), tmp_path / f"{k}.dcm"
+        )
+        for k in range(3)
+    ]
+    image = open_dicom(files)
+    assert image.array.dtype == np.float32
+    np.testing.assert_allclose(image.array[0, :, 0, 0], [100, 200.5, 301])
+
+
+@pytest.mark.parametrize(
+    ("changes", "units"),
+    [({}, "HU"), ({"RescaleType": "HU"}, "HU"), ({"RescaleType": "Z_EFF"}, "a.u."), ({"RescaleIntercept": None}, "a.u.")],
+)
+def test_hu_is_said_only_where_the_file_says_it(tmp_path: Path, changes: dict[str, object], units: str) -> None:
+    assert open_dicom(make_series(tmp_path, [0.0, 1.0], **changes)).units == units  # type: ignore[arg-type]
+
+
+def test_bits_above_bits_stored_are_cleared(tmp_path: Path) -> None:
+    pixels = np.array([[0xF001, 0x0002], [0x0FFF, 0x1000]], np.uint16)
+    header = read_header(write(make_tags(pixels, BitsStored=12, HighBit=11), tmp_path / "a.dcm"))
+    np.testing.assert_array_equal(stored_frame(header), [[1, 2], [4095, 0]])
+    signed = np.array([[0x0FFF, 0x0001], [0x0800, 0x07FF]], np.int16)
+    header = read_header(write(make_tags(signed, BitsStored=12, HighBit=11), tmp_path / "b.dcm"))
+    np.testing.assert_array_equal(stored_frame(header), [[-1, 1], [-2048, 2047]])
+
+
+def test_monochrome1_films_are_inverted_and_hu_never(tmp_path: Path) -> None:
+    pixels = np.array([[0, 100], [1000, 4095]], np.uint16)
+    film = make_tags(pixels, DX, PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=11)
+    image = open_dicom([write(film, tmp_path / "film.dcm")])
+    np.testing.assert_array_equal(image.array[0, 0], 4095 - pixels)
+    assert "inverted" in image.source["notes"][0]
+    files = make_series(
+        tmp_path / "ct", [0.0, 1.0], volume=np.zeros((2, 2, 2), np.int16), PhotometricInterpretation="MONOCHROME1"
+    )
+    assert (open_dicom(files).array == -1024).all()
+
+
+def test_colour_becomes_three_channels(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 5, 3)).astype(np.uint8)
+    image = open_dicom([write(make_tags(pixels, SECONDARY_CAPTURE, Modality="US"), tmp_path / "a.dcm")])
+    assert image.channels == ("red", "green", "blue")
+    np.testing.assert_array_equal(image.array[:, 0], pixels.transpose(2, 0, 1))
+
+
+def test_modality_lut_is_applied(shared_data: Path) -> None:
+    image = open_dicom([shared_data / "dicom" / "singles" / "mlut_18.dcm"])
+    assert image.array.max() == 65535
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("coding", ["RLE", "bigendian", "expb", "implicit", "jp2klossless", "jpeg_ls_lossless", "padded"])
+def test_every_coding_decodes_to_the_same_pixels(coding: str) -> None:
+    plain = stored_frame(read_header(Path(str(get_testdata_file("MR_small.dcm")))))
+    other = stored_frame(read_header(Path(str(get_testdata_file(f"MR_small_{coding}.dcm")))))
+    np.testing.assert_array_equal(plain, other)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_missing_codec_names_itself() -> None:
+    with pytest.raises(Refused, match=r"JPEG Extended .* with 12 bits.*\n  Next: pip install") as refusal:
+        open_dicom([Path(str(get_testdata_file("JPGExtended.dcm")))])
+    assert refusal.value.code == "missing-codec"
+
+
+def test_cut_empty_and_foreign_files_are_named(tmp_path: Path) -> None:
+    whole = write(make_tags(np.zeros((32, 32), np.int16)), tmp_path / "a.dcm").read_bytes()
+    for name, content, code in (
+        ("pixels.dcm", whole[:-100], "truncated"),
+        ("empty.dcm", b"", "empty-file"),
+        ("text.dcm", b"hello" * 100, "unreadable"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(Refused, match=name) as refusal:
+            open_dicom([tmp_path / name])
+        assert refusal.value.code == code
+    with pytest.raises(Refused, match="does not exist"):
+        open_dicom([tmp_path / "nowhere.dcm"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_headers_end_in_named_refusals(tmp_path: Path) -> None:
+    """Random damage never escapes as anything but a refusal."""
+    random = np.random.default_rng(3)
+    whole = write(make_tags(np.zeros((8, 8), np.int16)), tmp_path / "a.dcm").read_bytes()
+    target = tmp_path / "b.dcm"
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in random.integers(0, len(content), 6):
+            content[place] = random.integers(0, 256)
+        target.write_bytes(content[: random.integers(1, len(content) + 1)] if random.random() < 0.3 else content)
+        try:
+            open_dicom([target])
+        except OverreadError:
+            continue
+
+
+def test_the_source_says_what_helps_and_nothing_that_identifies(tmp_path: Path) -> None:
+    files = make_series(tmp_path, [0.0, 1.0], SyntheticData="YES", ConvolutionKernel="B31f", InstitutionName="St. Elsewhere")
+    source = open_dicom(files).source
+    assert source["is_simulated"] is True
+    assert (source["modality"], source["vendor"], source["kernel"]) == ("CT", "Maker", "B31f")
+    assert source["patient_age"] == 63
+    written = repr(source)
+    for identifier in ("Doe", "MRN-0001", "ACC-1", "2020", "1.2.3", "Elsewhere", "CT thorax", str(tmp_path)):
+        assert identifier not in written
+
+
+@pytest.mark.parametrize(("text", "years"), [("045Y", 45), ("018M", 1.5), ("095Y", 90), ("", None), ("45", None)])
+def test_ages(text: str, years: float | None) -> None:
+    assert age_in_years(text) == years
+
+
+def test_private_blocks_and_sequences_do_not_disturb(tmp_path: Path) -> None:
+    tags = make_tags(np.full((4, 4), 7, np.int16), CT)
+    tags.private_block(0x0029, "MAKER", create=True).add_new(0x10, "OB", b"\xe0\x7f\x10\x00" * 50)
+    inner = pydicom.Dataset()
+    inner.ReferencedSOPInstanceUID = "1.2"
+    tags.ReferencedImageSequence = [inner]
+    assert (stored_frame(read_header(write(tags, tmp_path / "a.dcm"))) == 7).all()

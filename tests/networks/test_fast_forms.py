@@ -1,0 +1,84 @@
+"""Our own forms of instance norm, upsampling and skips for channels-last maps, against torch's plain ones."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from overread.networks.blocks import ConvBlock, Upsample
+from overread.networks.norms import SLOPE, InstanceNorm, _ChannelsLastInstanceNorm
+
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+SHAPES = [(3, 5, 6, 7, 8), (2, 4, 40, 40), (2, 3, 12, 12, 12), (1, 8, 2, 2)]
+
+
+def leaf(tensor):
+    return tensor.detach().clone(memory_format=LAYOUTS[tensor.ndim]).requires_grad_()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize("activate", [True, False])
+def test_instance_norm_agrees_with_torch(shape, precision, tolerance, activate):
+    torch.manual_seed(0)
+    # A mean away from 0 shows a variance taken from the sum of squares; bfloat16 itself cannot hold one.
+    mean = 0 if precision == torch.bfloat16 else 3
+    maps = leaf((torch.randn(shape, dtype=torch.float64) + mean).to(precision))
+    norm = InstanceNorm(shape[1], activate=activate)
+    torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    torch.nn.init.normal_(norm.bias)
+    norm = norm.double() if precision == torch.float64 else norm
+    ours = norm(maps)
+    assert ours.dtype == precision
+    assert ours.is_contiguous(memory_format=LAYOUTS[len(shape)])
+
+    plain, weight, bias = maps.detach().double().requires_grad_(), norm.weight.detach().double(), norm.bias.detach().double()
+    weight.requires_grad_()
+    bias.requires_grad_()
+    theirs = functional.instance_norm(plain, weight=weight, bias=bias, eps=1e-5)
+    theirs = functional.leaky_relu(theirs, SLOPE) if activate else theirs
+    slope = torch.randn_like(ours)
+    ours.backward(slope)
+    theirs.backward(slope.double())
+    for mine, right in ((ours, theirs), (maps.grad, plain.grad), (norm.weight.grad, weight.grad), (norm.bias.grad, bias.grad)):
+        scale = max(1.0, right.abs().max().item())
+        assert (mine.double() - right).abs().max().item() <= tolerance * scale
+
+
+def test_instance_norm_has_the_gradient_of_finite_differences():
+    torch.manual_seed(0)
+    maps = leaf(torch.randn(2, 3, 3, 2, 2, dtype=torch.float64))
+    weight = torch.rand(3, dtype=torch.float64).add(0.5).requires_grad_()
+    bias = torch.randn(3, dtype=torch.float64).requires_grad_()
+
+    def ask(maps, weight, bias):
+        return _ChannelsLastInstanceNorm.apply(maps, weight, bias, 1e-5, SLOPE)
+
+    assert torch.autograd.gradcheck(ask, (maps, weight, bias))
+
+
+@pytest.mark.parametrize("stride", [(2, 2), (1, 2, 2), (2, 2, 2), (1, 4)])
+def test_upsampling_is_a_transposed_convolution(stride):
+    torch.manual_seed(0)
+    layer = Upsample(6, 4, stride)
+    size = (3, 4, 5)[: len(stride)]
+    maps = leaf(torch.randn(2, 6, *size))
+    plain = maps.detach().contiguous().requires_grad_()
+    ours, theirs = layer(maps), layer.conv(plain)
+    assert ours.is_contiguous(memory_format=LAYOUTS[maps.ndim])
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    slope = torch.randn_like(theirs)
+    wanted = torch.autograd.grad(theirs, [plain, *layer.conv.parameters()], slope)
+    for mine, right in zip(torch.autograd.grad(ours, [maps, *layer.conv.parameters()], slope), wanted, strict=True):
+        torch.testing.assert_close(mine, right, atol=1e-4, rtol=1e-5)
+
+
+def test_two_convolutions_equal_one_of_both_maps():
+    torch.manual_seed(0)
+    block = ConvBlock(12, 6, (3, 3, 3), norm="group")
+    below, skip = leaf(torch.randn(2, 6, 4, 4, 4)), leaf(torch.randn(2, 6, 4, 4, 4))
+    ours, theirs = block(below, skip), block(torch.cat((below, skip), dim=1))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    slope = torch.randn_like(ours)
+    wanted = torch.autograd.grad(theirs, [below, skip, *block.parameters()], slope)
+    for mine, right in zip(torch.autograd.grad(ours, [below, skip, *block.parameters()], slope), wanted, strict=True):
+        torch.testing.assert_close(mine, right, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,127 @@
+"""Text tables, plan rows, preflight page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from overread.core.grid import Grid
+from overread.core.image import Image
+from overread.core.kinds import LabelMap, Structure
+from overread.reporting.planning import plan_rows, value_words
+from overread.reporting.preflight import write_preflight
+from overread.reporting.results import confusion_rows, decimals, number
+from overread.reporting.svg import tick_text, ticks
+from overread.reporting.tables import score_table
+from overread.reporting.words import listed, question_sentence
+from reporting import fakes
+
+
+def test_score_table_gives_each_score_with_interval_and_method() -> None:
+    table = score_table(fakes.segmentation().evaluations["internal"])
+    assert table.startswith("PHANTOM")
+    line = next(row for row in table.splitlines() if "metastasis" in row and "Dice" in row)
+    for words in ("0.748", "0.707 to 0.789", "84 cases, 61 patients", "exploratory", "bootstrap by patient"):
+        assert words in line
+
+
+def test_undefined_scores_say_why() -> None:
+    assert "no case of this class" in score_table(fakes.classification().evaluations["internal"])
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"), [(0.9514, "", "0.951"), (12.34, "ml", "12.3"), (3.456, "mm", "3.46"), (1432.4, "ml", "1432")]
+)
+def test_numbers_have_the_decimals_that_fit(value: float, unit: str, shown: str) -> None:
+    assert number(value, unit) == shown
+    assert decimals(-value, unit) == decimals(value, unit)
+
+
+def test_confusion_percentages_run_along_rows() -> None:
+    rows = confusion_rows({"labels": ["a", "b"], "counts": [[9, 1], [0, 0]]})
+    assert [cell[1] for cell in rows[0].cells] == ["90%", "10%"]
+    assert [cell[1] for cell in rows[1].cells] == ["–", "–"]
+
+
+def test_reasons_stand_beside_their_own_choice() -> None:
+    plan = {
+        "format": 1,
+        "question": {"task": "segmentation"},
+        "loss": "dice",
+        "scale": [1.0],
+        "preparation": {"spacing": [1.0, 1.0, 1.0]},
+        "network": {"name": "unet"},
+        "augmentation": {"scale": 0.2, "mirror": [2]},
+        "reasons": {
+            "spacing": "median",
+            "architecture": "small",
+            "scale": "of numbers",
+            "augmentation": "moderate",
+            "other": "because",
+        },
+    }
+    rows = {(row.group, row.name): row for row in plan_rows(plan)}
+    assert rows["preparation", "spacing"].reason == "median"
+    assert rows["preparation", "spacing"].value == "1 × 1 × 1 mm (Z, Y, X)"
+    assert rows["network", "name"].reason == "small"
+    assert rows["training", "scale"].reason == "of numbers"
+    assert rows["augmentation", "scale"].reason == "", "the reason belongs to another choice of that name"
+    assert rows["augmentation", ""].reason == "moderate"
+    assert rows["further choices", "other"].reason == "because"
+    assert not any(row.group == "question" for row in rows.values())
+
+
+def test_values_are_written_as_people_write_them() -> None:
+    assert value_words(True) == "yes"
+    assert value_words(["a", "b"]) == "a, b"
+    assert value_words(0.00012345) == "0.0001234"
+    assert value_words([{"scheme": "window", "low": -160.0}]) == "scheme window, low -160"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 40), (-3.2, 7.9), (0.001, 0.0042), (900, 2100), (5, 5)])
+def test_ticks_are_round_and_inside(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert 1 <= len(found) <= 7
+    assert all(low - 1e-9 <= t <= high + 1e-9 for t in found)
+    assert len({tick_text(t, found) for t in found}) == len(found)
+
+
+def test_questions_are_asked_as_a_radiologist_would() -> None:
+    base = {"units": [], "unit": "exam", "positive": None, "exclusive": True}
+    assert question_sentence({**base, "task": "segmentation", "classes": ["liver"]}) == "Where in each exam is liver?"
+    assert (
+        question_sentence({**base, "task": "regression", "classes": ["age"], "units": ["years"]})
+        == "How large is age (years) in each exam?"
+    )
+    assert "Which one of a, b and c" in question_sentence({**base, "task": "classification", "classes": ["a", "b", "c"]})
+    assert listed([]) == "nothing"
+
+
+def test_the_preflight_page(tmp_path: Path) -> None:
+    grid = Grid.from_spacing((4, 16, 20))
+    layers = np.zeros((1, *grid.shape), dtype=np.int16)
+    layers[0, 1:3, 4:9, 5:12] = 1
+    array = np.random.default_rng(0).normal(size=(1, *grid.shape)).astype(np.float32)
+    path = write_preflight(
+        tmp_path / "preflight.html",
+        case_id="C-0001",
+        image=Image(array, grid, "HU"),
+        truth=LabelMap(layers, (Structure("liver", 1),), grid),
+        prepared=array,
+        prepared_label=layers[0],
+        examples=[(array, layers[0])] * 3,
+        plan={
+            "question": {"task": "segmentation", "classes": ["liver"], "unit": "exam"},
+            "loss": "dice",
+            "reasons": {"loss": "few voxels"},
+            "expected": {"seconds_per_step": 0.5, "memory_gib": 1.5},
+        },
+        is_phantom=True,
+    )
+    page = path.read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 3
+    for words in ("PHANTOM", "few voxels", "Memory needed (GiB)", "Not a medical device", "Where in each exam is liver?"):
+        assert words in page
+    assert "http" not in page

@@ -1,0 +1,155 @@
+"""`report`: everything a run left behind on one page, and nothing private."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from overread.core.errors import OverreadError
+from overread.record.events import EventLog
+from overread.record.files import write_bytes, write_json
+from overread.workflow.init import init
+from overread.workflow.partitions import partition_summaries
+from overread.workflow.private import REMOVED, Cleaner, private_words
+from overread.workflow.project import Project
+from overread.workflow.report import gather, report
+from reporting import fakes
+
+MRN = "MRN7743{:03d}"
+NAME = "Planted Surname{:03d}"
+BIRTH = "1961-04-{:02d}"
+PATIENTS = 24
+
+
+def make_project(folder: Path, **options: Any) -> Project:
+    """A tiny project of PNG films whose sheet is full of what must never be published."""
+    images = folder / "private_archive" / "films"
+    images.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    with open(folder / "labels.csv", "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "patient", "name", "birth", "age", "sex", "opacity"])
+        for k in range(PATIENTS):
+            name = f"ACC99{k:03d}.png"
+            PIL.Image.fromarray(random.integers(0, 255, (24, 24), dtype=np.uint8)).save(images / name)
+            table.writerow(
+                [name, MRN.format(k), NAME.format(k), BIRTH.format(1 + k), 40 + k, "FM"[k % 2], ["yes", "no"][k % 3 == 0]]
+            )
+    return init(
+        folder / "project",
+        images,
+        sheet=folder / "labels.csv",
+        task="classification",
+        label=["opacity"],
+        positive="yes",
+        group_by="patient",
+        covariates=("age", "sex", "name", "birth"),
+        **options,
+    )
+
+
+def leave_a_run(project: Project, name: str = "first") -> None:
+    """What training and evaluation leave, with private words planted wherever text is free."""
+    run = project.run(name)
+    private = f"{MRN.format(3)} in {project.images_folder}/ACC99003.png"
+    log = EventLog(run.events_path)
+    for event in fakes.epochs("good", 12):
+        log.write(**event)
+    log.write("warning", what=f"case C-0001 of {private} was slow")
+    run.plan.write_text(
+        'format = 1\nidentity = "sha256:aa"\nloss = "focal"\n[reasons]\nloss = "few positives"\n', encoding="utf-8"
+    )
+    evaluation = dict(fakes.classification().evaluations["tuning"])
+    evaluation["notes"] = [f"left out: {private}", f"seen at {NAME.format(5)}"]
+    write_json(run.evaluation("tuning"), evaluation)
+    write_json(
+        run.model / "model.json",
+        {"sha256": "sha256:bb", "training": {"seed": 7, "versions": {"overread": "0"}, "machine": {"cores": 2}}},
+    )
+    png = fakes.liver_panels(False)[0].png
+    write_bytes(run.path / "panels-tuning" / "worst-1.png", png)
+    entry = {"file": "worst-1.png", "case_id": "C-0001", "why": "worst", "caption": f"truth yes; {MRN.format(4)}"}
+    write_json(run.path / "panels-tuning" / "panels.json", {"format": 1, "partition": "tuning", "panels": [entry]})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = make_project(tmp_path_factory.mktemp("study"))
+    leave_a_run(made)
+    return made
+
+
+def test_the_report_is_written_into_the_run(project: Project) -> None:
+    path = report(project)
+    assert path == project.run("first").report
+    page = path.read_text(encoding="utf-8")
+    for words in ("few positives", "Case C-0001", "On tuning cases", "overread train project --name first", "sha256:bb"):
+        assert words in page
+
+
+def test_nothing_private_reaches_the_report(project: Project) -> None:
+    page = report(project).read_text(encoding="utf-8")
+    for planted in ("MRN7743", "Planted", "Surname", "1961-04", "ACC99", "private_archive", str(project.path.parent)):
+        assert planted not in page, f"{planted} is in the report"
+    assert REMOVED in page
+
+
+def test_partitions_are_summed_up_without_private_columns(project: Project) -> None:
+    summaries = partition_summaries(project.path)
+    assert [s["partition"] for s in summaries] == ["training", "tuning", "internal"]
+    assert sum(s["cases"] for s in summaries) == PATIENTS
+    assert sum(sum(s["classes"].values()) for s in summaries) == PATIENTS
+    assert set(summaries[0]["numbers"]) == {"age"}
+    assert set(summaries[0]["levels"]) == {"sex"}
+
+
+def test_a_missing_run_is_named(project: Project) -> None:
+    with pytest.raises(OverreadError, match=r"There is no run 'other' in this project \(runs: first\)"):
+        report(project, "other")
+
+
+def test_folds_are_gathered_together(tmp_path: Path) -> None:
+    project = make_project(tmp_path, folds=3)
+    for fold in range(3):
+        log = EventLog(project.run("first", fold).events_path)
+        for event in fakes.epochs("underfit", 10, fold):
+            log.write(**event)
+    given = gather(project, project.run("first"))
+    assert list(given.events) == ["fold 0", "fold 1", "fold 2"]
+    assert [p["partition"] for p in given.partitions] == ["fold 0", "fold 1", "fold 2"]
+    page = report(project, "first").read_text(encoding="utf-8")
+    assert page.count("Underfitting:") >= 3
+
+
+def test_the_cleaner_takes_out_words_phrases_and_paths() -> None:
+    clean = Cleaner({"MRN-1", "Doe Jane"})
+    assert clean({"a": ["seen MRN-1.", 3, None]}) == {"a": [f"seen {REMOVED}.", 3, None]}
+    assert clean("Doe Jane, 61") == f"{REMOVED}, 61"
+    assert clean("found in /home/someone/studies/a.nii.gz today") == f"found in {REMOVED} today"
+    assert clean(r"C:\Users\someone\a.dcm") == REMOVED
+    assert clean("dice/liver, 3 mm / voxel, (|A| + |B|) / 2, auc/1") == "dice/liver, 3 mm / voxel, (|A| + |B|) / 2, auc/1"
+    assert clean("sha256:abc") == "sha256:abc"
+
+
+def test_short_numbers_and_class_names_stay(project: Project) -> None:
+    words = private_words(project.path, keep=["yes"])
+    assert MRN.format(1) in words
+    assert not any(w.isdigit() and len(w) < 5 for w in words)
+
+
+def test_a_phantom_is_scored_beside_a_threshold(tmp_path: Path) -> None:
+    from overread.workflow.threshold import threshold_rows
+
+    project = make_project(tmp_path)
+    told = {"threshold": {"liver": {"low_hu": 80, "high_hu": 140, "mean_dice": 0.8123, "exams": 6}}}
+    (project.images_folder.parent / "phantom.json").write_text(json.dumps(told), encoding="utf-8")
+    (row,) = threshold_rows(project)
+    assert row["value"] == "0.812"
+    assert "80 to 140 HU; all 6 exams" in row["method"]
+    assert row["interval"].startswith("none")
