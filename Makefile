@@ -17,7 +17,7 @@ demo: $(VENV)/.learn
 	$(BIN)/overread demo $(DEMO)
 
 test: check
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,12 +1,10 @@
 """Draw the pictures of the phantom that the documentation shows: phantom_abdomen.png and phantom_chest.png.
 
-    python docs/images/make_phantom_pictures.py
+python docs/images/make_phantom_pictures.py
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from scipy.ndimage import zoom
 
 from overread.cohort.phantom import abdomen, chest_film
 from overread.cohort.phantom.anatomy import draw_anatomy
+from overread.cohort.phantom.chest import draw_thorax
 from overread.cohort.phantom.covariates import SCANNERS, draw_person
 from overread.cohort.phantom.film import FILM_UNITS
 from overread.cohort.phantom.options import Options
@@ -35,7 +34,9 @@ def tile(grey: np.ndarray, caption: str, width: int = TILE, height: int = TILE) 
     """One picture, fitted into its place, with a caption below."""
     picture = Pillow.new("L", (width, height + STRIP), 0)
     scale = min(width / grey.shape[1], height / grey.shape[0])
-    fitted = Pillow.fromarray(grey).resize((round(grey.shape[1] * scale), round(grey.shape[0] * scale)), Pillow.Resampling.BICUBIC)
+    fitted = Pillow.fromarray(grey).resize(
+        (round(grey.shape[1] * scale), round(grey.shape[0] * scale)), Pillow.Resampling.BICUBIC
+    )
     picture.paste(fitted, ((width - fitted.width) // 2, (height - fitted.height) // 2))
     ImageDraw.Draw(picture).text((4, height + 3), caption, fill=210, font=ImageFont.load_default(12))
     return picture
@@ -81,8 +82,13 @@ def levels(number: int, size: int) -> list[list[Pillow.Image]]:
 
 def lesion_tiles(size: int) -> list[Pillow.Image]:
     """One example of each lesion and mimic, the largest that suits."""
-    wanted = {("metastasis", "rim"): "metastasis with rim", ("metastasis", "necrotic"): "necrotic metastasis", ("haemangioma", ""): "haemangioma",
-              ("cyst", ""): "cyst", ("perfusion", ""): "perfusion difference"}  # fmt: skip
+    wanted = {
+        ("metastasis", "rim"): "metastasis with rim",
+        ("metastasis", "necrotic"): "necrotic metastasis",
+        ("haemangioma", ""): "haemangioma",
+        ("cyst", ""): "cyst",
+        ("perfusion", ""): "perfusion difference",
+    }
     examples: dict[tuple[str, str], tuple[float, int, int]] = {}
     for number in range(1, 41):
         anatomy = draw_anatomy(SEED, draw_person(SEED, "abdomen", number))
@@ -93,43 +99,46 @@ def lesion_tiles(size: int) -> list[Pillow.Image]:
                 examples[key] = (lesion.diameter * abs(lesion.contrast), number, k)
     tiles = []
     for key, (_, number, k) in sorted(examples.items(), key=lambda item: list(wanted).index(item[0])):
-        hu, _, instances, _, _ = abdomen.simulate(exam_of(number, 0), Options("abdomen", 1, "nifti", size, None, SEED, ()))
+        hu, structures, instances, _, _ = abdomen.simulate(
+            exam_of(number, 0), Options("abdomen", 1, "nifti", size, None, SEED, ())
+        )
         where = np.argwhere(instances == k)
         z = int(np.bincount(where[:, 0]).argmax())
         y, x = where[where[:, 0] == z][:, 1:].mean(0).astype(int)
         half = size // 5
         y, x = int(np.clip(y, half, size - half)), int(np.clip(x, half, size - half))
-        tiles.append(tile(shade(hu[z, y - half : y + half, x - half : x + half], LIVER), wanted[key]))
+        window = (float(np.median(hu[structures == 1])), 170.0)
+        tiles.append(tile(shade(hu[z, y - half : y + half, x - half : x + half], window), wanted[key]))
     return tiles
 
 
 def chest_tiles(size: int) -> list[list[Pillow.Image]]:
     """Films of both systems: without a finding, with pneumonia, with a nodule."""
-    options = Options("chest", 40, "png", size, None, SEED, ())
-    wanted = {"none": [], "pneumonia": [], "nodule": []}  # type: dict[str, list[Pillow.Image]]
-    for planned in plan_exams(options):
-        if all(len(v) == 2 for v in wanted.values()):
-            break
-        site = 0 if planned.person.sex == "M" else 1
-        planned = replace(planned, person=planned.person.at_site(site), day=planned.day + timedelta(0))
-        shot = chest_film.simulate(planned, options)
-        finding = {(): "none", ("consolidation",): "pneumonia", ("nodule",): "nodule"}.get(tuple(dict.fromkeys(shot.kinds)))
-        if finding is None or len(wanted[finding]) > site + (len(wanted[finding]) == 0 and site == 1):
-            continue
-        unit = FILM_UNITS[site]
-        if any(unit.model in item.info["caption"] for item in wanted[finding]):
-            continue
-        caption = f"{finding if finding != 'none' else 'no finding'}, {unit.model} ({unit.modality}, {unit.view})"
-        picture = tile((shot.stored >> (unit.bits - 8)).astype(np.uint8), caption, 440, 440)
-        picture.info["caption"] = caption
-        wanted[finding].append(picture)
-    return [[items[k] for items in wanted.values() if len(items) > k] for k in (0, 1)]
+    options = Options("chest", 60, "png", size, None, SEED, ())
+    first = [p for p in plan_exams(options) if p.exam == 0]
+    nodular = {p.exam_id for p in first if draw_thorax(SEED, p.person).nodules}
+    rows = []
+    for site, unit in enumerate(FILM_UNITS):
+        at_site = [p for p in first if p.person.site == site]
+        chosen = {
+            "no finding": next(p for p in at_site if not p.is_positive and p.exam_id not in nodular),
+            "pneumonia": next(p for p in at_site if p.is_positive and p.exam_id not in nodular),
+            "nodule": next(p for p in at_site if not p.is_positive and p.exam_id in nodular),
+        }
+        shots = {name: chest_film.simulate(planned, options).stored >> (unit.bits - 8) for name, planned in chosen.items()}
+        about = f"{unit.model} ({unit.modality}, {unit.view})"
+        rows.append([tile(grey.astype(np.uint8), f"{name}, {about}", 440, 440) for name, grey in shots.items()])
+    return rows
 
 
 def main() -> None:
     rows = [*levels(8, 320), lesion_tiles(320)]
-    sheet(rows, "PHANTOM  Portal venous CT of the abdomen, computed; patient's right on the left").save(FOLDER / "phantom_abdomen.png", optimize=True)
-    sheet(chest_tiles(440), "PHANTOM  Chest films, computed; patient's right on the left").save(FOLDER / "phantom_chest.png", optimize=True)
+    sheet(rows, "PHANTOM  Portal venous CT of the abdomen, computed; patient's right on the left").save(
+        FOLDER / "phantom_abdomen.png", optimize=True
+    )
+    sheet(chest_tiles(440), "PHANTOM  Chest films, computed; patient's right on the left").save(
+        FOLDER / "phantom_chest.png", optimize=True
+    )
 
 
 if __name__ == "__main__":

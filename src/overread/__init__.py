@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _VERBS = {
     "init": "overread.workflow.init",
     "load": "overread.workflow.read",
-    "evaluate_answers": "overread.workflow.evaluate",
+    "evaluate_answers": "overread.workflow.evaluate_answers",
     "phantom": "overread.workflow.phantom",
     "Project": "overread.workflow.project",
     "OverreadError": "overread.core.errors",
@@ -22,7 +22,7 @@ __all__ = [*_VERBS, "__version__"]
 
 if TYPE_CHECKING:
     from overread.core.errors import OverreadError as OverreadError
-    from overread.workflow.evaluate import evaluate_answers as evaluate_answers
+    from overread.workflow.evaluate_answers import evaluate_answers as evaluate_answers
     from overread.workflow.init import init as init
     from overread.workflow.phantom import phantom as phantom
     from overread.workflow.project import Project as Project

@@ -10,7 +10,8 @@ from overread.core.kinds import Findings, Measurements
 from overread.core.question import Decisions, Question
 from overread.evaluation.answered import answered
 from overread.evaluation.operating import fit_decisions, operating_point, parse_rule
-from overread.evaluation.temperature import fit_temperature, tempered
+from overread.evaluation.temperature import fit_temperature
+from overread.metrics.calibration import tempered
 from overread.evaluation.units import combine
 
 TWO = Question("classification", ("normal", "disease"), positive="disease")

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from overread.networks.blocks import ConvBlock, Upsample
-from overread.networks.norms import SLOPE, InstanceNorm, _ChannelsLastInstanceNorm
+from overread.networks.norms import SLOPE, InstanceNorm, _ChannelsLastInstanceNorm, mend_instance_norms
 
 LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 SHAPES = [(3, 5, 6, 7, 8), (2, 4, 40, 40), (2, 3, 12, 12, 12), (1, 8, 2, 2)]
@@ -31,14 +31,18 @@ def test_instance_norm_agrees_with_torch(shape, precision, tolerance, activate):
     assert ours.dtype == precision
     assert ours.is_contiguous(memory_format=LAYOUTS[len(shape)])
 
-    plain, weight, bias = maps.detach().double().requires_grad_(), norm.weight.detach().double(), norm.bias.detach().double()
+    plain, weight, bias = (
+        maps.detach().double().contiguous().requires_grad_(),
+        norm.weight.detach().double(),
+        norm.bias.detach().double(),
+    )
     weight.requires_grad_()
     bias.requires_grad_()
     theirs = functional.instance_norm(plain, weight=weight, bias=bias, eps=1e-5)
     theirs = functional.leaky_relu(theirs, SLOPE) if activate else theirs
     slope = torch.randn_like(ours)
     ours.backward(slope)
-    theirs.backward(slope.double())
+    theirs.backward(slope.double().contiguous())  # torch's own gradient is wrong for a batch of one otherwise
     for mine, right in ((ours, theirs), (maps.grad, plain.grad), (norm.weight.grad, weight.grad), (norm.bias.grad, bias.grad)):
         scale = max(1.0, right.abs().max().item())
         assert (mine.double() - right).abs().max().item() <= tolerance * scale
@@ -54,6 +58,26 @@ def test_instance_norm_has_the_gradient_of_finite_differences():
         return _ChannelsLastInstanceNorm.apply(maps, weight, bias, 1e-5, SLOPE)
 
     assert torch.autograd.gradcheck(ask, (maps, weight, bias))
+
+
+@pytest.mark.parametrize("is_last_in", [True, False])
+@pytest.mark.parametrize("is_last_out", [True, False])
+def test_the_layout_of_maps_and_slopes_does_not_change_the_gradient(is_last_in, is_last_out):
+    """A batch of one with channels-last slopes is where torch's own instance norm goes wrong on a processor."""
+    torch.manual_seed(0)
+    maps, slope = torch.randn(1, 8, 4, 4, dtype=torch.float64), torch.randn(1, 8, 4, 4, dtype=torch.float64)
+
+    def by_hand(maps):
+        spread, mean = torch.var_mean(maps, dim=(2, 3), unbiased=False, keepdim=True)
+        return (maps - mean) / (spread + 1e-5).sqrt()
+
+    plain = maps.clone().requires_grad_()
+    by_hand(plain).backward(slope)
+    ours = maps.contiguous(memory_format=torch.channels_last if is_last_in else torch.contiguous_format).requires_grad_()
+    network = torch.nn.Sequential(torch.nn.InstanceNorm2d(8))
+    mend_instance_norms(network)
+    network(ours).backward(slope.contiguous(memory_format=torch.channels_last if is_last_out else torch.contiguous_format))
+    torch.testing.assert_close(ours.grad, plain.grad, atol=1e-6, rtol=1e-6)  # ours has float32 weights of 1
 
 
 @pytest.mark.parametrize("stride", [(2, 2), (1, 2, 2), (2, 2, 2), (1, 4)])

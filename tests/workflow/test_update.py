@@ -131,3 +131,34 @@ def test_splits_changed_by_hand_are_noticed(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"internal"', '"training"', 1))
     with pytest.raises(OverreadError, match="was changed after it was frozen"):
         project.cohort()
+
+
+def test_a_case_that_was_gone_comes_back_to_its_partition(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path, patients=16)
+    project = init(tmp_path / "p", images, sheet=sheet, positive="ill")
+    partition, names = project.cohort().partition, links(tmp_path / "p")
+    name = next(n for n, c in names.items() if partition[c] == "internal")
+    content = (images / name).read_bytes()
+    (images / name).unlink()
+    project = update(tmp_path / "p")
+    assert names[name] not in project.cohort().partition
+    update(tmp_path / "p")
+    (images / name).write_bytes(content)
+    add(sheet, images, "n1.png", "NEW-1", "ill", 9000)
+    again = update(tmp_path / "p")
+    assert again.cohort().partition[names[name]] == "internal"
+    assert links(tmp_path / "p")[name] == names[name]
+    assert links(tmp_path / "p")["n1.png"] == "C-0017"
+
+
+def test_an_update_that_fails_leaves_the_cohort_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, sheet = film_cohort(tmp_path)
+    project = init(tmp_path / "p", images, sheet=sheet, positive="ill")
+    before = {p: p.read_bytes() for p in sorted((tmp_path / "p").rglob("*")) if p.is_file()}
+    add(sheet, images, "n1.png", "NEW-1", "ill", 9000)
+    monkeypatch.setattr("overread.workflow.update._record", lambda *_: (_ for _ in ()).throw(RuntimeError("power cut")))
+    with pytest.raises(RuntimeError):
+        update(tmp_path / "p")
+    assert {p: p.read_bytes() for p in sorted((tmp_path / "p").rglob("*")) if p.is_file()} == before
+    with pytest.raises(OverreadError, match=r"1 file is changed: labels.csv"):
+        project.cohort()

@@ -28,7 +28,7 @@ def ledger(project: Path) -> Outcome:
 
 
 def _entry(number: int, entry: dict[str, Any]) -> list[str]:
-    told = [(key, value) for key, value in entry.items() if key not in KNOWN and value not in (None, "", [], {})]
+    told = [(key, value) for key, value in entry.items() if key not in KNOWN and value not in (None, False, "", [], {})]
     return [
         f"{number}. {entry['entry']}, {entry['time']}",
         *(f"     {key.replace('_', ' ')}: {_words(value)}" for key, value in told),

@@ -1,21 +1,70 @@
-"""An evaluation in words, for the terminal."""
+"""An evaluation in words, narrow enough for a terminal: one line per score, methods in a legend."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from overread.core.score import Interval
 from overread.evaluation.result import Result
 
 PARTITIONS = {"tuning": "tuning cases", "internal": "the internal test", "answers": "the given answers"}
 VERDICTS = {True: "met", False: "not met", None: "no margin was set, so it is neither met nor missed"}
+ROLES = {
+    "primary": "Primary endpoint",
+    "declared": "Declared endpoints",
+    "tuning": "Scores",
+    "exploratory": "Exploratory: not declared before the answers were scored",
+}
 
 
 def describe(result: Result) -> str:
     """What was scored, what was declared before, the scores with their intervals, and the operating points."""
-    counts = f"{result['n_cases']} cases, {result['n_patients']} patients"
-    head = [f"{result['task'].capitalize()} on {PARTITIONS[result['partition']]}: {counts}.", *_opening(result["opening"])]
-    points = [_point(point) for point in result["operating_points"]]
-    return "\n".join([*head, "", result.text(), *points])
+    lines = [
+        f"{result['task'].capitalize()} on {PARTITIONS[result['partition']]}: {_counts(result['n_cases'], result['n_patients'])}."
+    ]
+    if result["is_phantom"]:
+        lines.append("PHANTOM: these numbers are about software, not about patients.")
+    lines += _opening(result["opening"])
+    methods: dict[str, str] = {}  # method -> letter
+    for role, title in ROLES.items():
+        scores = [score for score in result["scores"] if score["role"] == role]
+        if scores:
+            lines += ["", f"{title}:", *_table(scores, methods)]
+    lines += ["", *(f"({letter}) {method}" for method, letter in methods.items())] if methods else []
+    lines += ["", *(_point(point) for point in result["operating_points"])] if result["operating_points"] else []
+    return "\n".join([*lines, "", *(f"Note: {note}" for note in result["notes"])]).rstrip()
+
+
+def _table(scores: list[dict[str, Any]], methods: dict[str, str]) -> list[str]:
+    """One line per defined score; what is not defined is gathered by its reason."""
+    intervals = [(score, Interval.from_dict(score["interval"])) for score in scores]
+    rows = [
+        (score["name"], score["subject"], _value(score, interval, methods))
+        for score, interval in intervals
+        if interval.estimate is not None
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    lines = [f"  {name:<{widths[0]}}  {subject:<{widths[1]}}  {value}" for name, subject, value in rows]
+    missing: dict[str, list[str]] = {}
+    for score, interval in intervals:
+        if interval.estimate is None:
+            missing.setdefault(f"{score['subject']}, {interval.reason}", []).append(score["name"])
+    return [*lines, *(f"  not defined ({why}): {', '.join(names)}" for why, names in missing.items())]
+
+
+def _value(score: dict[str, Any], interval: Interval, methods: dict[str, str]) -> str:
+    unit = f" {score['unit']}" if score["unit"] else ""
+    counts = f"{interval.n_cases} / {interval.n_patients}"
+    if interval.low is None or interval.high is None:
+        return f"{interval.estimate:.3f}{unit} (no interval: {interval.reason}), {counts}"
+    method = re.sub(r"(effective number of cases) [\d.]+", r"\1", interval.method)  # the number differs from score to score
+    letter = methods.setdefault(method, chr(ord("a") + len(methods)))
+    return f"{interval.estimate:.3f}{unit} ({interval.level:.0%} {interval.low:.3f} to {interval.high:.3f}), {counts} ({letter})"
+
+
+def _counts(cases: int, patients: int) -> str:
+    return f"{cases} case{'s' * (cases != 1)} of {patients} patient{'s' * (patients != 1)}"
 
 
 def _opening(opening: dict[str, Any] | None) -> list[str]:
@@ -31,6 +80,5 @@ def _opening(opening: dict[str, Any] | None) -> list[str]:
 def _point(point: dict[str, Any]) -> str:
     reached = [f"{name} {point[name]:.3f}" for name in ("sensitivity", "specificity") if point.get(name) is not None]
     words = f" ({', '.join(reached)} there)" if reached else ""
-    return (
-        f"Operating point for {point['class_name']}: {point['threshold']:.3f} by {point['rule']} on {point['fitted_on']}{words}"
-    )
+    chosen = f"by the rule {point['rule']}, fitted on {point['fitted_on']}"
+    return f"Operating point for {point['class_name']}: {point['threshold']:.3f}, {chosen}{words}"

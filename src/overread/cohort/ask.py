@@ -214,7 +214,7 @@ def segmentation(said: Said, declared: Mapping[str, int], found: Mapping[int, in
                 "check that --truth names masks and not images",
             )
         structures = {f"label {value}": value for value in sorted(found)}
-        why = "values found in the masks; give them names with --names 1=liver,2=lesion"
+        why = "values found in the masks; give them names with --name 1=liver --name 2=lesion"
     names = tuple(structures)
     reasons = {"question.classes": why} if why else {}
     question = Question("segmentation", names, tuple(structures.values()), unit=said.unit or "exam", sided=_sided(said, names))

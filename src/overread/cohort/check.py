@@ -21,7 +21,7 @@ SHOWN = 5
 class FileVersion:
     """One file as it was when it came in. Paths are private: the table lies in cohort/private/.
 
-    root  "images" or "truth": the folder that the path is relative to
+    root  "images", "truth" or "sheet": what the path is relative to
     """
 
     root: str
@@ -66,11 +66,20 @@ def read_files(project_dir: Path) -> list[FileVersion]:
     return [FileVersion(r["root"], r["path"], int(r["size"]), int(r["mtime_ns"]), r["sha256"]) for r in rows]
 
 
-def find_changes(project_dir: Path, images_folder: Path, truth_folder: Path | None) -> dict[str, list[str]]:
-    """Files that are "missing" or "changed" since they came in; a new date alone is no change."""
+def find_changes(
+    project_dir: Path, images_folder: Path, truth_folder: Path | None, sheet: Path | None = None
+) -> dict[str, list[str]]:
+    """Files that are "missing" or "changed" since they came in; a new date alone is no change.
+
+    A sheet that is gone is no loss: its truths came in.
+    """
     roots = {"images": Path(images_folder), "truth": Path(truth_folder) if truth_folder else Path(images_folder)}
+    if sheet is not None and sheet.exists():
+        roots["sheet"] = sheet.parent
     changes: dict[str, list[str]] = {"missing": [], "changed": []}
     for version in read_files(project_dir):
+        if version.root not in roots:
+            continue
         path = roots[version.root] / version.path
         try:
             status = path.stat()
@@ -84,11 +93,11 @@ def find_changes(project_dir: Path, images_folder: Path, truth_folder: Path | No
     return changes
 
 
-def check_unchanged(project_dir: Path, images_folder: Path, truth_folder: Path | None) -> None:
-    """Stop where an image or a label file is missing or is no longer the one that came in; say which."""
+def check_unchanged(project_dir: Path, images_folder: Path, truth_folder: Path | None, sheet: Path | None = None) -> None:
+    """Stop where an image, a label file or the sheet is no longer the one that came in; say which."""
     if not files_path(project_dir).exists():
         raise OverreadError(f"There is no cohort in {project_dir}.", "make the project with `overread init`")
-    changes = find_changes(project_dir, images_folder, truth_folder)
+    changes = find_changes(project_dir, images_folder, truth_folder, sheet)
     if not any(changes.values()):
         return
     parts = [

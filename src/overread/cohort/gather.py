@@ -197,10 +197,11 @@ def _places(request: Request, folder: Path, layout: Layout) -> tuple[Path | None
 
 
 def _join(request: Request, sheet: Sheet | None, drafts: Sequence[Draft]) -> tuple[Joined | None, Roles | None]:
+    by_column = None if request.group_by in NAME_RULES else request.group_by
     if sheet is None:
         for name, value in (
-            ("--group-by", None if request.group_by in NAME_RULES else request.group_by),
-            ("--id", request.id_column),
+            ("--group-by", by_column),
+            ("--id-column", request.id_column),
             ("--site", request.site),
         ):
             if value:
@@ -209,7 +210,7 @@ def _join(request: Request, sheet: Sheet | None, drafts: Sequence[Draft]) -> tup
                 )
         return None, None
     said = {
-        "patient": request.group_by,
+        "patient": by_column,
         "date": request.date,
         "side": request.side,
         "site": request.site,
@@ -338,7 +339,7 @@ def _refuse_undeclared(question: Question, drafts: Sequence[Draft], seen: Sequen
                 "undeclared-value",
                 f"{draft.name}: the mask holds {', '.join(map(str, undeclared[:10]))}, which nobody declared; "
                 f"declared are {declared}.",
-                "correct the mask, or declare the value in dataset.json or with --names",
+                "correct the mask, or declare the value in dataset.json or with --name VALUE=NAME",
             )
 
 

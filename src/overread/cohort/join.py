@@ -147,7 +147,7 @@ def _nothing_fits(sheet: Sheet, drafts: Sequence[Draft], columns: Sequence[str])
         f"No label matches an image: of {len(sheet.rows)} rows in {sheet.path.name} and {len(drafts)} images "
         "none is named alike. "
         f"Rows are called {some_rows} (column '{column}'); images are called {some_images}.",
-        "give the sheet a column with file names, patient, study or accession numbers, or name that column with --id COLUMN",
+        "give the sheet a column with file names, patient, study or accession numbers, or name that column with --id-column",
     )
 
 

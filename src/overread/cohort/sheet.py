@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from overread.cohort.workbook import read_workbook
@@ -45,8 +46,11 @@ class Sheet:
 
     def column(self, name: str) -> list[str | None]:
         """The cells of a column, top to bottom."""
-        k = self.columns.index(self.find(name))
-        return [row[k] for row in self.rows]
+        return self._cells[self.find(name)]
+
+    @cached_property
+    def _cells(self) -> dict[str, list[str | None]]:
+        return {name: [row[k] for row in self.rows] for k, name in enumerate(self.columns)}
 
     def find(self, name: str) -> str:
         """The column called `name`, whatever its case."""

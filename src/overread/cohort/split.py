@@ -3,7 +3,8 @@
 All cases of one group (a patient, and whoever shares an identical image with that patient) go
 together. Groups are placed one after the other where they bring the table of partitions by
 strata nearest to the wanted proportions, measured by chi-square; groups that matter most for a
-rare stratum come first, equals in an order drawn from the seed.
+rare stratum come first, equals in an order drawn from the seed. In a small cohort groups then change
+places as long as that helps, and a class that would be absent from a partition weighs most.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import numpy as np
 from overread.core.errors import OverreadError
 
 QUANTILES = 4  # bins of a regression target
+SMALL = 80  # groups; a larger cohort is even without changing places
+ABSENT = 10.0  # what a stratum costs that is missing from a partition although there are groups enough for all
+ROUNDS = 200  # a safeguard: every exchange lowers the cost, so they end by themselves
 
 
 def split_by_group(
@@ -40,17 +44,19 @@ def split_by_group(
     wanted = np.array(list(shares.values()))[:, None] * counts.sum(0)[None, :]  # (P, S)
     placed = np.zeros_like(wanted)
     partitions = list(shares)
-    chosen: dict[str, str] = {}
-    for name, partition in (fixed or {}).items():
-        if name in names and partition in partitions:
-            chosen[name] = partition
-            placed[partitions.index(partition)] += counts[names.index(name)]
+    at = np.full(len(names), -1)
+    for k, name in enumerate(names):
+        if fixed is not None and fixed.get(name) in partitions:
+            at[k] = partitions.index(fixed[name])
+            placed[at[k]] += counts[k]
+    free = np.flatnonzero(at < 0)
     for k in _order(names, counts, seed):
-        if names[k] in chosen:
-            continue
-        best = int(np.argmin(_cost(counts[k], placed, wanted)))
-        placed[best] += counts[k]
-        chosen[names[k]] = partitions[best]
+        if at[k] < 0:
+            at[k] = int(np.argmin(_growth(counts[k], placed, wanted)))
+            placed[at[k]] += counts[k]
+    if len(free) <= SMALL:
+        _improve(at, free, counts, placed, wanted)
+    chosen = {name: partitions[at[k]] for k, name in enumerate(names)}
     return [chosen[g] for g in groups]
 
 
@@ -88,10 +94,47 @@ def _order(names: Sequence[str], counts: np.ndarray, seed: int) -> list[int]:
     return sorted(range(len(names)), key=lambda k: (-weight[k], draw[k]))
 
 
-def _cost(count: np.ndarray, placed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _growth(count: np.ndarray, placed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """(P,) how much chi-square, the sum of (placed - wanted)^2 / wanted, grows if a group goes to each partition."""
-    cost: np.ndarray = ((2 * count * (placed - wanted) + count**2) / wanted).sum(1)
-    return cost
+    growth: np.ndarray = ((2 * count * (placed - wanted) + count**2) / wanted).sum(1)
+    return growth
+
+
+def _improve(at: np.ndarray, free: np.ndarray, counts: np.ndarray, placed: np.ndarray, wanted: np.ndarray) -> None:
+    """Move one group, or exchange two, as long as the cost falls; `at` and `placed` are changed in place.
+
+    at      (G,) partition of each group;  free  groups that may move
+    counts  (G, S) groups by strata;  placed, wanted  (P, S)
+    """
+    enough = (counts > 0).sum(0) >= len(wanted)
+
+    def cost(part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(N,) of a partition, by index, with these (N, S) counts in it."""
+        chi = ((rows - wanted[part]) ** 2 / wanted[part]).sum(-1)
+        absent: np.ndarray = ABSENT * ((rows < 0.5) & enough).sum(-1)
+        return chi + absent
+
+    first, second = np.triu_indices(len(free), 1)
+    first, second = free[first], free[second]
+    alone = np.repeat(free, len(wanted))
+    target = np.tile(np.arange(len(wanted)), len(free))
+    nobody = np.full(len(alone), -1)
+    for _ in range(ROUNDS):
+        out, back = np.concatenate([first, alone]), np.concatenate([second, nobody])
+        source = at[out]
+        goal = np.concatenate([at[second], target])
+        change = counts[out] - np.where(back[:, None] >= 0, counts[back], 0)
+        before = cost(source, placed[source]) + cost(goal, placed[goal])
+        after = cost(source, placed[source] - change) + cost(goal, placed[goal] + change)
+        gain = np.where(source == goal, 0, before - after)
+        best = int(np.argmax(gain)) if len(gain) else 0
+        if len(gain) == 0 or gain[best] < 1e-9:
+            return
+        placed[source[best]] -= change[best]
+        placed[goal[best]] += change[best]
+        at[out[best]] = goal[best]
+        if back[best] >= 0:
+            at[back[best]] = source[best]
 
 
 def linked_groups(patients: Sequence[str], digests: Sequence[str]) -> list[str]:

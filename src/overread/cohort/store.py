@@ -24,21 +24,26 @@ from overread.record.files import digest_json, read_json, write_json, write_text
 
 @dataclass(frozen=True)
 class Known:
-    """What an earlier version gave out, by original name; empty for a new cohort."""
+    """What earlier versions gave out; empty for a new cohort.
+
+    links    every case that ever was; one that is gone keeps its pseudonym and its partition, should it come back
+    place    case_id -> partition or fold, of all these
+    digests  case_id -> (digest of its image, digest of its truth) in the last version
+    """
 
     key: bytes | None = None
-    cases: Mapping[str, str] = field(default_factory=dict)
-    patients: Mapping[str, str] = field(default_factory=dict)
-    exams: Mapping[str, str] = field(default_factory=dict)
+    links: Sequence[Link] = ()
+    place: Mapping[str, str | int] = field(default_factory=dict)
+    digests: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     files: Sequence[FileVersion] = ()
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What was written: pseudonym of each draft kept, and the version line."""
+    """What was written: the pseudonym of each draft, what differs from the last version, the version's line."""
 
     case_ids: Mapping[str, str]
-    truth_digests: Mapping[str, str]
+    changed: Mapping[str, Any]
     version: Mapping[str, Any]
 
 
@@ -64,24 +69,43 @@ def store(
         else {}
     )
     key = known.key or cohort_key(s.digest for _, s, _ in rows)
-    ids = pseudonyms("case", (d.name for d in drafts), key, known.cases)
-    patients = pseudonyms("patient", (d.patient or d.name for d in drafts), key, known.patients)
-    exams = pseudonyms("exam", (_exam(d) for d in drafts), key, known.exams)
+    ids = pseudonyms("case", (d.name for d in drafts), key, {x.original_name: x.case_id for x in known.links})
+    patients = pseudonyms(
+        "patient", (d.patient or d.name for d in drafts), key, {x.original_patient: x.patient_id for x in known.links}
+    )
+    exams = pseudonyms("exam", (_exam(d) for d in drafts), key, {x.original_exam: x.exam_id for x in known.links})
     write_key(project_dir, key)
-    write_links(project_dir, [_link(d, ids, patients, exams, named.get(d.name) or "") for d in drafts])
+    present = {d.name for d in drafts}
+    retired = [x for x in known.links if x.original_name not in present]
+    write_links(project_dir, [*(_link(d, ids, patients, exams, named.get(d.name) or "") for d in drafts), *retired])
     write_index(project_dir, [_indexed(d, s, ids, patients, exams, gathered.is_phantom) for d, s, _ in rows])
     truths = {ids[d.name]: gathered.truths[d.name] for d in drafts}
     digests = {ids[d.name]: truth_digest(key, s.digest, gathered.truths[d.name], s.content) for d, s, _ in rows}
     seals = {ids[d.name]: s for d, s in zip(gathered.drafts, division.seals(), strict=True) if s is not None}
     seal(project_dir, truths, seals, _summary(gathered, rows, seals, ids, digests))
-    _write_splits(project_dir, division, gathered, ids, seed)
+    _write_splits(project_dir, division, gathered, ids, seed, {x.case_id: known.place[x.case_id] for x in retired})
     write_json(project_dir / "cohort" / "flow.json", [step.as_dict() for step in (*gathered.steps, *steps)])
     roots = {"images": gathered.images_folder, "truth": gathered.truth_folder or gathered.images_folder}
     places = {("images", f) for d in drafts for i in d.images for f in i.files}
     places |= {("truth", f) for t in truths.values() for f in t.files}
+    if gathered.joined is not None:
+        sheet = gathered.joined.sheet.path
+        roots["sheet"] = sheet.resolve().parent
+        places.add(("sheet", sheet.name))
     write_files(project_dir, record_files(places, roots, progress, known.files))
-    version = _version(project_dir, rows, ids, patients, digests, seals, reason, changed or {})
-    return Stored({d.name: ids[d.name] for d in drafts}, digests, version)
+    images = {ids[d.name]: s.digest for d, s, _ in rows}
+    differs = {**(changed or {}), **(_differences(known.digests, images, digests) if known.digests else {})}
+    version = _version(project_dir, rows, ids, patients, digests, seals, reason, differs)
+    return Stored({d.name: ids[d.name] for d in drafts}, differs, version)
+
+
+def _differences(
+    before: Mapping[str, tuple[str, str]], images: Mapping[str, str], truths: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Which cases have other pixels or another truth than before, by pseudonym."""
+    pixels = sorted(c for c, digest in images.items() if c in before and before[c][0] != digest)
+    corrected = sorted(c for c, digest in truths.items() if c in before and before[c][1] != digest and c not in pixels)
+    return {"changed_images": pixels, "corrected_truths": corrected}
 
 
 def _exam(draft: Draft) -> str:
@@ -134,7 +158,14 @@ def _summary(
     return {"format": 1, "parts": parts}
 
 
-def _write_splits(project_dir: Path, division: Division, gathered: Gathered, ids: Mapping[str, str], seed: int) -> None:
+def _write_splits(
+    project_dir: Path,
+    division: Division,
+    gathered: Gathered,
+    ids: Mapping[str, str],
+    seed: int,
+    retired: Mapping[str, str | int],
+) -> None:
     place = {ids[d.name]: p for d, p in zip(gathered.drafts, division.place, strict=True) if p is not None}
     body: dict[str, Any] = {
         "format": 1,
@@ -154,6 +185,8 @@ def _write_splits(project_dir: Path, division: Division, gathered: Gathered, ids
         }
     else:
         body["partition"] = dict(sorted(place.items()))
+    if retired:
+        body["retired"] = dict(sorted(retired.items()))
     write_splits(project_dir, body)
 
 

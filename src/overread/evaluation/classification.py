@@ -14,7 +14,7 @@ from overread.evaluation.answered import NO_FOLD, Answered
 from overread.evaluation.areas import rank_interval
 from overread.evaluation.findings import Finding, before_temperature, calibration_curve, finding_score, is_defined
 from overread.evaluation.rules import Rules
-from overread.evaluation.scored import Findout, Scored, by_sums, number
+from overread.evaluation.scored import Evaluated, Scored, by_sums, number
 from overread.evaluation.wilson import proportion_interval
 from overread.metrics import calibration, curves, decided
 from overread.metrics.metric import Metric, macro_from_sums
@@ -24,7 +24,7 @@ from overread.metrics.table import metrics_for, positive_class
 MACRO = "means over classes count each class alike (macro)"
 
 
-def evaluate_classification(question: Question, table: Answered, rules: Rules) -> Findout:
+def evaluate_classification(question: Question, table: Answered, rules: Rules) -> Evaluated:
     """Every metric of the table for this question, the curves and a row per case."""
     findings = {name: Finding(table, k) for k, name in enumerate(question.classes)}
     scores: list[Scored] = []
@@ -37,7 +37,7 @@ def evaluate_classification(question: Question, table: Answered, rules: Rules) -
         else:
             scores += _overall_scores(metrics, question, table, rules)
     shown = [positive_class(question)] if question.is_binary else list(question.classes)
-    return Findout(
+    return Evaluated(
         tuple(scores),
         _case_rows(question, table),
         _confusion(question, table),

@@ -11,7 +11,8 @@ import numpy as np
 from overread.core.errors import OverreadError
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, OperatingPoint, Question
-from overread.evaluation.temperature import fit_temperature, tempered
+from overread.evaluation.temperature import fit_temperature
+from overread.metrics.calibration import tempered
 from overread.evaluation.units import combine
 from overread.metrics.quick import values_of
 from overread.metrics.table import positive_class

@@ -10,13 +10,13 @@ import numpy as np
 from overread.core.question import Question
 from overread.evaluation.answered import NO_FOLD, Answered
 from overread.evaluation.rules import Rules
-from overread.evaluation.scored import Findout, by_sums, number
+from overread.evaluation.scored import Evaluated, by_sums, number
 from overread.metrics import agreement
 from overread.metrics.curves import MOST_POINTS
 from overread.metrics.table import metrics_for
 
 
-def evaluate_regression(question: Question, table: Answered, rules: Rules) -> Findout:
+def evaluate_regression(question: Question, table: Answered, rules: Rules) -> Evaluated:
     """Errors in the unit of each quantity, limits of agreement, correlation; a row per case."""
     scores, curves, notes = [], {}, []
     units = dict(zip(question.classes, question.units, strict=False))
@@ -31,7 +31,7 @@ def evaluate_regression(question: Question, table: Answered, rules: Rules) -> Fi
         curves[name] = agreement_curve(truth, answer)
         if unknown := int((~known).sum()):
             notes.append(f"{name}: the truth of {unknown} of {len(known)} cases is not known; they are left out.")
-    return Findout(
+    return Evaluated(
         tuple(scores),
         _case_rows(question, table),
         None,

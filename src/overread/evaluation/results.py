@@ -14,7 +14,7 @@ from overread.evaluation.classification import evaluate_classification
 from overread.evaluation.regression import evaluate_regression
 from overread.evaluation.result import Result
 from overread.evaluation.rules import Rules
-from overread.evaluation.scored import Findout, Scored
+from overread.evaluation.scored import Evaluated, Scored
 from overread.evaluation.segmentation import evaluate_segmentation
 from overread.metrics.metric import Metric
 from overread.metrics.table import resolve_endpoint
@@ -50,7 +50,7 @@ def evaluate(
     cases      `Answered` for classification and regression, one `ScoredCase` per case for segmentation
     decisions  fold -> the frozen decisions of its model; {-1: ...} where there are no folds
     """
-    found = _find_out(question, cases, rules)
+    found = _evaluated(question, cases, rules)
     patients = {row["patient_id"] for row in found.cases}
     roles = _Roles(question, about)
     scores = [_score(scored, roles) for scored in found.scores]
@@ -82,7 +82,7 @@ def fold_table(
     rows = []
     for fold, model in sorted(models.items()):
         own = _of_fold(cases, fold)
-        found = _find_out(question, own, rules)
+        found = _evaluated(question, own, rules)
         roles = _Roles(question, about)
         rows.append(
             {
@@ -96,7 +96,7 @@ def fold_table(
     return rows
 
 
-def _find_out(question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules) -> Findout:
+def _evaluated(question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules) -> Evaluated:
     if isinstance(cases, Answered):
         run = evaluate_regression if question.task == "regression" else evaluate_classification
         return run(question, cases, rules)

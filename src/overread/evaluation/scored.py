@@ -24,7 +24,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Findout:
+class Evaluated:
     """Everything that one task's evaluation found; the parts have the form of the evaluation file."""
 
     scores: tuple[Scored, ...]

@@ -16,7 +16,7 @@ from overread.evaluation.answered import NO_FOLD, ScoredCase
 from overread.evaluation.patients import Patients
 from overread.evaluation.regression import agreement_curve
 from overread.evaluation.rules import Rules
-from overread.evaluation.scored import Findout, Scored, by_sums, number
+from overread.evaluation.scored import Evaluated, Scored, by_sums, number
 from overread.evaluation.wilson import proportion_interval
 from overread.metrics import decided
 from overread.metrics.metric import Metric, macro_from_sums, mean_terms
@@ -31,7 +31,7 @@ EMPTY_RULE = (
 )
 
 
-def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules: Rules) -> Findout:
+def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules: Rules) -> Evaluated:
     """Every metric of every structure, their means, what was missed, and a row per case."""
     patients = Patients.of([c.patient_id for c in cases])
     scores: list[Scored] = []
@@ -46,7 +46,7 @@ def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules
     named = tuple(replace(s, metric=_with_tolerance(s.metric, rules)) for s in scores)
     agreement = {name: curve for name in question.classes if (curve := _volumes(name, cases)) is not None}
     means = "mean over the cases for which a metric is defined; 'mean' is the plain mean of the structures' means (macro)"
-    return Findout(
+    return Evaluated(
         named,
         [_case_row(question, case) for case in cases],
         None,

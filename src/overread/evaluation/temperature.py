@@ -5,21 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize
 
-from overread.metrics.calibration import logit
+from overread.metrics.calibration import tempered
 
 COOLEST, HOTTEST = 0.05, 20.0
-TINY = 1e-7
-
-
-def tempered(probability: np.ndarray, temperature: float, *, exclusive: bool) -> np.ndarray:
-    """(N, K) raw probabilities -> softmax or sigmoid of logits / temperature; NaN stays."""
-    if temperature == 1.0:
-        return np.asarray(probability, float)
-    if not exclusive:
-        return 1 / (1 + np.exp(-logit(probability, TINY) / temperature))
-    powers = np.log(np.clip(probability, TINY, None)) / temperature
-    powers = np.exp(powers - powers.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
 
 
 def fit_temperature(truth: np.ndarray, probability: np.ndarray, *, exclusive: bool) -> float:

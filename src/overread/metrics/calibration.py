@@ -8,6 +8,7 @@ import numpy as np
 
 from overread.metrics.metric import Metric, mean_from_sums, ratio
 
+TINIEST = 1e-7  # probabilities nearer to 0 or 1 than this have no usable logit
 BINS = 10  # of equal width over 0 to 1; part of the definition ece/1
 
 
@@ -134,3 +135,17 @@ OBSERVED_EXPECTED = Metric(
 )  # fmt: skip
 
 PER_CLASS = (BRIER, SLOPE, INTERCEPT, OBSERVED_EXPECTED, ECE)
+
+
+def tempered(probability: np.ndarray, temperature: float, *, exclusive: bool) -> np.ndarray:
+    """(N, K) raw probabilities -> softmax or sigmoid of logits / temperature; NaN stays.
+
+    Source: Guo et al., ICML 2017.
+    """
+    if temperature == 1.0:
+        return np.asarray(probability, float)
+    if not exclusive:
+        return 1 / (1 + np.exp(-logit(probability, TINIEST) / temperature))
+    powers = np.log(np.clip(probability, TINIEST, None)) / temperature
+    powers = np.exp(powers - powers.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)

@@ -38,7 +38,8 @@ class Cost:
 
     parameters        learned numbers
     macs              multiplications with addition of one forward pass; products of attention included
-    activation_bytes  memory that a training step keeps between forward and backward pass, without weights
+    activation_bytes  memory that a training step keeps between forward and backward pass, without weights; our U-Nets
+                      keep a tenth less on a processor, where they lay no skips together
     layers            one row per layer
     """
 

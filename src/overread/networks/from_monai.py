@@ -10,6 +10,7 @@ from torch import nn
 
 from overread.core.errors import OverreadError
 from overread.networks.adapters import DenseAdapter, ImageAdapter, refuse_unknown_options, unknown_name
+from overread.networks.norms import mend_instance_norms
 
 _Values = Mapping[str, Any]
 
@@ -111,6 +112,7 @@ def make_monai(
             f"{source} is built for one size of image", next="set its option img_size, e.g. img_size = [96, 96, 96]"
         )
     inner = _make(maker, values, source, is_pretrained)
+    mend_instance_norms(inner)
     if serves == "image":
         return ImageAdapter(inner, _head_name(inner), source, dimensions)
     divisor = row.divisor(values)

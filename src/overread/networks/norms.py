@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from overread.networks.layout import memory_format
+
 SLOPE = 0.01  # of the leaky ReLU below zero, as in nnU-Net
 NORMS = ("instance", "batch", "group")
 _MANY_PIXELS = 1024  # from here on torch's group normalisation has a fast path over pixels
@@ -20,18 +22,24 @@ class InstanceNorm(nn.Module):
     Source: Ulyanov et al., Instance Normalization, 2016.
     """
 
-    def __init__(self, channels: int, *, activate: bool, epsilon: float = 1e-5) -> None:
+    def __init__(self, channels: int, *, activate: bool, affine: bool = True, epsilon: float = 1e-5) -> None:
         super().__init__()
         self.activate, self.epsilon = activate, epsilon
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight: Tensor
+        self.bias: Tensor
+        if affine:
+            self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        else:
+            self.register_buffer("weight", torch.ones(channels), persistent=False)
+            self.register_buffer("bias", torch.zeros(channels), persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        slope = SLOPE if self.activate else 1.0
-        if favours_channels_last(maps):
+        if maps.device.type == "cpu" and not torch.compiler.is_compiling():
+            maps = maps.contiguous(memory_format=memory_format(maps.ndim))
+            slope = SLOPE if self.activate else 1.0
             return _ChannelsLastInstanceNorm.apply(maps, self.weight, self.bias, self.epsilon, slope)
         maps = functional.instance_norm(maps, weight=self.weight, bias=self.bias, eps=self.epsilon)
-        return functional.leaky_relu(maps, slope, inplace=True) if self.activate else maps
+        return functional.leaky_relu(maps, SLOPE, inplace=True) if self.activate else maps
 
 
 class Activated(nn.Module):
@@ -61,19 +69,29 @@ def make_norm(kind: str, channels: int, dimensions: int, *, activate: bool) -> I
     return Activated(nn.GroupNorm(groups, channels), activate=activate)
 
 
+def mend_instance_norms(network: nn.Module) -> None:
+    """Put our instance normalisation in place of torch's in a network of another library; names and weights stay."""
+    for parent in list(network.modules()):
+        for name, norm in list(parent.named_children()):
+            if isinstance(norm, nn.InstanceNorm2d | nn.InstanceNorm3d) and not norm.track_running_stats:
+                ours = InstanceNorm(norm.num_features, activate=False, affine=norm.affine, epsilon=norm.eps)
+                ours.load_state_dict(norm.state_dict())
+                setattr(parent, name, ours)
+
+
 def favours_channels_last(maps: Tensor) -> bool:
     """Whether maps lie channels-last on a processor, where our own forms of some operations are faster than torch's."""
     if maps.device.type != "cpu" or torch.compiler.is_compiling():
         return False
-    layout = torch.channels_last_3d if maps.ndim == 5 else torch.channels_last
-    return maps.shape[1] > 1 and maps.is_contiguous(memory_format=layout)
+    return maps.shape[1] > 1 and maps.is_contiguous(memory_format=memory_format(maps.ndim))
 
 
 class _ChannelsLastInstanceNorm(torch.autograd.Function):
     """Instance normalisation and leaky ReLU of channels-last maps, without leaving that layout or bfloat16.
 
-    torch's own instance norm folds images into channels, which copies channels-last maps to the other layout and back:
-    a tenth of a training step. Here each image is normalised as a batch of one, where batch and instance
+    torch's own instance norm folds images into channels, which copies channels-last maps to the other layout and back
+    (a tenth of a training step), and for a batch of one whose slopes come channels-last its gradient is wrong on a
+    processor (seen in torch 2.15; a test watches it). Here each image is normalised as a batch of one, where batch and instance
     normalisation are the same; statistics are float32. The sign of the output, which the next convolution keeps anyway,
     replaces the input of the leaky ReLU.
     """
@@ -93,8 +111,7 @@ class _ChannelsLastInstanceNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         maps, scale, mean, rstd, activated = ctx.saved_tensors
-        layout = torch.channels_last_3d if maps.ndim == 5 else torch.channels_last
-        slope = gradients[0].contiguous(memory_format=layout)
+        slope = gradients[0].contiguous(memory_format=memory_format(maps.ndim))
         if activated is not None:
             slope = _aten.leaky_relu_backward(slope, activated, ctx.slope, True)
         to_maps = torch.empty_like(maps)

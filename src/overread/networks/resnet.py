@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
 from overread.networks.blocks import convolution
+from overread.networks.norms import InstanceNorm
 
 DEPTHS = {  # blocks per stage, and whether a block is a bottleneck
     "resnet10": ((1, 1, 1, 1), False),
@@ -102,17 +103,13 @@ class _Block(nn.Module):
 
 def make_norm(kind: str, channels: int, dimensions: int) -> nn.Module:
     """A normalisation layer by name: "batch", "group" (32 groups, Wu 2018) or "instance"."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels) if dimensions == 2 else nn.BatchNorm3d(channels)
     if kind == "group":
-        return nn.GroupNorm(32, channels)
-    rows = {
-        ("batch", 2): nn.BatchNorm2d,
-        ("batch", 3): nn.BatchNorm3d,
-        ("instance", 2): nn.InstanceNorm2d,
-        ("instance", 3): nn.InstanceNorm3d,
-    }
-    if (kind, dimensions) not in rows:
-        raise OverreadError(f"no normalisation is called '{kind}'", next="choose one of batch, group, instance")
-    return rows[kind, dimensions](channels, affine=True)
+        return nn.GroupNorm(min(32, channels), channels)
+    if kind == "instance":
+        return InstanceNorm(channels, activate=False)
+    raise OverreadError(f"no normalisation is called '{kind}'", next="choose one of batch, group, instance")
 
 
 def _stem(in_channels: int, width: int, dimensions: int, norm: str, keeps_size: bool) -> nn.Sequential:

@@ -38,6 +38,7 @@ class Task(Protocol):
     serves: ClassVar[str]
     losses_by_name: ClassVar[tuple[str, ...]]
     question: Question
+    loss: str
     scaling: Scaling
 
     @property

@@ -14,6 +14,7 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind
 from overread.core.question import Decisions, Question
+from overread.metrics.calibration import tempered
 from overread.tasks.base import UNSCALED, Scaling
 from overread.tasks.losses import classification as losses
 
@@ -71,20 +72,8 @@ class Classification:
         return logits.softmax(1) if self.question.exclusive else torch.sigmoid(logits)
 
     def decode(self, raw: np.ndarray, decisions: Decisions) -> Findings:
-        values = tempered(raw, decisions.temperature, self.question.exclusive)
+        values = tempered(raw[None], decisions.temperature, exclusive=self.question.exclusive)[0]
         return Findings({c: float(v) for c, v in zip(self.question.classes, values, strict=True)})
 
     def decode_map(self, raw: np.ndarray, grid: Grid, decisions: Decisions) -> Kind:
         raise TypeError("classification answers per case, not per voxel")
-
-
-def tempered(probabilities: np.ndarray, temperature: float, exclusive: bool) -> np.ndarray:
-    """Probabilities with their logits divided by a temperature. Source: Guo et al., ICML 2017."""
-    if temperature == 1.0:
-        return probabilities
-    safe = np.clip(probabilities.astype(np.float64), 1e-12, 1 - 1e-12)
-    if exclusive:
-        powered = np.exp(np.log(safe) / temperature)
-        return powered / powered.sum(-1, keepdims=True)
-    logit = np.log(safe) - np.log1p(-safe)
-    return 1 / (1 + np.exp(-logit / temperature))

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from overread.core.grid import Grid
 from overread.core.kinds import Kind, LabelMap, Structure
 from overread.core.question import Decisions, Question
+from overread.metrics.components import clean
 from overread.tasks.base import UNSCALED, Scaling
 from overread.tasks.losses import segmentation as losses
 
@@ -87,7 +87,6 @@ class Segmentation:
         """raw: (Z, Y, X) class index, or (S, Z, Y, X) bits; post-processing of the decisions applied."""
         values = self.question.values or tuple(range(1, len(self.question.classes) + 1))
         masks = [raw == k + 1 if raw.ndim == 3 else raw[k] > 0 for k in range(len(values))]
-        masks = [tidy(m, n, grid, decisions) for m, n in zip(masks, self.question.classes, strict=True)]
         dtype = np.uint8 if max(values) < 256 else np.uint16
         layers = np.zeros((1 if raw.ndim == 3 else len(values), *grid.shape), dtype=dtype)
         structures = []
@@ -95,26 +94,10 @@ class Segmentation:
             layer = 0 if raw.ndim == 3 else k
             layers[layer][mask] = value
             structures.append(Structure(name, value, layer))
-        return LabelMap(layers, tuple(structures), grid)
+        return clean(LabelMap(layers, tuple(structures), grid), decisions)
 
 
 def _to_size(targets: Tensor, like: Tensor) -> Tensor:
     if targets.shape[2:] == like.shape[2:]:
         return targets
     return F.interpolate(targets.float(), like.shape[2:], mode="nearest-exact").to(targets.dtype)
-
-
-def tidy(mask: np.ndarray, name: str, grid: Grid, decisions: Decisions) -> np.ndarray:
-    """Keep the largest component, or drop components below a volume, where the decisions say so for this structure."""
-    keep, minimum_ml = name in decisions.keep_largest, decisions.minimum_ml.get(name, 0.0)
-    if not mask.any() or not (keep or minimum_ml > 0):
-        return mask
-    components, count = ndimage.label(mask)
-    sizes = np.bincount(components.ravel())
-    sizes[0] = 0
-    wanted = np.zeros(count + 1, dtype=bool)
-    if keep:
-        wanted[sizes.argmax()] = True
-    else:
-        wanted[1:] = sizes[1:] * grid.voxel_ml >= minimum_ml
-    return wanted[components]

@@ -20,6 +20,7 @@ from overread.core.preparation import Normalisation, Preparation
 from overread.core.question import Question
 from overread.networks.stages import plan_stages
 from overread.record.files import digest_json
+from overread.tasks import TASKS, make
 from overread.training.optimizers import OPTIMIZERS, SCHEDULES
 
 Shape = tuple[int, int, int]
@@ -147,7 +148,7 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         preparation=preparation,
         network=network,
         weights=wishes.weights,
-        loss=wishes.loss,
+        loss=_loss(question, wishes, reasons),
         class_weights=weights,
         centre=centre,
         scale=scale,
@@ -169,6 +170,21 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         seed=wishes.seed,
         reasons=reasons,
     )
+
+
+def _loss(question: Question, wishes: Wishes, reasons: dict[str, str]) -> str:
+    reasons["ema"] = (
+        "the weights kept are a moving average over about 3 % of the steps" if not wishes.ema else "set in project.toml"
+    )
+    if wishes.loss != "auto":
+        reasons["loss"] = "set in project.toml"
+        return make(question, loss=wishes.loss).loss  # an unknown name is refused here
+    reasons["loss"] = {
+        "segmentation": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
+        "classification": "probabilities that mean what they say",
+        "regression": "squares small errors and counts large ones once, so that an outlier does not lead",
+    }[question.task]
+    return TASKS[question.task].losses_by_name[0]
 
 
 def _dimensions(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> int:

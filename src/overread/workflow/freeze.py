@@ -55,7 +55,7 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
         decisions=decisions,
         network=plan.network,
         task={
-            "loss": planned.task.loss if hasattr(planned.task, "loss") else plan.loss,
+            "loss": plan.loss,
             "centre": list(plan.centre),
             "scale": list(plan.scale),
         },

@@ -112,7 +112,7 @@ def init(
     division = divide_by(gathered, splits, wish)
     step = left_by_split(gathered.drafts, division)
     steps = [step] if step else []
-    settings, reasons = draft_settings(folder, request, gathered, division, wish)
+    settings, reasons = draft_settings(folder, request, gathered, division, wish, splits)
     if dry_run:
         return Project(folder, summarise(folder, gathered, division, steps, settings, None), settings)
     stored = _write(folder, settings, reasons, gathered, division, steps, wish, progress)

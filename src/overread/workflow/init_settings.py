@@ -21,7 +21,7 @@ from overread.workflow.settings import (
 
 
 def draft_settings(
-    folder: Path, request: Request, gathered: Gathered, division: Division, wish: Wish
+    folder: Path, request: Request, gathered: Gathered, division: Division, wish: Wish, splits: str | Path | None
 ) -> tuple[Settings, dict[str, str]]:
     """Settings and "section.key" -> reason."""
     question, roles = gathered.question, gathered.roles
@@ -81,6 +81,7 @@ def draft_settings(
             reasons[f"cohort.{key}"] = roles.reasons.get(column, "")
     split = SplitSection(
         scheme=division.scheme,  # type: ignore[arg-type]
+        given=_given(splits, folder),
         tuning=wish.tuning,
         internal=wish.internal,
         folds=len(division.tuning) if division.scheme == "folds" else SplitSection.model_fields["folds"].default,
@@ -98,6 +99,12 @@ def draft_settings(
         evaluation=EvaluationSection(),
     )
     return settings, {k: v for k, v in reasons.items() if v}
+
+
+def _given(splits: str | Path | None, folder: Path) -> str | None:
+    if splits is None or str(splits).casefold() == "none":
+        return None if splits is None else "none"
+    return _relative(Path(splits), folder) if Path(splits).is_file() else str(splits)
 
 
 def _covariates(gathered: Gathered) -> str:

@@ -131,10 +131,10 @@ def _how_divided(gathered: Gathered, division: Division) -> str:
 def partition_table(gathered: Gathered, division: Division) -> dict[str, dict[str, Any]]:
     """Cases, patients and class counts of every partition or fold."""
     places = division.seals()
-    order = [p for p in ("training", "tuning", "internal") if p in places] or sorted(
+    order: list[str] = [p for p in ("training", "tuning", "internal") if p in places] or sorted(
         {p for p in places if p}, key=lambda p: (len(p), p)
     )
-    table = {}
+    table: dict[str, dict[str, Any]] = {}
     for part in order:
         rows = [(d, s) for d, s, p in zip(gathered.drafts, gathered.seen, places, strict=True) if p == part]
         table[part] = {

@@ -26,19 +26,24 @@ def partition_summaries(project_dir: Path) -> list[dict[str, Any]]:
     place = splits.get("partition") or {case_id: f"fold-{k}" for case_id, k in splits["fold"].items()}
     known = [p for p in PARTITIONS if p in set(place.values())] or sorted(set(place.values()))
     counts = read_summary(project_dir)["parts"]
-    return [_summary(name, [c for c in cases if place.get(c.case_id) == name], counts.get(name, {})) for name in known]
+    numeric = {name for name, values in _columns(cases).items() if _is_numeric(values)}  # by all cases, so that parts agree
+    return [_summary(name, [c for c in cases if place.get(c.case_id) == name], counts.get(name, {}), numeric) for name in known]
 
 
-def _summary(partition: str, cases: Sequence[Case], counted: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(cases: Sequence[Case]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"Site": [c.site for c in cases], "Scanner": [c.scanner for c in cases]}
     for name in dict.fromkeys(name for case in cases for name in case.covariates):
         if not IDENTIFYING.search(name):
             columns[name] = [case.covariates.get(name) for case in cases]
+    return columns
+
+
+def _summary(partition: str, cases: Sequence[Case], counted: Mapping[str, Any], numeric: set[str]) -> dict[str, Any]:
     numbers, levels = {}, {}
     held = counted.get("classes") or {}
-    for name, values in columns.items():
-        if (spread := _spread(values)) is not None:
-            numbers[name] = spread
+    for name, values in _columns(cases).items():
+        if name in numeric:
+            numbers[name] = _moments(values)
         elif found := _levels(values):
             levels[name] = found
     return {
@@ -52,14 +57,20 @@ def _summary(partition: str, cases: Sequence[Case], counted: Mapping[str, Any]) 
     }
 
 
-def _spread(values: Iterable[Any]) -> dict[str, Any] | None:
-    """Mean, standard deviation and range of a numeric column; None where it is not one, or where it holds few values."""
-    values = list(values)
-    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v)]
-    present = sum(v not in (None, "") for v in values)
-    if not numbers or len(numbers) < present or len(set(numbers)) <= 2:
-        return None
-    if min(numbers) >= 1e5:  # an identifier or a date written as a number
+def _numbers(values: Sequence[Any]) -> list[float]:
+    return [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v)]
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    """Whether a column is a measurement: more than two different numbers, and no identifier or date written as one."""
+    numbers, present = _numbers(values), sum(v not in (None, "") for v in values)
+    return bool(numbers) and len(numbers) == present and len(set(numbers)) > 2 and min(numbers) < 1e5
+
+
+def _moments(values: Sequence[Any]) -> dict[str, Any] | None:
+    """Mean, standard deviation and range; None where no value is known."""
+    numbers = _numbers(values)
+    if not numbers:
         return None
     return {
         "mean": float(np.mean(numbers)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +85,7 @@ def phantom(
     options = checked(Options(kind, patients, format, size, slices, seed, tuple(faults)))
     if kind == "chest" and slices is not None:
         raise OverreadError(f"A chest film has no slices; got slices = {slices}.", "leave --slices out")
-    if folder.exists() and (not folder.is_dir() or any(os.scandir(folder))):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OverreadError(f"{folder} is not an empty folder; a phantom is never mixed with other images.", "name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     built = build(folder, options, workers, progress)
@@ -98,13 +97,12 @@ def phantom(
 def _threshold_lines(threshold: dict[str, Any]) -> list[str]:
     if "liver" in threshold:
         liver, spread = threshold["liver"], threshold["metastasis"]
-        lines = [
-            f"a plain threshold ({liver['low_hu']} to {liver['high_hu']} HU) finds the liver with a mean Dice of {liver['mean_dice']:.2f}"
-        ]
+        band, below = f"{liver['low_hu']} to {liver['high_hu']} HU", f"below {spread['below_hu']} HU in the true liver"
+        lines = [f"a plain threshold ({band}) finds the liver with a mean Dice of {liver['mean_dice']:.2f}"]
         if spread["mean_dice"] is not None:
-            text = f"a plain threshold (below {spread['below_hu']} HU in the true liver) finds metastases with a mean Dice of {spread['mean_dice']:.2f}"
-            told = spread["auc_any_metastasis"]
-            lines.append(text + (f" and tells exams with metastases with an AUC of {told:.2f}" if told is not None else ""))
+            lines.append(f"a plain threshold ({below}) finds metastases with a mean Dice of {spread['mean_dice']:.2f}")
+        if spread["auc_any_metastasis"] is not None:
+            lines.append(f"and tells exams with metastases with an AUC of {spread['auc_any_metastasis']:.2f}")
         return lines
     told = threshold["auc_pneumonia_by_brightness_of_lungs"]
     return [f"the mean brightness of the lungs alone tells pneumonia with an AUC of {told:.2f}"] if told is not None else []

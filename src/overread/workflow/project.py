@@ -79,6 +79,12 @@ class Project:
         return None if truth is None else (self.path / truth).resolve()
 
     @property
+    def sheet(self) -> Path | None:
+        """The file of the sheet, without the worksheet's name."""
+        sheet = self.settings.truth.sheet
+        return None if sheet is None else (self.path / sheet.partition("#")[0]).resolve()
+
+    @property
     def folds(self) -> tuple[int, ...]:
         """The numbers of the folds; empty where the project has partitions."""
         return tuple(fold_numbers(read_splits(self.path)))
@@ -89,7 +95,7 @@ class Project:
         check  False only where the caller has just checked
         """
         if check:
-            check_unchanged(self.path, self.images_folder, self.truth_folder)
+            check_unchanged(self.path, self.images_folder, self.truth_folder, self.sheet)
         images = self.settings.images
         return load_cohort(
             self.path, self.question, self.images_folder, self.truth_folder, fold, gaps=images.gaps, tilt=images.tilt
@@ -119,7 +125,7 @@ class Project:
 
     def update(self, **options: Any) -> Project:
         """Take in new patients and corrected labels as a new version."""
-        return _verb("update")(self.path, **options)  # type: ignore[no-any-return]
+        return _verb("update")(self.path, **options)
 
     def plan(self, **options: Any) -> Any:
         return _verb("plan")(self, **options)

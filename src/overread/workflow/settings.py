@@ -65,6 +65,7 @@ class CohortSection(_Section):
 
 class SplitSection(_Section):
     scheme: Literal["partitions", "folds", "given"] = "partitions"
+    given: str | None = None  # file, or column of the sheet, that gave the split
     tuning: float = 0.15
     internal: float = 0.2
     folds: int = 5

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from overread.cohort.ask import Said
 from overread.cohort.check import read_files
 from overread.cohort.draft import Draft, LeftOut, Step
 from overread.cohort.gather import Gathered, Request, gather
+from overread.cohort.given import given_split
 from overread.cohort.identity import Link, read_key, read_links
 from overread.cohort.index import read_index, read_splits
 from overread.cohort.labels.values import How
@@ -34,36 +39,55 @@ def update(folder: str | Path, *, progress: Progress | None = None) -> Project:
     gathered = gather(_request(project), progress)
     _refuse_another_question(project, gathered)
     _refuse_moved_patients(gathered, links)
-    gone = _gone(gathered, links)
     splits = read_splits(project.path)
+    gone = _gone(gathered, [x for x in links if x.case_id not in splits.get("retired", {})])
     division = _divide(project, gathered, splits, links)
-    before = _before(project)
     changed = _changes(gathered, links, gone)
-    stored = store(
-        project.path,
-        gathered,
-        division,
-        splits["seed"],
-        known=known,
-        reason="update",
-        changed=changed,
-        steps=gone,
-        progress=progress,
-    )
-    changed |= _corrected(before, stored.truth_digests, stored.case_ids, gathered)
-    _record(project, stored.version, changed)
-    return Project(project.path, _summary(project, gathered, division, changed, stored.case_ids, stored.version))
+    with _beside(project.path) as beside:
+        stored = store(
+            beside,
+            gathered,
+            division,
+            splits["seed"],
+            known=known,
+            reason="update",
+            changed=changed,
+            steps=gone,
+            progress=progress,
+        )
+        _record(beside, stored.version, stored.changed)
+    return Project(project.path, _summary(project, gathered, division, stored.changed, stored.case_ids, stored.version))
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A copy of the cohort beside the project; on leaving without an error it takes the cohort's place."""
+    beside = Path(tempfile.mkdtemp(prefix=".updating-", dir=folder))
+    try:
+        shutil.copytree(folder / "cohort", beside / "cohort", ignore=shutil.ignore_patterns("cache"))
+        yield beside
+        if (folder / "cohort" / "cache").exists():
+            os.replace(folder / "cohort" / "cache", beside / "cohort" / "cache")
+        os.replace(folder / "cohort", beside / "before")
+        os.replace(beside / "cohort", folder / "cohort")
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _known(project: Project) -> Known:
-    links = read_links(project.path)
+    digests = {c: d for part in read_summary(project.path)["parts"].values() for c, d in part["digests"].items()}
     return Known(
         read_key(project.path),
-        {link.original_name: link.case_id for link in links},
-        {link.original_patient: link.patient_id for link in links},
-        {link.original_exam: link.exam_id for link in links},
+        read_links(project.path),
+        _places(read_splits(project.path)),
+        {row.case.case_id: (row.digest, digests.get(row.case.case_id, "")) for row in read_index(project.path)},
         read_files(project.path),
     )
+
+
+def _places(splits: Mapping[str, Any]) -> dict[str, str | int]:
+    """case_id -> partition or fold, of those that are gone too."""
+    return {**(splits.get("partition") or splits["fold"]), **splits.get("retired", {})}
 
 
 def _request(project: Project) -> Request:
@@ -140,7 +164,7 @@ def _divide(project: Project, gathered: Gathered, splits: Mapping[str, Any], lin
     drafts = gathered.drafts
     patients = [d.patient or d.name for d in drafts]
     case_of = {link.original_name: link.case_id for link in links}
-    place_of_case: Mapping[str, str | int] = splits.get("partition") or splits["fold"]
+    place_of_case = _places(splits)
     known = [place_of_case.get(case_of.get(d.name, "")) for d in drafts]
     patient_place = {link.original_patient: place_of_case[link.case_id] for link in links if link.case_id in place_of_case}
     groups = linked_groups(patients, [s.digest for s in gathered.seen])
@@ -154,14 +178,21 @@ def _divide(project: Project, gathered: Gathered, splits: Mapping[str, Any], lin
         tuning = _tuning(splits, case_of, drafts, groups, strata, [int(p) for p in place], wish, seed)
         return Division("folds", tuple(place), tuple(groups), tuning, by, (), {}, ())
     if splits["scheme"] == "given":
-        by_folder = [d.partition for d in drafts]
-        place = [k or fixed.get(g) or p or "training" for k, g, p in zip(known, groups, by_folder, strict=True)]
+        given = given_split(_given_by(project), gathered)
+        named = given.place if given is not None and given.scheme == "partitions" else {}
+        place = [p or fixed.get(g) or named.get(k) or "training" for k, (p, g) in enumerate(zip(known, groups, strict=True))]
     else:
         split = project.settings.split
         shares = {"training": 1 - split.tuning - split.internal, "tuning": split.tuning, "internal": split.internal}
         new = split_by_group(groups, strata, shares, seed, {g: str(p) for g, p in fixed.items()})
         place = [k or n for k, n in zip(known, new, strict=True)]
     return Division(splits["scheme"], tuple(place), tuple(groups), {}, by, (), {}, ())
+
+
+def _given_by(project: Project) -> str | Path | None:
+    """The file or column that gave the split, where it is still there."""
+    given = project.settings.split.given
+    return project.path / given if given and (project.path / given).is_file() else given
 
 
 def _fixed_groups(
@@ -208,12 +239,6 @@ def _tuning(
     return tuning
 
 
-def _before(project: Project) -> dict[str, tuple[str, str]]:
-    """case_id -> (image digest, truth digest) of the last version."""
-    digests = {c: d for part in read_summary(project.path)["parts"].values() for c, d in part["digests"].items()}
-    return {row.case.case_id: (row.digest, digests.get(row.case.case_id, "")) for row in read_index(project.path)}
-
-
 def _changes(gathered: Gathered, links: Sequence[Link], gone: Sequence[Step]) -> dict[str, Any]:
     names, patients = {link.original_name for link in links}, {link.original_patient for link in links}
     new = [d for d in gathered.drafts if d.name not in names]
@@ -225,19 +250,9 @@ def _changes(gathered: Gathered, links: Sequence[Link], gone: Sequence[Step]) ->
     }
 
 
-def _corrected(
-    before: Mapping[str, tuple[str, str]], digests: Mapping[str, str], case_ids: Mapping[str, str], gathered: Gathered
-) -> dict[str, Any]:
-    """Which cases have other pixels or another truth than before, by pseudonym."""
-    images = {case_ids[d.name]: s.digest for d, s in zip(gathered.drafts, gathered.seen, strict=True) if d.name in case_ids}
-    pixels = [c for c, digest in images.items() if c in before and before[c][0] != digest]
-    truths = [c for c in digests if c in before and before[c][1] != digests[c] and c not in pixels]
-    return {"changed_images": sorted(pixels), "corrected_truths": sorted(truths)}
-
-
-def _record(project: Project, version: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+def _record(folder: Path, version: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
     counts = {k: len(v) if isinstance(v, list) else v for k, v in changed.items()}
-    Ledger(project.path / "cohort" / "ledger.jsonl").append(
+    Ledger(folder / "cohort" / "ledger.jsonl").append(
         "updated", cohort=version["digest"], splits=version["splits"], version=version["version"], changed=counts
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 
-YES, NO = "1", "0"
+YES, NO = {"1", "yes", "true", "present"}, {"0", "no", "false", "absent"}
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def findings_truth(cells: Mapping[str, str | None], how: How) -> TruthReference 
 
 def _yes_no(name: str, cell: str) -> float:
     word = _same(cell)
-    if word not in (YES, NO):
+    if word not in YES | NO:
         raise OverreadError(
-            f"Column '{name}' holds '{cell}'; a finding among several is 0, 1 or blank.",
+            f"Column '{name}' holds '{cell}'; a finding among several is 0 or 1, no or yes, or blank.",
             "write 0 for no, 1 for yes, nothing for unknown",
         )
-    return float(word)
+    return float(word in YES)
 
 
 def measured_truth(values: Mapping[str, float | None], how: How) -> TruthReference | None:

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from overread.cohort.phantom.acquisition import Protocol, acquire, label_maps, plan_protocol, working_grid
-from overread.cohort.phantom.anatomy import BOTTOM_MM, STRUCTURES, TOP_MM, Anatomy, draw_anatomy, draw_pose, lesions_at, paint_scene
+from overread.cohort.phantom.anatomy import (
+    BOTTOM_MM,
+    STRUCTURES,
+    TOP_MM,
+    Anatomy,
+    draw_anatomy,
+    draw_pose,
+    lesions_at,
+    paint_scene,
+)
 from overread.cohort.phantom.canvas import Canvas
 from overread.cohort.phantom.covariates import SCANNERS, random_stream
 from overread.cohort.phantom.lesions import CLASSES, MASSES
@@ -68,7 +77,10 @@ def write_exam(planned: Planned, options: Options, out: Path) -> dict[str, Any]:
         "shape": list(grid.shape),
         "annotations": coco_annotations(instances, found, range(grid.shape[0]), CLASSES),
         "histograms": histograms(hu, structures),
-        "voxels": {"liver": int(((structures == 1) | (structures == 3) | (structures == 4)).sum()), "metastasis": int((structures == 2).sum())},
+        "voxels": {
+            "liver": int(((structures == 1) | (structures == 3) | (structures == 4)).sum()),
+            "metastasis": int((structures == 2).sum()),
+        },
         "voxel_ml": grid.voxel_ml,
         "thickness_mm": protocol.thickness_mm,
         "spacing_mm": [round(s, 4) for s in grid.spacing_mm],
@@ -82,7 +94,9 @@ def _mask(structures: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _write_image(planned: Planned, options: Options, out: Path, hu: np.ndarray, protocol: Protocol, mask: np.ndarray) -> list[str]:
+def _write_image(
+    planned: Planned, options: Options, out: Path, hu: np.ndarray, protocol: Protocol, mask: np.ndarray
+) -> list[str]:
     """Write the pixels; returns the file of each slice, relative to `out` ("" where a slice was left out)."""
     exam_id, grid, scanner = planned.exam_id, protocol.grid, protocol.scanner
     if options.format == "nifti":

@@ -36,7 +36,14 @@ class Protocol:
 
 
 def plan_protocol(
-    scanner: Scanner, size: int, slices: int | None, pose: Pose, half_width_mm: float, top_mm: float, bottom_mm: float, random: np.random.Generator
+    scanner: Scanner,
+    size: int,
+    slices: int | None,
+    pose: Pose,
+    half_width_mm: float,
+    top_mm: float,
+    bottom_mm: float,
+    random: np.random.Generator,
 ) -> Protocol:
     """Choose field of view and slice positions so that the liver is covered.
 
@@ -60,7 +67,10 @@ def working_grid(protocol: Protocol) -> tuple[tuple[int, int, int], tuple[float,
     spacing_z, pixel, _ = protocol.grid.spacing_mm
     fine = max(pixel, FINEST_MM)
     fine_z = max(min(spacing_z, protocol.thickness_mm) / 2, 0.6 * fine, 1.2)
-    counts = [int(np.ceil((n - 1) * s / f)) + 5 for n, s, f in zip(protocol.grid.shape, (spacing_z, pixel, pixel), (fine_z, fine, fine), strict=True)]
+    counts = [
+        int(np.ceil((n - 1) * s / f)) + 5
+        for n, s, f in zip(protocol.grid.shape, (spacing_z, pixel, pixel), (fine_z, fine, fine), strict=True)
+    ]
     x, y, z = protocol.origin
     return (counts[0], counts[1], counts[2]), (fine_z, fine, fine), (x - 2 * fine, y - 2 * fine, z - 2 * fine_z)
 
@@ -98,7 +108,9 @@ def image_operators(canvas: Canvas, protocol: Protocol, sharp: bool) -> Operator
     return profile.astype(np.float32), plane[0].astype(np.float32), plane[1].astype(np.float32)
 
 
-def acquire(canvas: Canvas, protocol: Protocol, random: np.random.Generator, motion_mm: float, body_width_mm: float) -> np.ndarray:
+def acquire(
+    canvas: Canvas, protocol: Protocol, random: np.random.Generator, motion_mm: float, body_width_mm: float
+) -> np.ndarray:
     """(Z, Y, X) int16 HU as the scanner stores them.
 
     motion_mm  how far the dome moved during the scan; 0 for a breath held well

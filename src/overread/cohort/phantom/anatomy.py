@@ -64,7 +64,7 @@ def draw_anatomy(seed: int, person: Person) -> Anatomy:
         liver_trees=trees,
         lung_tree=vessels.lung_trees(random),
         spleen_size=float(np.clip(random.normal(1.0, 0.09), 0.8, 1.3)),
-        kidneys=kidneys,  # type: ignore[arg-type]
+        kidneys=kidneys,
         kidney_size=float(np.clip(random.normal(1.0, 0.06), 0.85, 1.12)),
         phase=_draw_phase(random),
         lesions=(),
@@ -105,7 +105,9 @@ def _liver_points(anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray]:
 
 def draw_pose(random: np.random.Generator, scale: np.ndarray) -> Pose:
     """How the patient lies and breathes at one exam."""
-    turn = rotation(about_x=random.normal(0, 1.2), about_y=random.normal(0, 1.0), about_z=float(np.clip(random.normal(0, 3.2), -8, 8)))
+    turn = rotation(
+        about_x=random.normal(0, 1.2), about_y=random.normal(0, 1.0), about_z=float(np.clip(random.normal(0, 3.2), -8, 8))
+    )
     shift = random.normal(0, 1, 3) * (7, 4, 3)
     return Pose(turn @ np.diag(scale), shift, float(np.clip(random.normal(0, 9), -16, 18)))
 
@@ -124,20 +126,29 @@ def paint_scene(canvas: Canvas, anatomy: Anatomy, random: np.random.Generator, e
     body.paint_ribs(canvas, trunk)
     body.paint_spine(canvas, anatomy.habitus, value["vertebrae"])
     vessels.paint_great_vessels(canvas, random, phase, anatomy.habitus.aorta_wall, value["aorta"], value["inferior vena cava"])
-    box, distance = liver.paint_liver(canvas, trunk, anatomy.liver, anatomy.liver_trees, anatomy.person.liver_hu, phase, value["liver"])
+    box, distance = liver.paint_liver(
+        canvas, trunk, anatomy.liver, anatomy.liver_trees, anatomy.person.liver_hu, phase, value["liver"]
+    )
     for number, lesion in enumerate(lesions_at(anatomy, exam), 1):
-        lesions.paint_lesion(canvas, lesion, box, distance, anatomy.person.liver_hu, phase.portal, value.get(lesion.kind, 0), number)
+        lesions.paint_lesion(
+            canvas, lesion, box, distance, anatomy.person.liver_hu, phase.portal, value.get(lesion.kind, 0), number
+        )
     organs.paint_kidneys(canvas, anatomy.kidneys, anatomy.kidney_size, phase, (value["kidney right"], value["kidney left"]))
     organs.paint_spleen(canvas, trunk, anatomy.spleen_size, phase, value["spleen"])
     fixed = random_stream(anatomy.person.number, "abdomen", 0, 3)
     organs.paint_small_organs(canvas, anatomy.liver, fixed, phase, value)
-    fill = bowel.Fill(float(random.uniform(0.15, 0.55)), float(random.uniform(0.75, 1.1)), float(random.uniform(8, 36)), float(random.uniform(-0.1, 0.35)))
+    fill = bowel.Fill(
+        float(random.uniform(0.15, 0.55)),
+        float(random.uniform(0.75, 1.1)),
+        float(random.uniform(8, 36)),
+        float(random.uniform(-0.1, 0.35)),
+    )
     bowel.paint_stomach(canvas, trunk, fixed, fill, value["stomach"])
     organs.paint_chest_base(canvas, trunk, anatomy.lung_tree, phase, value["lungs"])
     bowel.paint_duodenum(canvas, fixed)
     bowel.paint_colon(canvas, fixed, fill)
     bowel.paint_small_bowel(canvas, random)
-    z, y, x = canvas.shape
+    _, y, x = canvas.shape
     world_y = (canvas.origin[1] + canvas.spacing[1] * np.arange(y, dtype=np.float32))[None, :, None]
     world_x = (canvas.origin[0] + canvas.spacing[2] * np.arange(x, dtype=np.float32))[None, None, :]
     body.paint_table(canvas, trunk, world_y, world_x)

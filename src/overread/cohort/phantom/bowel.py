@@ -8,13 +8,39 @@ import numpy as np
 
 from overread.cohort.phantom.body import Trunk
 from overread.cohort.phantom.canvas import Box, Canvas
+from overread.cohort.phantom.fields import smooth_course
 from overread.cohort.phantom.shapes import common
 
-STOMACH = ((66, 14, -34), (68, 4, -40), (60, -24, -58), (50, -50, -82), (30, -62, -106), (8, -58, -112), (-14, -48, -104), (-28, -40, -102))
+STOMACH = (
+    (66, 14, -34),
+    (68, 4, -40),
+    (60, -24, -58),
+    (50, -50, -82),
+    (30, -62, -106),
+    (8, -58, -112),
+    (-14, -48, -104),
+    (-28, -40, -102),
+)
 STOMACH_RADII = (26, 30, 28, 25, 21, 16, 11, 8)
-DUODENUM = ((-28, -40, -102), (-40, -24, -104), (-46, -10, -122), (-42, -4, -146), (-20, -6, -160), (10, -6, -158), (36, -14, -140))
+DUODENUM = (
+    (-28, -40, -102),
+    (-40, -24, -104),
+    (-46, -10, -122),
+    (-42, -4, -146),
+    (-20, -6, -160),
+    (10, -6, -158),
+    (36, -14, -140),
+)
 ASCENDING = ((-92, 18, -262), (-98, 16, -220), (-100, 12, -185), (-98, 2, -158), (-86, -30, -146))
-TRANSVERSE = ((-86, -30, -146), (-62, -66, -160), (-24, -80, -172), (20, -82, -172), (60, -72, -152), (92, -40, -112), (108, -12, -88))
+TRANSVERSE = (
+    (-86, -30, -146),
+    (-62, -66, -160),
+    (-24, -80, -172),
+    (20, -82, -172),
+    (60, -72, -152),
+    (92, -40, -112),
+    (108, -12, -88),
+)
 DESCENDING = ((108, -12, -88), (114, 8, -106), (112, 20, -140), (108, 22, -180), (104, 18, -222), (98, 12, -262))
 
 
@@ -26,19 +52,6 @@ class Fill:
     stomach_size: float
     fluid_hu: float
     colon_gas: float
-
-
-def smooth_course(points: np.ndarray, radii: np.ndarray, step_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Catmull-Rom curve through points (N, 3), resampled about every `step_mm`."""
-    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    course, widths = [], []
-    for k in range(1, len(points)):
-        n = max(2, int(np.linalg.norm(points[k] - points[k - 1]) / step_mm))
-        t = np.linspace(0, 1, n, endpoint=k == len(points) - 1)[:, None]
-        a, b, c, d = padded[k - 1 : k + 3]
-        course.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
-        widths.append(radii[k - 1] + (radii[k] - radii[k - 1]) * t[:, 0])
-    return np.concatenate(course), np.concatenate(widths)
 
 
 def _content(canvas: Canvas, box: Box, lumen: np.ndarray, gas: float, fluid: np.ndarray | float) -> np.ndarray:

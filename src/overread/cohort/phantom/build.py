@@ -116,7 +116,12 @@ def _coco(records: Sequence[Record], options: Options) -> Record:
             annotations.append({"id": len(annotations) + 1, **item, "image_id": first + item["image_id"]})
     groups = {name: "lesion" if name in MASSES or options.kind == "chest" else "mimic" for name in classes}
     categories = [{"id": k, "name": name, "supercategory": groups[name]} for k, name in enumerate(classes, 1)]
-    return {"info": {"description": WARNING, "version": __version__}, "images": images, "annotations": annotations, "categories": categories}
+    return {
+        "info": {"description": WARNING, "version": __version__},
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
 
 
 def _threshold(records: Sequence[Record], options: Options) -> Record:
@@ -132,12 +137,16 @@ def _threshold(records: Sequence[Record], options: Options) -> Record:
     }
 
 
-def _description(records: Sequence[Record], truth: Sequence[Record], options: Options, faults: dict[str, Record], threshold: Record) -> Record:
+def _description(
+    records: Sequence[Record], truth: Sequence[Record], options: Options, faults: dict[str, Record], threshold: Record
+) -> Record:
     exams = {}
     for record, row in zip(records, truth, strict=True):
         kept = ("instances", "spacing_mm", "thickness_mm")
         exams[row["exam_id"]] = {"truth": row, **{k: record[k] for k in kept if k in record}}
-    values = {"masks": abdomen.MASK_VALUES, "organs": STRUCTURES} if options.kind == "abdomen" else {"masks": chest_film.MASK_VALUES}
+    values = (
+        {"masks": abdomen.MASK_VALUES, "organs": STRUCTURES} if options.kind == "abdomen" else {"masks": chest_film.MASK_VALUES}
+    )
     return {
         "phantom": True,
         "warning": WARNING,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from overread.cohort.phantom.fields import Warp, apply_separable, linear_operator, smooth_field
 from overread.cohort.phantom.shapes import Coordinates, Point, round_cone
@@ -85,16 +86,17 @@ class Canvas:
         fine = [apply_separable(np.ascontiguousarray(m), operators) for m in moved]  # type: ignore[arg-type]
         return fine[0], fine[1], fine[2]
 
-    def box(self, low: Sequence[float], high: Sequence[float]) -> Box:
+    def box(self, low: ArrayLike, high: ArrayLike) -> Box:
         """The voxels that may hold a shape lying between two corners of the standard patient."""
         low_mm, high_mm = np.asarray(low) - MARGIN_MM, np.asarray(high) + MARGIN_MM
         high_mm[2] += max(0.0, -self.pose.breath_mm)
         low_mm[2] -= max(0.0, self.pose.breath_mm)
-        corners = np.array([[(low_mm, high_mm)[i][0], (low_mm, high_mm)[j][1], (low_mm, high_mm)[k][2]]
-                            for i in (0, 1) for j in (0, 1) for k in (0, 1)])  # fmt: skip
-        index = (self.pose.to_world(corners) - np.array(self.origin))[:, ::-1] / np.array(self.spacing)
-        first = np.clip(np.floor(index.min(0)).astype(int), 0, self.shape)
-        last = np.clip(np.ceil(index.max(0)).astype(int) + 1, 0, self.shape)
+        middle = self.pose.to_world((low_mm + high_mm) / 2)
+        reach = np.abs(self.pose.matrix) @ ((high_mm - low_mm) / 2)
+        low_index = (middle - reach - self.origin)[::-1] / self.spacing
+        high_index = (middle + reach - self.origin)[::-1] / self.spacing
+        first = np.clip(np.floor(low_index).astype(int), 0, self.shape)
+        last = np.clip(np.ceil(high_index).astype(int) + 1, 0, self.shape)
         return tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))  # type: ignore[return-value]
 
     def slabs(self) -> Iterator[Box]:
@@ -137,6 +139,8 @@ class Canvas:
         """Signed distance of a bent tube through points (N, 3) with radii (N,), and the box it lies in."""
         reach = radii[:, None]
         box = self.box((points - reach).min(0), (points + reach).max(0))
+        if len(points) == 2:
+            return box, round_cone(self.coordinates(box), tuple(points[0]), tuple(points[1]), radii[0], radii[1])
         distance = np.full(tuple(s.stop - s.start for s in box), 1e3, np.float32)
         for k in range(len(points) - 1):
             ends = slice(k, k + 2)
@@ -150,4 +154,3 @@ class Canvas:
 
     def texture(self, box: Box, coarse_hu: float, fine_hu: float) -> np.ndarray:
         return self.coarse[box] * np.float32(coarse_hu) + self.fine[box] * np.float32(fine_hu)
-

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from overread.cohort.phantom.bowel import smooth_course
-from overread.cohort.phantom.canvas import Box, Canvas
+from overread.cohort.phantom.canvas import Canvas
 from overread.cohort.phantom.covariates import Person, random_stream
-from overread.cohort.phantom.fields import Warp
+from overread.cohort.phantom.fields import Warp, smooth_course
 from overread.cohort.phantom.shapes import Point, common, ellipsoid, join, rotation
+from overread.cohort.phantom.skeleton import HEIGHTS, LUNG_DEPTH, LUNG_WIDTH, paint_skeleton
 from overread.cohort.phantom.vessels import Segment, branch
 
-HEIGHTS = (-260.0, -150.0, -60.0, 20.0, 75.0, 115.0, 140.0, 160.0, 176.0)
-LUNG_WIDTH = (140.0, 139.0, 134.0, 122.0, 104.0, 84.0, 62.0, 34.0, 4.0)
-LUNG_DEPTH = (96.0, 98.0, 96.0, 90.0, 78.0, 64.0, 50.0, 30.0, 4.0)
 BODY_HEIGHTS = (-260.0, -60.0, 60.0, 120.0, 150.0, 175.0, 195.0, 215.0, 260.0)
 BODY_WIDTH = (158.0, 162.0, 172.0, 196.0, 204.0, 188.0, 128.0, 74.0, 62.0)
 BODY_DEPTH = (110.0, 112.0, 108.0, 96.0, 86.0, 76.0, 68.0, 62.0, 60.0)
-SOFT, BONE_EDGE, BONE_CORE = 45.0, 820.0, 210.0
+SOFT = 45.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,9 @@ def _nodules(random: np.random.Generator) -> list[Nodule]:
         centre = (side * random.uniform(62, 104), random.uniform(-45, 50), random.uniform(-55, 95))
         if centre[2] > 60:
             centre = (side * random.uniform(45, 70), random.uniform(-20, 20), centre[2])
-        nodules.append(Nodule(centre, float(np.clip(np.exp(random.normal(np.log(17), 0.32)), 9, 32)), tuple(random.uniform(0.85, 1.15, 3))))  # type: ignore[arg-type]
+        nodules.append(
+            Nodule(centre, float(np.clip(np.exp(random.normal(np.log(17), 0.32)), 9, 32)), tuple(random.uniform(0.85, 1.15, 3)))
+        )
     return nodules
 
 
@@ -114,8 +113,8 @@ def draw_consolidations(seed: int, person: Person, exam: int) -> list[Consolidat
     for _ in range(1 + int(random.random() < 0.3)):
         side, height = random.choice([-1, 1]), random.uniform(-72, 62)
         centre = (side * random.uniform(52, 92), random.uniform(-40, 55), height)
-        radii = tuple(random.uniform(26, 52, 3) * (1, 1.3, 0.85))
-        areas.append(Consolidation(centre, radii, float(random.uniform(0.5, 1.0)), bool(random.random() < 0.4)))  # type: ignore[arg-type]
+        radii = tuple(random.uniform(30, 54, 3) * (1, 1.3, 0.85))
+        areas.append(Consolidation(centre, radii, float(random.uniform(0.6, 1.0)), bool(random.random() < 0.4)))
     return areas
 
 
@@ -135,7 +134,7 @@ def paint_thorax(canvas: Canvas, thorax: Thorax, areas: list[Consolidation], ran
         coverage = canvas.cover(round_mass) * lung[box]
         canvas.paint(box, coverage, 40.0)
         np.maximum(nodule[box], coverage, out=nodule[box])
-    _paint_skeleton(canvas, thorax)
+    paint_skeleton(canvas)
     return Depths(lung, heart, filled, nodule)
 
 
@@ -167,7 +166,7 @@ def _paint_trunk(canvas: Canvas, thorax: Thorax) -> np.ndarray:
             size = thorax.breast
             box = canvas.box((min(side * 5, side * 150), -175, -150), (max(side * 5, side * 150), -60, 40))
             mound = ellipsoid(canvas.coordinates(box), (side * 78, -100, -58), (56 * size, 48 * size, 54 * size))
-            canvas.paint(box, canvas.cover(mound) * (canvas.hu[box] < -500), -25.0)
+            canvas.paint(box, canvas.cover(mound, 24.0) * (canvas.hu[box] < -500), -40.0)  # its edge fades into the wall
     return cage
 
 
@@ -181,11 +180,13 @@ def _paint_lungs(canvas: Canvas, thorax: Thorax, cage: np.ndarray) -> tuple[np.n
         fall = ((x - cx) / reach) ** 2 + ((y - cy) / 92) ** 2
         dome = -join(-dome, -(top - 92 * fall ** np.float32(1.3)), 10)
     size = thorax.heart_size
-    left = ellipsoid(at, (34 * size, -24, -76), (62 * size, 56 * size, 46 * size), rotation(about_y=32))
-    right = ellipsoid(at, (-12, -24, -56), (38 * size, 50, 50 * size))
+    left = ellipsoid(at, (34 * size, -24, -76), (62 * size, 64 * size, 46 * size), rotation(about_y=32))
+    right = ellipsoid(at, (-12, -24, -56), (38 * size, 58, 50 * size))
     base = ellipsoid(at, (10, -22, -16), (34 * size, 42, 44))
     heart = join(join(left, right, 18), base, 26)
-    middle = np.abs(x + 1 - 7 * np.clip(z / 80, 0, 1)) - _at_height(z, (-200.0, -60.0, 10.0, 60.0, 110.0, 170.0), (14.0, 15.0, 17.0, 20.0, 20.0, 28.0))
+    middle = np.abs(x + 1 - 7 * np.clip(z / 80, 0, 1)) - _at_height(
+        z, (-200.0, -60.0, 10.0, 60.0, 110.0, 170.0), (14.0, 15.0, 17.0, 20.0, 20.0, 28.0)
+    )
     middle = common(middle, np.maximum(-52 - y, y - 30), 14)  # lung reaches in front of it and behind
     spine = ellipsoid(at, (0, 84, 0), (20, 32, 500))
     solid = join(join(heart, middle, 12), spine, 10)
@@ -205,14 +206,19 @@ def _paint_lungs(canvas: Canvas, thorax: Thorax, cage: np.ndarray) -> tuple[np.n
 def _paint_mediastinum(canvas: Canvas, thorax: Thorax, random: np.random.Generator) -> None:
     """Aorta with its knob, pulmonary trunk and caval vein against the lung; trachea and main bronchi filled with air."""
     r = thorax.arch_radius
-    aorta = np.array([(-12, -26, -10), (-14, -28, 45), (2, -6, 80 - 0.4 * (r - 14)), (26, 18, 72), (27, 40, 40), (22, 48, -30), (14, 50, -190)])
+    aorta = np.array(
+        [(-12, -26, -10), (-14, -28, 45), (2, -6, 80 - 0.4 * (r - 14)), (26, 18, 72), (27, 40, 40), (22, 48, -30), (14, 50, -190)]
+    )
     course, radii = smooth_course(aorta, np.array([r, r, r, r, r * 0.92, r * 0.85, r * 0.78]), 12)
     _tube(canvas, course, radii, SOFT)
     _tube(canvas, np.array([(-26.0, -8, 135), (-27, -12, 60), (-24, -16, 0)]), np.array([10.0, 11, 12]), SOFT)
     _tube(canvas, np.array([(14.0, -30, 10), (30, -16, 32), (46, 6, 26)]), np.array([16.0, 15, 10]), SOFT)
     _tube(canvas, np.array([(10.0, -14, 24), (-22, 0, 20), (-44, 8, 8)]), np.array([11.0, 11, 9.5]), SOFT)
     wind = [(np.array([(0.0, 6, 230), (-1, 10, 130), (-5, 16, 80), (-2, 18, 50)]), np.array([8.5, 8.5, 8.5, 9.5]))]
-    wind += [(np.array([(-2.0, 18, 50), (-34, 14, 22)]), np.array([8.0, 6.5])), (np.array([(-2.0, 18, 50), (42, 16, 16)]), np.array([7.5, 6.0]))]
+    wind += [
+        (np.array([(-2.0, 18, 50), (-34, 14, 22)]), np.array([8.0, 6.5])),
+        (np.array([(-2.0, 18, 50), (42, 16, 16)]), np.array([7.5, 6.0])),
+    ]
     for points, widths in wind:
         _tube(canvas, points + random.normal(0, 0.8, points.shape), widths, -985.0)
 
@@ -242,61 +248,3 @@ def _paint_consolidations(canvas: Canvas, areas: list[Consolidation], lung: np.n
         canvas.paint(box, share, 25.0)
         np.maximum(filled[box], share, out=filled[box])
     return filled
-
-
-def _paint_skeleton(canvas: Canvas, thorax: Thorax) -> None:
-    _paint_column(canvas)
-    for side in (-1, 1):
-        for number in range(1, 12):
-            _paint_rib(canvas, side, number)
-        clavicle = np.array([(side * 17.0, -58, 98), (side * 52, -52, 116), (side * 100, -18, 136), (side * 152, 6, 144)])
-        course, radii = smooth_course(clavicle, np.array([8.5, 6, 5.5, 7]), 10)
-        _bone(canvas, course, radii, 1.0)
-        _bone(canvas, np.array([(side * 178.0, 10, 140), (side * 196, 12, 60)]), np.array([24.0, 14]), 0.7)
-        box = canvas.box((min(side * 120, side * 175), 50, 10), (max(side * 120, side * 175), 100, 150))
-        blade = ellipsoid(canvas.coordinates(box), (side * 146, 74, 82), (24, 5, 62), rotation(about_z=side * -50, about_y=side * 8))
-        canvas.paint(box, canvas.cover(blade) * 0.7, 260.0)
-    box = canvas.box((-22, -98, -60), (22, -66, 110))
-    x, y, z = canvas.coordinates(box)
-    plate = np.maximum(np.maximum(np.abs(x) - 15, np.abs(y + 84 + 0.08 * (60 - z)) - 5), np.abs(z - 30) - 78)
-    canvas.paint(box, canvas.cover(plate), 180.0)
-
-
-def _paint_column(canvas: Canvas) -> None:
-    """Vertebral bodies, discs, pedicles and spinous processes."""
-    box: Box = canvas.box((-34, 44, -260), (34, 112, 240))
-    x, y, z = canvas.coordinates(box)
-    phase = np.mod(z + 260, 25.0) - 12.5
-    body = (np.sqrt((x / 17) ** 2 + ((y - 66) / 16) ** 2) - 1) * 16
-    end_plate = np.abs(phase) - 9.6
-    bone = common(body, end_plate, 3)
-    canvas.paint(box, canvas.cover(body), 70.0)
-    canvas.paint(box, canvas.cover(bone), 130 + np.clip((bone + 2) / 1.5, 0, 1) * 260)
-    arch = np.maximum(np.abs(np.hypot(np.abs(x) - 13, phase + 2) - 4.2) - 1.6, np.abs(y - 84) - 9)
-    spike = np.maximum(np.hypot(x / 4, (phase + 6) / 6.5) * 4 - 4, np.abs(y - 98) - 12)
-    across = np.maximum(np.abs(phase - 1) - 3.2, np.maximum(np.abs(x) - 30, np.abs(y - 88) - 3.5))
-    for shape, hu in ((arch, 430.0), (spike, 300.0), (across, 250.0)):
-        canvas.paint(box, canvas.cover(shape), hu)
-
-
-def _paint_rib(canvas: Canvas, side: int, number: int) -> None:
-    """A rib from the spine around the cage, falling towards the front."""
-    start = 158 - 25.5 * (number - 1)
-    last = {1: 2.55, 11: 1.6, 10: 1.95}.get(number, 2.35)
-    angle = np.linspace(0.22, last, 20)
-    fall = (1 - np.cos(angle)) / 2 * (52 + 9 * min(number, 7)) - 7 * np.sin(np.minimum(angle * 2, np.pi))
-    height = start - fall
-    level = height + 14  # the cage bulges a little above the rib it carries
-    wide = np.interp(level, HEIGHTS, LUNG_WIDTH) + 6
-    deep = np.interp(level, HEIGHTS, LUNG_DEPTH) + 5
-    wide, deep = np.maximum(wide, 46), np.maximum(deep, 42)
-    points = np.stack([side * wide * np.sin(angle), deep * np.cos(angle), height], -1)
-    _bone(canvas, points, np.linspace(4.6, 5.6, len(points)), 0.9)
-
-
-def _bone(canvas: Canvas, points: np.ndarray, radii: np.ndarray, density: float) -> None:
-    """A long bone: dense shell, spongy inside."""
-    box, distance = canvas.tube(points, radii)
-    if distance.size:
-        shell = np.clip((distance + 2.0) / 1.2, 0, 1)
-        canvas.paint(box, canvas.cover(distance), (BONE_CORE + shell * (BONE_EDGE - BONE_CORE)) * density)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
+from scipy.ndimage import label
 
 from overread.cohort.phantom.canvas import Canvas, Pose
 from overread.cohort.phantom.chest import Depths, Thorax, draw_consolidations, draw_thorax, paint_thorax
@@ -97,8 +98,6 @@ def _truth(canvas: Canvas, depths: Depths, size: int) -> tuple[np.ndarray, np.nd
 
 def _split(seen: np.ndarray, instances: np.ndarray, name: str, before: int) -> list[str]:
     """Give each connected area of a finding its own number; crumbs below a thousandth of the film are dropped."""
-    from scipy.ndimage import label
-
     areas, count = label(seen)
     least = 0 if name == "nodule" else seen.size // 1000
     kept = [k for k in range(1, count + 1) if (areas == k).sum() > least]
@@ -111,7 +110,7 @@ def write_exam(planned: Planned, options: Options, out: Path) -> dict[str, Any]:
     """Simulate one film and write image and masks; returns its sheet row and what else is known of it."""
     shot, unit, exam_id = simulate(planned, options), FILM_UNITS[planned.person.site], planned.exam_id
     name = f"images/{exam_id}{SUFFIXES[options.format]}"
-    grid = Grid.from_spacing((1, *shot.stored.shape), (1.0, shot.pixel_mm, shot.pixel_mm), is_planar=True)  # type: ignore[arg-type]
+    grid = Grid.from_spacing((1, *shot.stored.shape), (1.0, shot.pixel_mm, shot.pixel_mm), is_planar=True)
     _write_image(planned, options, out / name, shot, unit, grid)
     suffix = ".png" if options.format == "png" else ".nii.gz"
     for folder, labels in (("masks", shot.mask), ("instances", shot.instances.astype(np.uint8))):
@@ -124,7 +123,11 @@ def write_exam(planned: Planned, options: Options, out: Path) -> dict[str, Any]:
         "slices": [name],
         "shape": [1, *shot.stored.shape],
         "annotations": coco_annotations(shot.instances[None], found, [0], CLASSES),
-        "brightness": {"film": float(shot.stored.mean() / 2**unit.bits), "lungs": float(lungs.mean()), "brightest": float(np.quantile(lungs, 0.99))},
+        "brightness": {
+            "film": float(shot.stored.mean() / 2**unit.bits),
+            "lungs": float(lungs.mean()),
+            "brightest": float(np.quantile(lungs, 0.99)),
+        },
         "spacing_mm": [round(shot.pixel_mm, 4)] * 2,
     }
 
@@ -173,7 +176,9 @@ def _row(planned: Planned, options: Options, shot: Shot, unit: FilmUnit, image: 
         "view": unit.view,
         "pneumonia": "yes" if ill else "no",
         "nodule": "yes" if spotted else "no",
-        "finding": {(False, False): "none", (True, False): "pneumonia", (False, True): "nodule", (True, True): "both"}[ill, spotted],
+        "finding": {(False, False): "none", (True, False): "pneumonia", (False, True): "nodule", (True, True): "both"}[
+            ill, spotted
+        ],
         "nodule_mm": "" if shot.nodule_mm is None else round(shot.nodule_mm, 1),
         "consolidation_ml": round(shot.consolidation_ml, 1) if ill else 0.0,
     }
@@ -182,7 +187,10 @@ def _row(planned: Planned, options: Options, shot: Shot, unit: FilmUnit, image: 
 def threshold(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What brightness alone tells: each AUC is that of one plain number per film."""
     truth = {name: np.array([r["row"][name] == "yes" for r in records]) for name in ("pneumonia", "nodule")}
-    result: dict[str, Any] = {"explanation": "AUC of one plain number per film: read every score on the phantom beside them", "exams": len(records)}
+    result: dict[str, Any] = {
+        "explanation": "AUC of one plain number per film: read every score on the phantom beside them",
+        "exams": len(records),
+    }
     for name, positive in truth.items():
         for number in ("film", "lungs", "brightest"):
             values = np.array([r["brightness"][number] for r in records])

@@ -49,7 +49,9 @@ def _site_follows_label(planned: list[Planned], options: Options) -> tuple[list[
     positive = {p.person.number for p in planned if p.is_positive}
     numbers = sorted({p.person.number for p in planned})
     swapped = {n for n, dice in zip(numbers, random.random(len(numbers)), strict=True) if dice < 0.05}
-    moved = [replace(p, person=p.person.at_site(int((p.person.number in positive) != (p.person.number in swapped)))) for p in planned]
+    moved = [
+        replace(p, person=p.person.at_site(int((p.person.number in positive) != (p.person.number in swapped)))) for p in planned
+    ]
     return moved, {"positive_site_share": 0.95, "against_the_rule": [f"P{n:03d}" for n in sorted(swapped)]}
 
 

@@ -1,4 +1,4 @@
-"""Smooth random fields and separable resampling: what gives tissue its texture and organs their irregular outline."""
+"""Smooth random fields, smooth curves and separable resampling: what gives tissue its texture and organs their irregular outline."""
 
 from __future__ import annotations
 
@@ -77,3 +77,16 @@ class Warp:
         """(x, y, z) displacement in mm at each coordinate."""
         index = [(a + self.EXTENT_MM) / self.scale_mm for a in at]
         return [map_coordinates(k, index, order=3, mode="nearest", prefilter=False) * SPLINE_LOSS for k in self.knots]
+
+
+def smooth_course(points: np.ndarray, radii: np.ndarray, step_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Catmull-Rom curve through points (N, 3), resampled about every `step_mm`."""
+    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    course, widths = [], []
+    for k in range(1, len(points)):
+        n = max(2, int(np.linalg.norm(points[k] - points[k - 1]) / step_mm))
+        t = np.linspace(0, 1, n, endpoint=k == len(points) - 1)[:, None]
+        a, b, c, d = padded[k - 1 : k + 3]
+        course.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
+        widths.append(radii[k - 1] + (radii[k] - radii[k - 1]) * t[:, 0])
+    return np.concatenate(course), np.concatenate(widths)

@@ -92,10 +92,8 @@ def _place(
 ) -> Point | None:
     """A point deep enough, off the hilum and off the other lesions; a perfusion difference sits at the capsule."""
     radius = diameter / 2
-    if kind == "perfusion":
-        fits = (depths > 2) & (depths < 8)
-    else:
-        fits = depths > min(0.75 * radius + 2, float(depths.max()) - 1)
+    least, most = (2.0, 8.0) if kind == "perfusion" else (min(0.75 * radius + 2, float(depths.max()) - 1), np.inf)
+    fits = (depths > least) & (depths < most)
     for index in random.permutation(np.flatnonzero(fits))[:400]:
         point = places[index]
         if np.linalg.norm(keep_off - point, axis=1).min() < 0.8 * radius + 9:
@@ -110,13 +108,13 @@ def _lesion(random: np.random.Generator, kind: str, centre: Point, diameter: flo
     contrast = {
         "metastasis": float(random.choice([22, 36, 50], p=[0.3, 0.4, 0.3]) + random.normal(0, 4)),
         "haemangioma": float(random.uniform(26, 40)),
-        "perfusion": float(random.uniform(18, 28) if random.random() < 0.6 else random.uniform(-34, -20)),
+        "perfusion": float(random.uniform(26, 42) if random.random() < 0.6 else random.uniform(-45, -28)),
     }.get(kind, float(random.uniform(2, 13)))
     return Lesion(
         kind=kind,
         centre=centre,
         diameter=diameter,
-        stretch=tuple(np.exp(random.normal(0, spread, 3))),  # type: ignore[arg-type]
+        stretch=tuple(np.exp(random.normal(0, spread, 3))),
         turn=rotation(*random.uniform(-60, 60, 3)),
         contrast=contrast,
         style=str(random.choice(STYLES, p=[0.4, 0.3, 0.2, 0.1])) if diameter > 11 else "plain",
@@ -157,7 +155,14 @@ def _geographic(offset: list[np.ndarray], phase: np.ndarray, radius: float) -> n
 
 
 def paint_lesion(
-    canvas: Canvas, lesion: Lesion, liver_box: Box, liver_distance: np.ndarray, parenchyma: float, blood: float, value: int, number: int
+    canvas: Canvas,
+    lesion: Lesion,
+    liver_box: Box,
+    liver_distance: np.ndarray,
+    parenchyma: float,
+    blood: float,
+    value: int,
+    number: int,
 ) -> None:
     """Paint a lesion where it lies in the liver, and note it as instance `number` (0 notes nothing)."""
     box, distance = lesion_distance(canvas, lesion)
@@ -202,11 +207,11 @@ def _haemangioma(canvas: Canvas, box: Box, lesion: Lesion, depth: np.ndarray, pa
     at = canvas.coordinates(box)
     radius = lesion.diameter / 2
     nodules = np.zeros_like(depth)
-    for _ in range(int(random.integers(5, 9))):
+    for _ in range(int(random.integers(9, 14))):
         direction = random.normal(size=3)
         direction *= np.array(lesion.stretch) / np.linalg.norm(direction)
         centre = np.array(lesion.centre) + 0.86 * radius * (direction @ lesion.turn)
-        size = radius * random.uniform(0.26, 0.42)
+        size = radius * random.uniform(0.28, 0.46)
         away = np.sqrt(sum((a - np.float32(c)) ** 2 for a, c in zip(at, centre, strict=True)))
         np.maximum(nodules, np.clip((size - away) / (0.3 * size) + 0.5, 0, 1), out=nodules)
     base = max(parenchyma - lesion.contrast, 40.0)

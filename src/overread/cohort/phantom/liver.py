@@ -27,11 +27,11 @@ class LiverShape:
 
 def draw_liver_shape(random: np.random.Generator) -> LiverShape:
     return LiverShape(
-        right_radii=tuple(np.array([74.0, 88.0, 84.0]) * random.normal(1, 0.035, 3)),  # type: ignore[arg-type]
-        left_centre=tuple(np.array([4.0, -58.0, -42.0]) + random.normal(0, 4, 3)),  # type: ignore[arg-type]
-        left_radii=tuple(np.array([70.0, 38.0, 33.0]) * random.normal(1, 0.09, 3)),  # type: ignore[arg-type]
+        right_radii=tuple(np.array([74.0, 88.0, 84.0]) * random.normal(1, 0.035, 3)),
+        left_centre=tuple(np.array([4.0, -58.0, -42.0]) + random.normal(0, 4, 3)),
+        left_radii=tuple(np.array([70.0, 38.0, 33.0]) * random.normal(1, 0.09, 3)),
         tip=float(random.uniform(-8, 26)),
-        gallbladder=tuple(np.array([-46.0, -52.0, -100.0]) + random.normal(0, 4, 3)),  # type: ignore[arg-type]
+        gallbladder=tuple(np.array([-46.0, -52.0, -100.0]) + random.normal(0, 4, 3)),
     )
 
 

@@ -47,9 +47,9 @@ def checked(options: Options) -> Options:
             f"'missing-slices' needs a series of slices; a {options.kind} as {options.format} has none.",
             "choose --kind abdomen --format dicom, or leave the fault out",
         )
-    for name, value, low, high in (
-        ("patients", options.patients, 1, 9999), ("size", options.size, 32, 1024), ("slices", options.slices, 8, 1000), ("seed", options.seed, 0, 2**31),
-    ):  # fmt: skip
+    limits = {"patients": (1, 9999), "size": (32, 1024), "slices": (8, 1000), "seed": (0, 2**31)}
+    for name, (low, high) in limits.items():
+        value = getattr(options, name)
         if value is not None and not low <= value <= high:
             raise OverreadError(f"{name} = {value}: expected {low} to {high}.")
     return options

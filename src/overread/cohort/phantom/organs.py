@@ -54,7 +54,9 @@ def _pyramids(at: Coordinates, centre: Point, turn: np.ndarray, size: float) -> 
     return np.clip(0.5 + 1.4 * np.cos(polar * 9) * np.cos(own[1] / np.float32(9.5)), 0, 1)
 
 
-def paint_small_organs(canvas: Canvas, shape: LiverShape, random: np.random.Generator, phase: Enhancement, values: dict[str, int]) -> None:
+def paint_small_organs(
+    canvas: Canvas, shape: LiverShape, random: np.random.Generator, phase: Enhancement, values: dict[str, int]
+) -> None:
     """Gallbladder, pancreas, and the adrenals as thin limbs."""
     x, y, z = shape.gallbladder
     box = canvas.box((x - 24, y - 34, z - 36), (x + 28, y + 36, z + 26))
@@ -65,7 +67,9 @@ def paint_small_organs(canvas: Canvas, shape: LiverShape, random: np.random.Gene
     points = np.array(course, float) + random.normal(0, 2.5, (7, 3))
     box, distance = canvas.tube(points, np.array([13, 12.5, 9.5, 9, 9.5, 9.5, 8.0]))
     lobules = np.maximum(canvas.fine[box] - 0.5, 0)
-    canvas.fill(box, canvas.cover(distance + 2.6 * lobules), phase.pancreas - 28 * lobules + canvas.coarse[box] * 3, values["pancreas"])
+    canvas.fill(
+        box, canvas.cover(distance + 2.6 * lobules), phase.pancreas - 28 * lobules + canvas.coarse[box] * 3, values["pancreas"]
+    )
     for side, (cx, cy, cz) in ((-1, (-30, 18, -40)), (1, (36, 16, -46))):
         for lean in (-5.0, 7.0):
             limb = np.array([(cx, cy - 8, cz + 2), (cx + side * 3 + lean, cy + 12, cz - 10)], float)

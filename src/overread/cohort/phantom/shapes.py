@@ -23,12 +23,9 @@ def ellipsoid(at: Coordinates, centre: Point, radii: Point, turn: np.ndarray | N
     offset = tuple(a - np.float32(c) for a, c in zip(at, centre, strict=True))
     if turn is not None:
         offset = tuple(sum(np.float32(row[k]) * offset[k] for k in range(3)) for row in turn)  # type: ignore[misc]
-    square, steep = np.float32(0), np.float32(0)
-    for length, radius in zip(offset, radii, strict=True):
-        scaled = (length * np.float32(1 / radius)) ** 2
-        square = square + scaled
-        steep = steep + scaled * np.float32(1 / radius**2)
-    norm = np.sqrt(square)
+    scaled = [(length * np.float32(1 / radius)) ** 2 for length, radius in zip(offset, radii, strict=True)]
+    steep = sum(s * np.float32(1 / radius**2) for s, radius in zip(scaled, radii, strict=True))
+    norm = np.sqrt(scaled[0] + scaled[1] + scaled[2])
     return norm * (norm - 1) / np.sqrt(np.maximum(steep, np.float32(1e-12)))
 
 

@@ -20,7 +20,12 @@ def histograms(hu: np.ndarray, structures: np.ndarray) -> dict[str, list[int]]:
 
     hu (Z, Y, X);  structures (Z, Y, X) values of STRUCTURES: 1 liver, 2 metastasis, 3 cyst, 4 haemangioma
     """
-    masks = (None, (structures == 1) | (structures == 3) | (structures == 4), (structures >= 1) & (structures <= 4), structures == 2)
+    masks = (
+        None,
+        (structures == 1) | (structures == 3) | (structures == 4),
+        (structures >= 1) & (structures <= 4),
+        structures == 2,
+    )
     counts = {}
     for name, mask in zip(COLUMNS, masks, strict=True):
         values = hu if mask is None else hu[mask]
@@ -45,7 +50,9 @@ def liver_band(exams: Sequence[dict[str, list[int]]], totals: Sequence[int]) -> 
     return {"low_hu": int(EDGES[best[1]]), "high_hu": int(EDGES[best[2]]), "mean_dice": round(best[0], 4), "exams": len(exams)}
 
 
-def metastasis_threshold(exams: Sequence[dict[str, list[int]]], totals: Sequence[int], voxel_ml: Sequence[float]) -> dict[str, Any]:
+def metastasis_threshold(
+    exams: Sequence[dict[str, list[int]]], totals: Sequence[int], voxel_ml: Sequence[float]
+) -> dict[str, Any]:
     """The HU below which a voxel of the true liver is best called metastasis, and what its volume tells of the exam."""
     truth = np.asarray(totals)
     hit, taken = _cumulated(exams, "metastasis"), _cumulated(exams, "organ")
@@ -56,7 +63,12 @@ def metastasis_threshold(exams: Sequence[dict[str, list[int]]], totals: Sequence
     dice = (2 * hit[ill] / np.maximum(taken[ill] + truth[ill, None], 1)).mean(0)
     best = int(dice.argmax())
     volume = taken[:, best] * np.asarray(voxel_ml)
-    return {**result, "below_hu": int(EDGES[best]), "mean_dice": round(float(dice[best]), 4), "auc_any_metastasis": auc(volume, ill)}
+    return {
+        **result,
+        "below_hu": int(EDGES[best]),
+        "mean_dice": round(float(dice[best]), 4),
+        "auc_any_metastasis": auc(volume, ill),
+    }
 
 
 def auc(values: np.ndarray, positive: np.ndarray) -> float | None:

@@ -50,11 +50,14 @@ def instances_of(instances: np.ndarray, kinds: Sequence[str], grid: Grid) -> lis
         where = np.argwhere(instances[box] == number)
         centre = grid.to_world(where.mean(0) + [s.start for s in box])
         volume = round(len(where) * grid.voxel_ml, 4) if not grid.is_planar else None
-        found.append(Instance(number, kinds[number - 1], box, len(where), volume, tuple(float(v) for v in centre)))
+        middle = (float(centre[0]), float(centre[1]), float(centre[2]))
+        found.append(Instance(number, kinds[number - 1], box, len(where), volume, middle))
     return found
 
 
-def coco_annotations(instances: np.ndarray, found: Sequence[Instance], image_ids: Sequence[int], categories: Sequence[str]) -> list[Row]:
+def coco_annotations(
+    instances: np.ndarray, found: Sequence[Instance], image_ids: Sequence[int], categories: Sequence[str]
+) -> list[Row]:
     """One annotation per finding and slice; boxes are x, y, width, height in pixels, outlines uncompressed run lengths.
 
     instances  (Z, Y, X);  image_ids  (Z,) one per slice;  annotations are numbered by the caller

@@ -51,7 +51,7 @@ def branch(
     points = [start, bend, target]
     widths = np.linspace(radius, radius * 0.86, 3)
     for k in range(2):
-        pieces.append(Segment(tuple(points[k]), tuple(points[k + 1]), float(widths[k]), float(widths[k + 1])))  # type: ignore[arg-type]
+        pieces.append(Segment(tuple(points[k]), tuple(points[k + 1]), float(widths[k]), float(widths[k + 1])))
     if depth == 0 or radius < 0.9:
         return pieces
     onward = (target - bend) / max(float(np.linalg.norm(target - bend)), 1e-3)
@@ -72,9 +72,14 @@ def liver_trees(random: np.random.Generator) -> tuple[list[Segment], list[Segmen
         return np.array(point) + random.normal(0, 4, 3)
 
     trunk_end, right, left = near(-26, -18, -70), near(-48, -14, -62), near(-4, -40, -50)
-    portal = [Segment((6, -9, -92), tuple(trunk_end), 7.0, 6.6)]  # type: ignore[arg-type]
-    portal += [Segment(tuple(trunk_end), tuple(right), 6.2, 5.6), Segment(tuple(trunk_end), tuple(left), 5.2, 4.6)]  # type: ignore[arg-type]
-    for target, width in ((near(-84, 28, -42), 4.4), (near(-88, 20, -92), 4.2), (near(-80, -42, -40), 4.2), (near(-84, -40, -92), 3.8)):
+    portal = [Segment((6, -9, -92), tuple(trunk_end), 7.0, 6.6)]
+    portal += [Segment(tuple(trunk_end), tuple(right), 6.2, 5.6), Segment(tuple(trunk_end), tuple(left), 5.2, 4.6)]
+    for target, width in (
+        (near(-84, 28, -42), 4.4),
+        (near(-88, 20, -92), 4.2),
+        (near(-80, -42, -40), 4.2),
+        (near(-84, -40, -92), 3.8),
+    ):
         portal += branch(random, right, target, width, 3, 26)
     for target, width in ((near(14, -62, -44), 3.6), (near(38, -52, -32), 3.2), (near(-18, -70, -58), 3.2)):
         portal += branch(random, left, target, width, 2, 20)
@@ -85,7 +90,7 @@ def liver_trees(random: np.random.Generator) -> tuple[list[Segment], list[Segmen
         (near(-36, -24, -26), near(-52, -52, -66), 4.8),
         (near(-8, -26, -22), near(14, -58, -36), 4.2),
     ):
-        hepatic.append(Segment(tuple(outlet), tuple(first), width + 0.8, width))  # type: ignore[arg-type]
+        hepatic.append(Segment(tuple(outlet), tuple(first), width + 0.8, width))
         hepatic += branch(random, first, second, width * 0.9, 3, 22)
     return portal, hepatic
 
@@ -104,7 +109,7 @@ def lung_trees(random: np.random.Generator, depth: int = 4) -> list[Segment]:
 def paint_segments(
     canvas: Canvas, pieces: list[Segment], hu: float, inside: np.ndarray | None = None, value: int = 0, faint: float = 1.0
 ) -> None:
-    """Paint vessels; `inside` (Z, Y, X) 0 to 1 keeps them in an organ; a vessel thinner than a voxel fades instead of vanishing."""
+    """Paint vessels; `inside` (Z, Y, X) 0 to 1 keeps them in an organ; one thinner than a voxel fades instead of vanishing."""
     for piece in pieces:
         width = max(piece.start_radius, piece.end_radius)
         ends = np.array([piece.start, piece.end])
@@ -153,7 +158,7 @@ def paint_great_vessels(
 
 def _small_vessels(canvas: Canvas, random: np.random.Generator, phase: Enhancement) -> None:
     def point(x: float, y: float, z: float) -> tuple[float, float, float]:
-        return tuple(np.array([x, y, z]) + random.normal(0, 2, 3))  # type: ignore[return-value]
+        return tuple(np.array([x, y, z]) + random.normal(0, 2, 3))
 
     veins = [
         Segment((6, -9, -92), point(4, -14, -120), 6.4, 5.6),  # superior mesenteric

@@ -5,10 +5,12 @@ Source: DICOM PS3.3 A.3 (CT Image IOD), C.8.2 (CT modules), C.12.1 (SOP Common, 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
@@ -87,7 +89,7 @@ def write_ct(
     if hu.shape != grid.shape:
         raise OverreadError(f"{folder.name}: the array {hu.shape} is not on its grid {grid.shape}.")
     names = []
-    with _whole_folder(folder) as beside:
+    with _whole(Path(folder)) as beside:
         tags = _series_tags(hu, grid, exam, series)
         for k in range(len(hu)):
             if k in set(leave_out):
@@ -99,28 +101,27 @@ def write_ct(
     return [folder / name for name in names]
 
 
-class _whole_folder:  # noqa: N801 - a context manager, used like a function
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
     """A folder that appears under its name only when everything in it was written."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-
-    def __enter__(self) -> Path:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.beside = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=".writing-"))
-        return self.beside
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.beside.chmod(0o755)
-            self.beside.rename(self.folder)
-        else:
-            shutil.rmtree(self.beside, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    try:
+        yield beside
+        beside.chmod(0o755)
+        beside.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OverreadError(
+                f"The disk is full: {folder.name} could not be written.", f"free space in {folder.parent}"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def study_tags(exam: Exam, sop_class: str, modality: str, uid: str) -> Dataset:
-    """Patient, study, equipment-free common tags of one file, Synthetic Data among them."""
+    """Patient, study, and common tags of one file, Synthetic Data among them."""
     tags = Dataset()
     tags.SpecificCharacterSet = "ISO_IR 100"
     tags.SOPClassUID, tags.SOPInstanceUID = sop_class, uid
@@ -141,9 +142,9 @@ def study_tags(exam: Exam, sop_class: str, modality: str, uid: str) -> Dataset:
     tags.SeriesInstanceUID = uid_of(exam.key, "series", modality)
     tags.BurnedInAnnotation = "YES" if exam.burned_in else "NO"
     tags.file_meta = FileMetaDataset()
-    tags.file_meta.MediaStorageSOPClassUID = sop_class
+    tags.file_meta.MediaStorageSOPClassUID = UID(sop_class)
     tags.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    tags.file_meta.ImplementationClassUID = IMPLEMENTATION
+    tags.file_meta.ImplementationClassUID = UID(IMPLEMENTATION)
     tags.file_meta.ImplementationVersionName = "OVERREAD_PHANTOM"
     return tags
 

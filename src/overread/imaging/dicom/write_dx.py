@@ -15,6 +15,8 @@ from pydicom.uid import ComputedRadiographyImageStorage, DigitalXRayImageStorage
 from overread.imaging.dicom.write_ct import Exam, study_tags, uid_of, write_file
 from overread.record.files import write_with
 
+VIEWS = {"PA": ("272479007", "SCT", "postero-anterior"), "AP": ("399348003", "SCT", "antero-posterior")}  # PS3.16 CID 4010
+
 
 @dataclass(frozen=True)
 class Film:
@@ -69,8 +71,8 @@ def _add_dx(tags: Dataset) -> None:
     tags.PresentationLUTShape = "IDENTITY"
     tags.DetectorType, tags.PositionerType = "DIRECT", "NONE"
     tags.AcquisitionContextSequence = []
-    tags.PatientOrientation = ["L", "F"]
-    tags.AnatomicRegionSequence = [_code("43799004", "SCT", "Chest")]  # PS3.16 CID 4009
+    tags.AnatomicRegionSequence = [_code("816094009", "SCT", "Chest")]  # PS3.16 CID 4009
+    tags.ViewCodeSequence = [_code(*VIEWS[tags.ViewPosition])]
 
 
 def _add_cr(tags: Dataset) -> None:
