@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common import WORK, Started, numbers, parser, run, say_result, shared_data, spread_of, table, write_result
-from runs import count_openings, interval_text, openings_line, test_once, train_or_resume
+from runs import count_openings, interval_text, openings_line, examine_once, train_or_resume
 
 import overread
 from overread.evaluation.result import Result
@@ -47,12 +47,12 @@ def main() -> None:
     is_whole = set(asked.folds) == set(project.folds)
     took = {fold: train_or_resume(project, RUN, asked.minutes, fold=fold) for fold in asked.folds}
     if is_whole:
-        pooled = test_once(project, RUN, DECLARED)
+        pooled = examine_once(project, RUN, DECLARED)
         folds = {row["fold"]: Result(row) for row in pooled["folds"]}
     else:
         name += f"-fold{''.join(map(str, asked.folds))}"
         pooled = None
-        folds = {fold: test_once(project, RUN, DECLARED, fold) for fold in asked.folds}
+        folds = {fold: examine_once(project, RUN, DECLARED, fold) for fold in asked.folds}
     openings = count_openings("hippocampus", project)
     rows = [{"fold": fold, **figures_of(folds[fold]), **took[fold]} for fold in asked.folds]
     figures: dict[str, Any] = {"folds": rows, "pooled": figures_of(pooled) if pooled else None, "openings": openings}

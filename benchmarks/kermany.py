@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common import WORK, Started, parser, run, say_result, shared_data, spread_of, table, write_result
-from runs import count_openings, interval_text, openings_line, test_once, train_or_resume
+from runs import count_openings, interval_text, openings_line, examine_once, train_or_resume
 
 import overread
 from overread.workflow.project import Project
@@ -33,7 +33,10 @@ def main() -> None:
     name, started = f"kermany-{asked.minutes:g}min", Started()
     project = open_or_init(asked.out or WORK / name)
     took = train_or_resume(project, RUN, asked.minutes)
-    results = {"tuning": project.evaluate(run_name=RUN, on="tuning", panels=False), "internal": test_once(project, RUN, DECLARED)}
+    results = {
+        "tuning": project.evaluate(run_name=RUN, on="tuning", panels=False),
+        "internal": examine_once(project, RUN, DECLARED),
+    }
     openings = count_openings("kermany", project)
     parts = {
         part: {"n_cases": r["n_cases"], "n_patients": r["n_patients"], **{m: r[m][POSITIVE].as_dict() for m in SHOWN}}

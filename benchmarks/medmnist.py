@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from common import WORK, Started, numbers, parser, run, say_result, shared_data, spread_of, table, write_result
-from runs import count_openings, interval_text, openings_line, test_once, train_or_resume
+from runs import count_openings, interval_text, openings_line, examine_once, train_or_resume
 
 import overread
 from overread.workflow.project import Project
@@ -100,7 +100,7 @@ def one_seed(project: Project, collection: Collection, seed: int, minutes: float
     name = f"seed-{seed}"
     took = train_or_resume(project, name, minutes, overrides={"training.seed": str(seed)})
     tuning = project.evaluate(run_name=name, on="tuning", panels=False)
-    test = test_once(project, name, DECLARED)
+    test = examine_once(project, name, DECLARED)
     scores = {"tuning_auc": tuning["auc"], "auc": test["auc"], "sensitivity": test["sensitivity"]}
     scores |= {"specificity": test["specificity"]}
     intervals = {key: found[collection.positive].as_dict() for key, found in scores.items()}
@@ -111,15 +111,19 @@ def lines_of(rows: list[dict[str, Any]]) -> list[str]:
     shown = ("tuning_auc", "auc", "sensitivity", "specificity")
     header = ["seed", "tuning AUC", "test AUC", "sensitivity", "specificity", "cases", "steps", "GiB"]
     cells = [
-        [row["seed"], *(interval_text(row[key]) for key in shown), row["n_cases"], row["steps"], row.get("peak_anonymous_gib", "")]
+        [
+            row["seed"],
+            *(interval_text(row[key]) for key in shown),
+            row["n_cases"],
+            row["steps"],
+            row.get("peak_anonymous_gib", ""),
+        ]
         for row in rows
     ]
     return table(header, cells)
 
 
-def verdict(
-    collection: Collection, auc: dict[str, Any], accepted: dict[str, Any] | None, openings: dict[str, int]
-) -> list[str]:
+def verdict(collection: Collection, auc: dict[str, Any], accepted: dict[str, Any] | None, openings: dict[str, int]) -> list[str]:
     aim = "no aim" if collection.aim is None else f"aim {collection.aim}, {'met' if auc['mean'] >= collection.aim else 'NOT met'}"
     lines = [
         f"Test AUC over {auc['n']} seeds: mean {auc['mean']:.4f}, {auc['lowest']:.4f} to {auc['highest']:.4f}; {aim}; "

@@ -70,7 +70,7 @@ def _refuse_other_budget(run: RunFolder, minutes: float) -> None:
         )
 
 
-def test_once(project: Project, name: str, declare: Mapping[str, Any], fold: int | None = None) -> Result:
+def examine_once(project: Project, name: str, declare: Mapping[str, Any], fold: int | None = None) -> Result:
     """Open the seal and score; a model that has been tested is not tested again, its evaluation is read."""
     path = project.run(name, fold).evaluation("internal")
     if path.exists():

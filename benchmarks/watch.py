@@ -106,9 +106,9 @@ def run_watched(words: Sequence[str | Path], environment: Mapping[str, str] | No
     """Run a command; its progress goes to standard error as ever. A command that fails ends the benchmark."""
     command = [str(word) for word in words]
     began = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}) as process:
-        with MemoryWatch(process.pid) as watch:
-            output = process.communicate()[0]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+    with process, MemoryWatch(process.pid) as watch:
+        output = process.communicate()[0]
     if process.returncode != 0:
         raise OverreadError(f"`{' '.join(command[:3])} ...` ended with exit code {process.returncode}.\n{output}")
     return Ran(time.monotonic() - began, watch.peak, output)

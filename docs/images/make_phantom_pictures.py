@@ -15,6 +15,7 @@ from scipy.ndimage import zoom
 from overread.cohort.phantom import abdomen, chest_film
 from overread.cohort.phantom.anatomy import draw_anatomy
 from overread.cohort.phantom.chest import draw_thorax
+from overread.cohort.phantom.chest_film import MASK_VALUES
 from overread.cohort.phantom.covariates import SCANNERS, draw_person
 from overread.cohort.phantom.film import FILM_UNITS
 from overread.cohort.phantom.options import Options
@@ -113,21 +114,25 @@ def lesion_tiles(size: int) -> list[Pillow.Image]:
 
 
 def chest_tiles(size: int) -> list[list[Pillow.Image]]:
-    """Films of both systems: without a finding, with pneumonia, with a nodule."""
-    options = Options("chest", 60, "png", size, None, SEED, ())
+    """Films of both systems: without a finding, with pneumonia, with a nodule; findings that can be seen in a small picture."""
+    options = Options("chest", 40, "png", size, None, SEED, ())
     first = [p for p in plan_exams(options) if p.exam == 0]
-    nodular = {p.exam_id for p in first if draw_thorax(SEED, p.person).nodules}
+    nodules = {p.exam_id: max((n.diameter for n in draw_thorax(SEED, p.person).nodules), default=0.0) for p in first}
     rows = []
     for site, unit in enumerate(FILM_UNITS):
         at_site = [p for p in first if p.person.site == site]
-        chosen = {
-            "no finding": next(p for p in at_site if not p.is_positive and p.exam_id not in nodular),
-            "pneumonia": next(p for p in at_site if p.is_positive and p.exam_id not in nodular),
-            "nodule": next(p for p in at_site if not p.is_positive and p.exam_id in nodular),
+        clear = [p for p in at_site if nodules[p.exam_id] == 0]
+        ill = [chest_film.simulate(p, options) for p in clear if p.is_positive][:4]
+        shots = {
+            "no finding": chest_film.simulate(next(p for p in clear if not p.is_positive), options),
+            "pneumonia": max(ill, key=lambda shot: int((shot.mask[:, : size // 3] == MASK_VALUES["consolidation"]).sum())),
+            "nodule": chest_film.simulate(
+                max((p for p in at_site if not p.is_positive), key=lambda p: nodules[p.exam_id]), options
+            ),
         }
-        shots = {name: chest_film.simulate(planned, options).stored >> (unit.bits - 8) for name, planned in chosen.items()}
         about = f"{unit.model} ({unit.modality}, {unit.view})"
-        rows.append([tile(grey.astype(np.uint8), f"{name}, {about}", 440, 440) for name, grey in shots.items()])
+        shift = unit.bits - 8
+        rows.append([tile((s.stored >> shift).astype(np.uint8), f"{name}, {about}", 440, 440) for name, s in shots.items()])
     return rows
 
 

@@ -185,7 +185,9 @@ def test_a_unet_reads_by_windows_almost_as_it_reads_the_whole():
     """The difference is measured, and bounded where the network's field of view is smaller than the window."""
     task = toy_task(question("segmentation"))
     torch.manual_seed(0)
-    values = described("unet", 3, task) | {"options": {"features": (4, 8), "kernels": ((3, 3, 3),) * 2, "strides": ((1, 1, 1), (2, 2, 2))}}
+    values = described("unet", 3, task) | {
+        "options": {"features": (4, 8), "kernels": ((3, 3, 3),) * 2, "strides": ((1, 1, 1), (2, 2, 2))}
+    }
     network = build_network(values).eval()
     image = np.random.default_rng(0).normal(size=(1, 48, 48, 48)).astype(np.float32)
     preparation = toy_preparation(3, dense=True)

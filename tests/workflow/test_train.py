@@ -91,7 +91,11 @@ def test_evaluation_report_and_seal(trained, tmp_path):
 
 def test_nothing_that_names_a_patient_leaves_the_private_folder(trained):
     """File names carry the patients' names here; no event, model, plan or prediction may repeat them."""
-    kept = [p for p in trained.run("first").path.rglob("*") if p.is_file() and p.suffix in (".json", ".jsonl", ".toml", ".html", ".csv")]
+    kept = [
+        p
+        for p in trained.run("first").path.rglob("*")
+        if p.is_file() and p.suffix in (".json", ".jsonl", ".toml", ".html", ".csv")
+    ]
     assert kept
     for path in kept:
         text = path.read_text(errors="replace")

@@ -34,6 +34,7 @@ def open_channels(
     what  how messages call the case
     """
     opened = [open_image([folder / f for f in r.files], r.format, r.index, gaps, tilt) for r in references]
+    opened = [_with_units(i, r.channel) for i, r in zip(opened, references, strict=True)]
     for image in opened:
         _check_image(what, image)
     first = opened[0]
@@ -50,6 +51,11 @@ def open_channels(
             raise Refused("units", f"{what}: channel '{reference.channel}' is in {image.units}, the first in {first.units}.")
     arrays = [first.array.astype(np.float32)] + [_onto(i, first.grid, what) for i in opened[1:]]
     return replace(first, array=np.concatenate(arrays), channels=tuple(r.channel for r in references))
+
+
+def _with_units(image: Image, channel: str) -> Image:
+    """A file without units whose channel is called "ct" holds HU, as nnU-Net and the Decathlon agree."""
+    return replace(image, units="HU") if channel.lower() == "ct" and image.units == "a.u." else image
 
 
 def _onto(image: Image, grid: Grid, what: str) -> np.ndarray:

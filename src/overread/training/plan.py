@@ -357,6 +357,12 @@ def _whole(
     options: dict[str, Any] = {"dropout": wishes.dropout} if wishes.dropout else {}
     if name.startswith("resnet"):
         options["image_size"] = list(shape[3 - dimensions :])
+        options["width"] = 64 if device == "cuda" else 32
+        reasons["width"] = (
+            "64 channels as published"
+            if device == "cuda"
+            else "half the published channels: four times as many steps in the time"
+        )
     network = _network(name, len(facts.channels), outputs, dimensions, "image", options)
     normalisation = _normalisation(facts, reasons)
     preparation = Preparation(

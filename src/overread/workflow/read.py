@@ -147,21 +147,24 @@ def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple
     """Read one exam; what cannot be read is a reading with a refusal."""
     try:
         image = open_channels(exam.name, exam.references, exam.folder)
-        image = _named(image, model.card)
+        image, assumed = _as_trained(image, model.card)
         prepared = prepare_image(image, model.card.preparation)
     except (Refused, OverreadError) as refusal:
         return Reading(exam.name, None, refusal=str(refusal.what)), None
     raw = model.predictor.raw(prepared.array)
     answer = model.predictor.answer_from(raw, prepared)
     maps: tuple[Map, ...] = model.predictor.maps(raw, prepared) if probabilities and raw.ndim == 4 else ()
-    return Reading(exam.name, answer, maps, warnings=_warnings(model.card, image, prepared)), image
+    return Reading(exam.name, answer, maps, warnings=(*assumed, *_warnings(model.card, image, prepared))), image
 
 
-def _named(image: Image, card: ModelCard) -> Image:
-    """A film without colour read by a model of one channel keeps its one channel; names follow the model."""
+def _as_trained(image: Image, card: ModelCard) -> tuple[Image, tuple[str, ...]]:
+    """Channels called as in training; NIfTI, which has no units, taken as HU where the model reads HU, and said so."""
+    said: tuple[str, ...] = ()
     if len(image.channels) == len(card.preparation.channels):
-        return replace(image, channels=card.preparation.channels)
-    return image
+        image = replace(image, channels=card.preparation.channels)
+    if card.preparation.units == "HU" and image.units == "a.u." and not image.grid.is_planar:
+        image, said = replace(image, units="HU"), ("the file says no units; its values were taken as HU",)
+    return image, said
 
 
 def _warnings(card: ModelCard, image: Image, prepared: Prepared) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Smooth random fields, smooth curves and separable resampling: what gives tissue its texture and organs their irregular outline."""
+"""Smooth fields, smooth curves and separable resampling: what gives tissue texture and organs their irregular outline."""
 
 from __future__ import annotations
 
