@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common import WORK, Started, numbers, parser, run, say_result, shared_data, spread_of, table, write_result
-from runs import count_openings, interval_text, openings_line, examine_once, train_or_resume
+from runs import count_openings, examine_once, interval_text, openings_line, train_or_resume
 
 import overread
 from overread.evaluation.result import Result

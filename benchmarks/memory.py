@@ -70,7 +70,7 @@ def one_size(folder: Path, cases: int, edge: int, epochs: int) -> dict[str, Any]
     program = overread_program()
     made = run_watched([program, "init", project, "--images", images, "--truth", masks, "--name", "1=ball"])
     # The spacing is kept so that the prepared cases are as large as the images.
-    words = [program, "train", project, "--epochs", str(epochs), "--set", "training.spacing=[1.0, 1.0, 1.0]"]
+    words: list[str | Path] = [program, "train", project, "--epochs", str(epochs), "--set", "training.spacing=[1.0, 1.0, 1.0]"]
     trained = run_watched(words)
     found: dict[str, Any] = {"cases": cases, "images_gib": gib_of(images), "cache_gib": gib_of(project / "cohort" / "cache")}
     found |= {"init": made.as_dict(), "train": trained.as_dict()}

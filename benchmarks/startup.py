@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from common import Started, overread_program, parser, run, say_result, spread_of, table, write_result
 
@@ -39,7 +40,7 @@ def main() -> None:
     spread = {name: spread_of(seconds) for name, seconds in timed.items()}
     loaded = {"overread --help": loaded_by(HELP), "import overread": loaded_by(IMPORT)}
     median = spread["overread --help"]["median"]
-    figures = {"median_seconds": {name: found["median"] for name, found in spread.items()}, "loads": loaded}
+    figures: dict[str, Any] = {"median_seconds": {name: found["median"] for name, found in spread.items()}, "loads": loaded}
     figures |= {"aim_seconds": AIM_SECONDS, "met": median < AIM_SECONDS and not any(loaded.values())}
     path = write_result("startup", started, settings={"repeats": asked.repeats}, figures=figures, spread=spread)
     rows = [

@@ -52,7 +52,6 @@ def commands() -> str:
         verb = program.get_command(click.Context(program), name)
         assert verb is not None
         context = click.Context(verb, info_name=f"overread {name}", terminal_width=WIDTH, max_content_width=WIDTH)
-        context.help_option_names = ["-h", "--help"]
         parts += [f"## {name}", f"```text\n{verb.get_help(context)}\n```"]
     return page("Commands", *parts)
 

@@ -171,3 +171,9 @@ def test_losses_fall(tmp_path):
     losses = [loss for loss, _ in curve(tmp_path).values()]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
+
+
+def test_a_run_shorter_than_its_warm_up_still_reaches_its_rate(tmp_path):
+    run(tmp_path, warmup_steps=50)
+    rates = [e["rate"] for e in read_events(tmp_path / "events.jsonl") if e["event"] == "epoch"]
+    assert max(rates) > 0.5 * recipe().learning_rate

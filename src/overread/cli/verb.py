@@ -60,6 +60,9 @@ class Verb(click.Command):
             ),
         ]
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        return ["-h", "--help"]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         title_of = {name: title for title, names in self.sections.items() for name in names}
         grouped: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *self.sections)}

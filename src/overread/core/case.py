@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PARTITIONS = ("training", "tuning", "internal")
-ORIGINS = ("acquired", "simulated", "generated")
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,5 @@ class Reading:
     case_id: str
     answer: Kind | None
     maps: tuple[Map, ...] = ()
-    uncertainty: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     refusal: str = ""

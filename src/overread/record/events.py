@@ -2,9 +2,9 @@
 
 Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
 
-    started, resumed   run, seed, device, precision, minutes, epochs
-    step               step, losses {term: value}, rate, seconds
-    epoch              epoch, step, loss, tuning_loss, scores {name: value}, best, minutes
+    started            run, seed, device, precision, minutes, epochs, identity
+    resumed            step, epoch, minutes
+    epoch              epoch, step, rate, gradient, loss, losses {term: value}, minutes, tuning_loss, scores {name: value}
     adapted            what, from, to, why           (the schedule met the clock)
     checkpoint         step, reason
     stopped, finished  step, epochs, minutes, reason

@@ -124,7 +124,8 @@ def train(
         images, targets = fabric.to_device(images), fabric.to_device(targets)
         if recipe.channels_last:
             images = images.contiguous(memory_format=memory_format(images.ndim))
-        rate = rate_at(recipe.schedule, recipe.learning_rate, clock.progress(step), step, recipe.warmup_steps)
+        warmup = min(recipe.warmup_steps, clock.total_steps // 10)  # a short run must reach its rate, too
+        rate = rate_at(recipe.schedule, recipe.learning_rate, clock.progress(step), step, warmup)
         set_rate([optimizer], rate)
         taught.train()
         optimizer.zero_grad(set_to_none=True)

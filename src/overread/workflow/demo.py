@@ -20,10 +20,12 @@ from overread.workflow.report import report
 from overread.workflow.train import train
 
 DECLARED = {
-    "hypothesis": "The network outlines the phantom's liver with a mean Dice above 0.90",
+    "hypothesis": "The network outlines the phantom's liver with a mean Dice above 0.80",
     "primary_endpoint": "dice/liver",
-    "margin": 0.9,
+    "margin": 0.8,
 }
+# Coarse voxels and small windows, so that minutes on a laptop are many steps; a real training leaves both to the plan.
+QUICK = {"training.spacing": "5,5,5", "training.patch": "32,48,48"}
 RUN = "first"
 
 
@@ -62,8 +64,9 @@ def demo(
     step("Making a project; the truth of its internal test goes under seal", "init", place, *words)
     project = init(place, drawn.images, drawn.masks, drawn.sheet, group_by="patient_id", progress=progress)
     tell(str(project.summary).partition("\nNext: ")[0])
-    step("Planning and training", "train", place, "--minutes", minutes)
-    run = train(project, None if epochs else minutes, epochs, name=RUN, progress=progress)
+    coarse = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]
+    step("Planning and training", "train", place, "--name", RUN, "--minutes", minutes, *coarse)
+    run = train(project, None if epochs else minutes, epochs, name=RUN, overrides=QUICK, progress=progress)
     step("Scoring the tuning cases", "evaluate", place)
     evaluate(project, RUN)
     tell("\nNow the seal of this phantom's internal test is opened, for the first and only time. With patients, this")

@@ -32,12 +32,13 @@ from overread.record.run import RunFolder
 from overread.workflow.evaluate_answers import evaluate_answers
 from overread.workflow.panels import write_panels
 from overread.workflow.project import Project
+from overread.workflow.threshold import threshold_note, threshold_rows
 
 __all__ = ["evaluate", "evaluate_answers"]
 
 TUNING_NOTE = (
-    "These are tuning cases: training was stopped and decisions were made by them, so expect less on new cases. "
-    "The internal test stays sealed until --on internal."
+    "These are tuning cases: the decisions frozen in the model were fitted on them, and settings may have been chosen by them, "
+    "so expect less on new cases. This says nothing of the internal test, which is opened by --on internal."
 )
 
 
@@ -70,6 +71,8 @@ def evaluate(
     if on == "internal":
         truths, opening, notes = _open(project, parts, declare, tell)
     notes += [note for part in parts for note in part.notes]
+    if parts[0].cohort.is_phantom and (beside := threshold_note(threshold_rows(project))):
+        notes.append(beside)
     cases = _cases(project, parts, truths, rules, progress)
     about = About(on, parts[0].cohort.is_phantom, _model(parts), opening, tuple(dict.fromkeys(notes)))
     result = put_together(project.question, cases, {p.fold: p.decisions for p in parts}, rules, about)
@@ -190,9 +193,9 @@ def _open(
 
 def _check_rule(declaration: Declaration, parts: Sequence[_Part]) -> None:
     """The operating point is frozen; a rule declared for it now must be the one it was chosen by."""
-    declared = parse_rule(declaration.threshold_rule).text
+    declared = declaration.threshold_rule
     for point in (p for part in parts for p in part.decisions.operating_points):
-        if declared not in point.rule:
+        if declared not in (point.rule, point.wished):
             raise OverreadError(
                 f"The operating point of {point.class_name} was frozen by the rule '{point.rule}'; declared is '{declared}'.",
                 f"declare --threshold-rule '{point.rule}', or train again with that rule in project.toml",

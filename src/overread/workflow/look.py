@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import torch
@@ -17,14 +18,19 @@ from overread.reading.predictor import Predictor
 from overread.workflow.plan import Planned
 from overread.workflow.predict import raw_kind
 
+FEWEST = 2  # cases in a look, however slow
 LOOK_CASES = 24  # tuning cases looked at where a look reads whole volumes
 
 
 class Look:
-    """A look at the tuning cases during training: loss on fixed patches, and quick scores on the prepared grid."""
+    """A look at the tuning cases during training: loss on fixed patches, and quick scores on the prepared grid.
 
-    def __init__(self, planned: Planned, device: torch.device) -> None:
-        self.planned, self.device = planned, device
+    seconds  where a look reads whole volumes: the first look stops after so long, and the cases read by then
+             are the ones of every later look; None reads up to `LOOK_CASES`
+    """
+
+    def __init__(self, planned: Planned, device: torch.device, seconds: float | None = None) -> None:
+        self.planned, self.device, self.seconds = planned, device, seconds
         cases = planned.cache.of(c.case_id for c in planned.cohort.of("tuning"))
         self.is_dense = planned.task.serves == "dense"
         self.cases = cases[:: max(1, math.ceil(len(cases) / LOOK_CASES))] if self.is_dense else cases
@@ -53,12 +59,16 @@ class Look:
             return self._image_pairs(predictor)
         truths: list[Kind] = []
         answers: list[Kind] = []
+        start = time.monotonic()
         for case in self.cases:
+            if self.seconds is not None and len(answers) >= FEWEST and time.monotonic() - start > self.seconds:
+                break
             grid = Grid.from_spacing(case.image.shape[1:], plan.preparation.spacing or (1.0, 1.0, 1.0))
             raw = predictor.raw(case.image.astype(np.float32))
             labels = raw.argmax(0).astype(np.uint8) if plan.question.exclusive else (raw > 0.5).astype(np.uint8)
             answers.append(task.decode_map(labels, grid, Decisions()))
             truths.append(task.decode_map(case.target, grid, Decisions()))
+        self.cases, self.seconds = self.cases[: len(answers)], None
         return truths, answers
 
     def _image_pairs(self, predictor: Predictor) -> tuple[list[Kind], list[Kind]]:

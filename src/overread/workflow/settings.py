@@ -50,7 +50,6 @@ class QuestionSection(_Section):
     aggregation: Literal["none", "max", "mean", "any"] = "none"  # from the unit of an image to the unit of analysis
     index_exam: str = "all"  # "all", "first", "last", or "nearest to COLUMN within N days"
     sided: bool = False
-    empty_is_normal: bool = True  # segmentation: a case with an empty mask is a true negative, not a fault
 
 
 class CohortSection(_Section):
@@ -60,7 +59,6 @@ class CohortSection(_Section):
     date: str | None = None  # column with the date of the exam, for the index exam
     side: str | None = None  # column that says left or right
     covariates: tuple[str, ...] = ()
-    positive_means: str = ""
 
 
 class SplitSection(_Section):

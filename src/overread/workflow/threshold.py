@@ -11,32 +11,29 @@ _NO_INTERVAL = "none: the best threshold for these very exams, optimistic on pur
 
 
 def threshold_rows(project: Project) -> list[dict[str, str]]:
-    """Rows (score, of, value, interval, method) from the phantom's own ``phantom.json``; empty where the images have none."""
+    """Rows (score, of, value, interval, method) from the phantom's own ``phantom.json``, of the scores that this task has."""
     for folder in (project.images_folder, project.images_folder.parent):
         if (folder / "phantom.json").exists():
-            return _rows(read_json(folder / "phantom.json").get("threshold") or {})
+            return _rows(read_json(folder / "phantom.json")["plain_threshold"], project.question.task)
     return []
 
 
-def _rows(threshold: dict[str, Any]) -> list[dict[str, str]]:
+def threshold_note(rows: list[dict[str, str]]) -> str:
+    """The rows in one sentence, for the notes of an evaluation; "" where there are none."""
+    reached = "; ".join(f"{row['score']} of {row['of']} {row['value']} ({row['method']})" for row in rows)
+    return f"Without any network, a plain threshold chosen on these very exams reaches: {reached}." if rows else ""
+
+
+def _rows(threshold: dict[str, Any], task: str) -> list[dict[str, str]]:
     liver, spread = threshold.get("liver") or {}, threshold.get("metastasis") or {}
-    found = [
-        ("Dice coefficient, mean", "liver", liver.get("mean_dice"), f"{liver.get('low_hu')} to {liver.get('high_hu')} HU", liver),
-        (
-            "Dice coefficient, mean",
-            "metastasis",
-            spread.get("mean_dice"),
-            f"below {spread.get('below_hu')} HU in the true liver",
-            spread,
-        ),
-        ("Area under the ROC curve", "any metastasis", spread.get("auc_any_metastasis"), "volume below that threshold", spread),
-        (
-            "Area under the ROC curve",
-            "pneumonia",
-            threshold.get("auc_pneumonia_by_brightness_of_lungs"),
-            "mean brightness of the lungs",
-            threshold,
-        ),
+    below = f"below {spread.get('below_hu')} HU in the true liver"
+    dice = [
+        ("Mean Dice", "liver", liver.get("mean_dice"), f"{liver.get('low_hu')} to {liver.get('high_hu')} HU", liver),
+        ("Mean Dice", "metastasis", spread.get("mean_dice"), below, spread),
+    ]
+    area = [
+        ("AUC", "any metastasis", spread.get("auc_any_metastasis"), f"volume {below}", spread),
+        ("AUC", "pneumonia", threshold.get("auc_pneumonia_by_brightness_of_lungs"), "mean brightness of the lungs", threshold),
     ]
     return [
         {
@@ -46,6 +43,6 @@ def _rows(threshold: dict[str, Any]) -> list[dict[str, str]]:
             "interval": _NO_INTERVAL,
             "method": rule + (f"; all {source['exams']} exams of the phantom" if "exams" in source else ""),
         }
-        for score, subject, value, rule, source in found
+        for score, subject, value, rule, source in {"segmentation": dice, "classification": area}.get(task, [])
         if value is not None
     ]

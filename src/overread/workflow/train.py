@@ -24,6 +24,7 @@ from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 
 DEFAULT_MINUTES = 15.0
+LOOK_SHARE_OF_BUDGET = 0.03  # of a budget in minutes may go into the first look at tuning cases
 
 
 def train(
@@ -192,7 +193,7 @@ def _learn(
         batches_of(plan, planned.cache, planned.cohort, device),
         recipe,
         clock,
-        validate=Look(planned, device),
+        validate=Look(planned, device, LOOK_SHARE_OF_BUDGET * clock.minutes * 60 if clock.minutes else None),
         events=run.events,
         checkpoint=run.checkpoint,
         identity=plan.identity,
