@@ -61,7 +61,7 @@ def main() -> None:
     spread = {f"{m}/{s} over folds": spread_of([row[m][s]["estimate"] for row in rows]) for m in METRICS for s in AIMS}
     settings = {"minutes": asked.minutes, "folds": asked.folds, "grouped_by": "presumed_subject"}
     path = write_result(name, started, settings=settings, figures=figures, spread=spread, notes=pooled["notes"] if pooled else ())
-    say_result(path, [*lines_of(rows, figures["pooled"]), "", *verdict(figures), openings_line("A fold's test", openings)])
+    say_result(path, [*lines_of(rows, figures["pooled"]), "", *verdict(figures), openings_line(openings)])
 
 
 def open_or_init(folder: Path) -> Project:

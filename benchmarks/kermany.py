@@ -51,7 +51,7 @@ def main() -> None:
     rows = [[part, v["n_cases"], v["n_patients"], *(interval_text(v[m]) for m in SHOWN)] for part, v in parts.items()]
     lines = table(["partition", "films", "patients", "AUC", "sensitivity", "specificity", "calibration error"], rows)
     spent = f"{took['steps']} steps in {took['minutes']:.1f} minutes; {took.get('peak_anonymous_gib', '?')} GiB at most"
-    say_result(path, [*lines, "", spent, f"Published: AUC {PUBLISHED}", openings_line("The official test", openings)])
+    say_result(path, [*lines, "", spent, f"Published: AUC {PUBLISHED}", openings_line(openings)])
 
 
 def open_or_init(folder: Path) -> Project:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from common import WORK, Started, numbers, parser, run, say_result, shared_data, spread_of, table, write_result
-from runs import count_openings, examine_once, interval_text, openings_line, train_or_resume
+from runs import Openings, count_openings, examine_once, interval_text, openings_line, train_or_resume
 
 import overread
 from overread.workflow.project import Project
@@ -123,7 +123,7 @@ def lines_of(rows: list[dict[str, Any]]) -> list[str]:
     return table(header, cells)
 
 
-def verdict(collection: Collection, auc: dict[str, Any], accepted: dict[str, Any] | None, openings: dict[str, int]) -> list[str]:
+def verdict(collection: Collection, auc: dict[str, Any], accepted: dict[str, Any] | None, openings: Openings) -> list[str]:
     aim = "no aim" if collection.aim is None else f"aim {collection.aim}, {'met' if auc['mean'] >= collection.aim else 'NOT met'}"
     lines = [
         f"Test AUC over {auc['n']} seeds: mean {auc['mean']:.4f}, {auc['lowest']:.4f} to {auc['highest']:.4f}; {aim}; "
@@ -132,7 +132,7 @@ def verdict(collection: Collection, auc: dict[str, Any], accepted: dict[str, Any
     ]
     if accepted:
         lines.append(f"Leak accepted ({accepted['groups']} groups of identical images): {accepted['reason']}")
-    return [*lines, openings_line("The official test", openings)]
+    return [*lines, openings_line(openings)]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common import RESULTS
@@ -96,8 +97,11 @@ def _model(run: RunFolder) -> str:
     return str(read_json(run.model / "model.json")["sha256"])
 
 
-def count_openings(benchmark: str, project: Project) -> dict[str, int]:
-    """How often the test was opened: in this project by its ledger, and by this benchmark in all.
+Openings = dict[str, dict[str, int]]
+
+
+def count_openings(benchmark: str, project: Project) -> Openings:
+    """How often each test was opened: in this project by its ledger, and by this benchmark in all.
 
     A project can be thrown away and begun anew, and its ledger goes with it. So each opening is also
     noted in `results/openings.jsonl`, which stays with the code.
@@ -110,13 +114,21 @@ def count_openings(benchmark: str, project: Project) -> dict[str, int]:
         if entry["hash"] not in known:
             noted.append({"benchmark": benchmark, **{key: entry[key] for key in ("time", "partition", "run", "model", "hash")}})
     write_text(OPENINGS, "".join(json.dumps(entry) + "\n" for entry in noted))
-    return {"in_this_project": len(opened), "by_this_benchmark_in_all": sum(e["benchmark"] == benchmark for e in noted)}
+    own = [entry for entry in noted if entry["benchmark"] == benchmark]
+    return {"in_this_project": _by_partition(opened), "by_this_benchmark_in_all": _by_partition(own)}
 
 
-def openings_line(what: str, openings: Mapping[str, int]) -> str:
+def _by_partition(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return dict(sorted(Counter(entry["partition"] for entry in entries).items()))
+
+
+def openings_line(openings: Openings) -> str:
+    here, ever = (
+        ", ".join(f"{name} {count}" for name, count in openings[key].items())
+        for key in ("in_this_project", "by_this_benchmark_in_all")
+    )
     return (
-        f"{what} was opened {openings['in_this_project']} times by this project's ledger, "
-        f"{openings['by_this_benchmark_in_all']} times in all by this benchmark (results/openings.jsonl)."
+        f"Openings of the sealed test by this project's ledger: {here}; by this benchmark ever (results/openings.jsonl): {ever}."
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy networks gain nothing from threads, and workers would fight over cores
 
-import pytest  # noqa: E402
+import pytest
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def _target(asked: Question, radius: float, ball: np.ndarray, core: np.ndarray) 
     if asked.task == "regression":
         return np.array([(radius - 5.0) / 2.0], dtype=np.float32), {}
     if asked.task == "classification":
-        band = int(round((radius - 3) / 2)) if len(asked.classes) == 3 else int(radius > 4)
+        band = round((radius - 3) / 2) if len(asked.classes) == 3 else int(radius > 4)
         target = np.zeros(len(asked.classes), dtype=np.float32)
         target[band] = 1
         return target, {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from workflow.balls import volume_project
 
 from overread.batches import cache as module
 from overread.batches.cache import open_cache
 from overread.core.errors import OverreadError
 from overread.core.preparation import Normalisation, Preparation
 from overread.tasks import make
+from workflow.balls import volume_project
 
 PREPARATION = Preparation(("image",), "a.u.", 3, (2.0, 1.0, 1.0), None, (16, 16, 16), False, (Normalisation("per-image"),))
 

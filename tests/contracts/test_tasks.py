@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from toys import SHAPES, question, toy_cases, toy_preparation, toy_task
 
 from overread import networks
 from overread.batches.augment import Augmentation
@@ -24,6 +23,7 @@ from overread.record.events import EventLog, read_events
 from overread.tasks import TASKS
 from overread.training.clock import Clock
 from overread.training.loop import Recipe, train
+from toys import SHAPES, question, toy_cases, toy_preparation, toy_task
 
 RECIPE = Recipe("adamw", "cosine", 3e-3, 1e-2, 2, 3, 12.0, 0.0, "float32", True, 0)
 POSED = [

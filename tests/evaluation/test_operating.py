@@ -11,8 +11,8 @@ from overread.core.question import Decisions, Question
 from overread.evaluation.answered import answered
 from overread.evaluation.operating import fit_decisions, operating_point, parse_rule
 from overread.evaluation.temperature import fit_temperature
-from overread.metrics.calibration import tempered
 from overread.evaluation.units import combine
+from overread.metrics.calibration import tempered
 
 TWO = Question("classification", ("normal", "disease"), positive="disease")
 THREE = Question("classification", ("a", "b", "c"))

@@ -90,8 +90,8 @@ def test_a_changed_ledger_is_seen_and_the_line_named(tmp_path, change):
 
 def test_a_run_is_held_by_one_process_at_a_time(tmp_path):
     run = RunFolder(tmp_path / "first")
-    with run.locked(), pytest.raises(OverreadError, match=r"'first' is being trained by another process(?s:.*)--name"):
-        with RunFolder(tmp_path / "first").locked():
-            pass
+    message = r"'first' is being trained by another process(?s:.*)--name"
+    with run.locked(), pytest.raises(OverreadError, match=message), RunFolder(tmp_path / "first").locked():
+        pass
     with run.locked():
         pass

@@ -33,7 +33,6 @@ def epochs(kind: str = "good", count: int = 40, seed: int = 0) -> list[dict[str,
         tuning = 0.75 - 0.15 * t / count + 0.4 * random.standard_normal(count)
     elif kind == "not learning":
         training, tuning = 0.693 + 0.004 * random.standard_normal(count), 0.695 + 0.004 * random.standard_normal(count)
-    best = int(np.argmin(tuning))
     return [
         {
             "event": "epoch",
@@ -43,7 +42,6 @@ def epochs(kind: str = "good", count: int = 40, seed: int = 0) -> list[dict[str,
             "losses": {"dice": float(training[n])},
             "tuning_loss": float(tuning[n]),
             "scores": {},
-            "best": bool(n <= best and tuning[n] == tuning[: n + 1].min()),
             "minutes": 0.3 * (n + 1),
             "rate": 0.01 * (1 - n / count),
         }
@@ -158,7 +156,7 @@ def _common(task: str, is_phantom: bool) -> dict[str, Any]:
         "settings": {
             "question": {"aggregation": "none", "index_exam": "all"},
             "truth": {"reader": "two radiologists, consensus", "method": "histology or follow-up of 12 months"},
-            "cohort": {"group_by": "PatientID"},
+            "cohort": {"group_by": "PatientID", "by_patient": True},
             "split": {"scheme": "partitions", "seed": 0, "stratify_by": None},
             "training": {"seed": 0},
             "evaluation": {"threshold_rule": "sensitivity >= 0.95"},
@@ -417,15 +415,15 @@ def segmentation(is_phantom: bool = True) -> ReportInput:
             "method": "40 to 85 HU inside the liver; 95 %, bootstrap by patient",
         }
     ]
+    beside = {"baseline": baseline} if is_phantom else {}
     return ReportInput(
         title="Liver and metastases",
         question=question,
         evaluations={
-            "internal": _evaluation(question, "internal", scores=scores("exploratory", "primary"), **parts),
+            "internal": {**_evaluation(question, "internal", scores=scores("exploratory", "primary"), **parts), **beside},
             "tuning": _evaluation(question, "tuning", scores=scores("tuning", "tuning"), **parts),
         },
         panels={"internal": liver_panels(is_phantom)},
-        baseline=baseline if is_phantom else (),
         **common,
     )
 
@@ -492,7 +490,7 @@ def regression() -> ReportInput:
     common["settings"] = {
         **common["settings"],
         "truth": {"reader": "unknown", "method": "unknown"},
-        "cohort": {"group_by": None},
+        "cohort": {"group_by": None, "by_patient": False},
         "split": {"scheme": "folds", "folds": 2, "seed": 0, "stratify_by": "age"},
     }
     common["partitions"] = [

@@ -1,4 +1,4 @@
-"""Text tables, plan rows, preflight page."""
+"""Plan rows, words, numbers, preflight page."""
 
 from __future__ import annotations
 
@@ -14,21 +14,7 @@ from overread.reporting.planning import plan_rows, value_words
 from overread.reporting.preflight import write_preflight
 from overread.reporting.results import confusion_rows, decimals, number
 from overread.reporting.svg import tick_text, ticks
-from overread.reporting.tables import score_table
-from overread.reporting.words import listed, question_sentence
-from reporting import fakes
-
-
-def test_score_table_gives_each_score_with_interval_and_method() -> None:
-    table = score_table(fakes.segmentation().evaluations["internal"])
-    assert table.startswith("PHANTOM")
-    line = next(row for row in table.splitlines() if "metastasis" in row and "Dice" in row)
-    for words in ("0.748", "0.707 to 0.789", "84 cases, 61 patients", "exploratory", "bootstrap by patient"):
-        assert words in line
-
-
-def test_undefined_scores_say_why() -> None:
-    assert "no case of this class" in score_table(fakes.classification().evaluations["internal"])
+from overread.reporting.words import leaks_accepted, listed, question_facts, question_sentence, split_sentence, standing
 
 
 @pytest.mark.parametrize(
@@ -125,3 +111,34 @@ def test_the_preflight_page(tmp_path: Path) -> None:
     for words in ("PHANTOM", "few voxels", "Memory needed (GiB)", "Not a medical device", "Where in each exam is liver?"):
         assert words in page
     assert "http" not in page
+
+
+GRADES = {"task": "classification", "classes": ["a", "b", "c"], "exclusive": True}
+
+
+def test_the_split_is_told_from_the_record() -> None:
+    drawn = {"split": {"scheme": "partitions", "seed": 3}}
+    assert "column “mrn”" in split_sentence({**drawn, "cohort": {"group_by": "mrn", "by_patient": True}}, [])
+    by_header = split_sentence({**drawn, "cohort": {"group_by": None, "by_patient": True}}, [])
+    assert "All cases of one patient are in the same partition." in by_header, "the images named the patients, no column did"
+    assert "each case counts as its own patient" in split_sentence({**drawn, "cohort": {"by_patient": False}}, [])
+    accepted = [{"entry": "leak accepted", "leaks": [{"kind": "patient"}, {"kind": "image"}]}]
+    told = split_sentence({"split": {"scheme": "given"}, "cohort": {"by_patient": True}}, accepted)
+    assert leaks_accepted(accepted) == 2
+    assert "2 leaks between them were found and accepted" in told
+    assert "All cases of one patient" not in told
+
+
+def test_the_rule_of_the_operating_point_is_the_frozen_one() -> None:
+    planned = {"evaluation": {"threshold_rule": "youden"}}
+    two = {"task": "classification", "classes": ["yes", "no"], "positive": "yes"}
+    frozen = {"operating_points": [{"rule": "sensitivity >= 0.9"}]}
+    assert dict(question_facts(two, planned, frozen))["Rule of the operating point"] == "sensitivity >= 0.9"
+    assert "highest probability" in dict(question_facts(GRADES, planned, {}))["Rule of the operating point"]
+
+
+def test_what_the_cases_had_to_do_with_the_model() -> None:
+    assert "clean-up of masks" in standing({"partition": "tuning", "task": "segmentation"})
+    assert "Nothing in the model" in standing({"partition": "tuning", "task": "regression"})
+    assert "first opening" in standing({"partition": "internal", "task": "regression", "opening": {"number": 1}})
+    assert "opening number 3" in standing({"partition": "internal", "task": "regression", "opening": {"number": 3}})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toys import SHAPES, question, toy_cases, toy_task
 
 from overread.batches.augment import Augmentation
 from overread.batches.sampler import Batches, Sampling
@@ -17,6 +16,7 @@ from overread.training.average import Average, decay_for
 from overread.training.clock import Clock
 from overread.training.loop import Recipe, train
 from overread.training.optimizers import OPTIMIZERS, optimizer
+from toys import SHAPES, question, toy_cases, toy_task
 
 EPOCHS, STEPS = 3, 4
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,16 @@ import PIL.Image
 import pytest
 
 from overread.core.errors import OverreadError
+from overread.core.question import Question
 from overread.record.events import EventLog
 from overread.record.files import write_bytes, write_json
 from overread.workflow.init import init
 from overread.workflow.partitions import partition_summaries
+from overread.workflow.phantom import phantom
 from overread.workflow.private import REMOVED, Cleaner, private_words
 from overread.workflow.project import Project
 from overread.workflow.report import gather, report
+from overread.workflow.threshold import threshold_rows
 from reporting import fakes
 
 MRN = "MRN7743{:03d}"
@@ -143,13 +146,16 @@ def test_short_numbers_and_class_names_stay(project: Project) -> None:
     assert not any(w.isdigit() and len(w) < 5 for w in words)
 
 
-def test_a_phantom_is_scored_beside_a_threshold(tmp_path: Path) -> None:
-    from overread.workflow.threshold import threshold_rows
-
-    project = make_project(tmp_path)
-    told = {"threshold": {"liver": {"low_hu": 80, "high_hu": 140, "mean_dice": 0.8123, "exams": 6}}}
-    (project.images_folder.parent / "phantom.json").write_text(json.dumps(told), encoding="utf-8")
-    (row,) = threshold_rows(project)
-    assert row["value"] == "0.812"
-    assert "80 to 140 HU; all 6 exams" in row["method"]
-    assert row["interval"].startswith("none")
+@pytest.mark.parametrize(
+    ("kind", "subject"), [("abdomen", ("segmentation", "liver")), ("chest", ("classification", "pneumonia"))]
+)
+def test_a_phantom_is_scored_beside_a_threshold(tmp_path: Path, kind: str, subject: tuple[str, str]) -> None:
+    """Read from what the phantom really writes: a name that the two did not share once left every report without it."""
+    drawn = phantom(
+        tmp_path / "phantom", kind=kind, patients=6, size=32, format="nifti" if kind == "abdomen" else "png", workers=1
+    )
+    asked = SimpleNamespace(images_folder=drawn.images, question=Question(subject[0], (subject[1],)))
+    (row, *_) = threshold_rows(asked)  # type: ignore[arg-type]
+    assert (row["of"], row["interval"][:5]) == (subject[1], "none:")
+    assert 0 < float(row["value"]) <= 1
+    assert threshold_rows(SimpleNamespace(images_folder=tmp_path, question=asked.question)) == []  # type: ignore[arg-type]

@@ -201,7 +201,7 @@ def test_ctrl_c_leaves_a_valid_model_and_a_run_that_goes_on_to_the_same_curve(tm
     assert process.returncode == 130, said
     assert "--resume" in said
     assert load_model(next(run.path.glob("*.overread"))).card.state == "frozen"
-    train(project, epochs=4, name="stopped", resume=True, overrides=SMALL)
+    train(project, name="stopped", resume=True)  # epochs and settings are remembered
     assert epochs_of(run) == pytest.approx(epochs_of(project.run("through")), rel=1e-4)
 
 

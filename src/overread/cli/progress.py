@@ -1,40 +1,30 @@
 """Progress of long work: a bar with the time left on a terminal, plain lines in a pipe.
 
-Workflow functions take an object with three methods and know nothing of terminals:
-
-    start(total, text)   a stage of `total` units begins (None: the total is not known); it ends the one before
-    advance(n, note)     n more units are done (may be a fraction)
-    finish()             the stage is over
+Workflow functions take a `cohort.progress.Progress` and know nothing of terminals.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import IO, Protocol
+from typing import IO
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
+
+from overread.cohort.progress import Progress
 
 
-class Reporter(Protocol):
-    """What workflow functions are given as `progress`."""
-
-    def start(self, total: float | None, text: str) -> None: ...
-    def advance(self, n: float = 1, note: str = "") -> None: ...
-    def finish(self) -> None: ...
-
-
-def reporter(stream: IO[str] | None = None) -> Reporter:
+def reporter(stream: IO[str] | None = None) -> Progress:
     """The right one for where the words go; standard error, so that results stay clean in a pipe."""
     stream = stream or sys.stderr
     return Bar(stream) if stream.isatty() else Lines(stream)
@@ -45,13 +35,13 @@ class Bar:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self._progress: Progress | None = None
+        self._progress: RichProgress | None = None
 
     def start(self, total: float | None, text: str) -> None:
         self.finish()
         counted: list[ProgressColumn] = [MofNCompleteColumn()] if isinstance(total, int) else []
         left: list[ProgressColumn] = [TextColumn("left"), TimeRemainingColumn()] if total else [TimeElapsedColumn()]
-        self._progress = Progress(
+        self._progress = RichProgress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),

@@ -33,6 +33,7 @@ def describe(result: Result) -> str:
             lines += ["", f"{title}:", *_table(scores, methods)]
     lines += ["", *(f"({letter}) {method}" for method, letter in methods.items())] if methods else []
     lines += ["", *(_point(point) for point in result["operating_points"])] if result["operating_points"] else []
+    lines += _baseline(result.get("baseline", []))
     return "\n".join([*lines, "", *(f"Note: {note}" for note in result["notes"])]).rstrip()
 
 
@@ -59,6 +60,7 @@ def _value(score: dict[str, Any], interval: Interval, methods: dict[str, str]) -
     if interval.low is None or interval.high is None:
         return f"{interval.estimate:.3f}{unit} (no interval: {interval.reason}), {counts}"
     method = re.sub(r"(effective number of cases) [\d.]+", r"\1", interval.method)  # the number differs from score to score
+    method += f"; {interval.reason}" if interval.reason else ""
     letter = methods.setdefault(method, chr(ord("a") + len(methods)))
     return f"{interval.estimate:.3f}{unit} ({interval.level:.0%} {interval.low:.3f} to {interval.high:.3f}), {counts} ({letter})"
 
@@ -75,6 +77,14 @@ def _opening(opening: dict[str, Any] | None) -> list[str]:
         f"Hypothesis: {opening['hypothesis']}",
         f"Primary endpoint: {opening['primary_endpoint']}, {VERDICTS[opening['endpoint_met']]}.",
     ]
+
+
+def _baseline(rows: list[dict[str, str]]) -> list[str]:
+    """Phantoms: what needs no network, to stand beside the scores."""
+    if not rows:
+        return []
+    reached = [f"  {row['score']} of {row['of']} {row['value']}: {row['method']}" for row in rows]
+    return ["", f"A plain threshold without any network reaches (interval: {rows[0]['interval']}):", *reached]
 
 
 def _point(point: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ class Interval:
     """An estimate with its confidence interval and what it rests on.
 
     estimate, low, high  in the metric's unit; None with a `reason` where not defined
+    reason               why there is no estimate or no interval; or why the interval is not to be trusted
     level                0.95 means 95 %
     method               e.g. "cluster bootstrap, 2000 resamples", "Wilson", "DeLong"
     """
@@ -42,7 +43,8 @@ class Interval:
             return f"not defined: {self.reason} ({counts})"
         if self.low is None or self.high is None:
             return f"{self.estimate:.3f} (no interval: {self.reason}; {counts})"
-        return f"{self.estimate:.3f} ({self.level:.0%} {self.low:.3f} to {self.high:.3f}, {self.method}, {counts})"
+        doubt = f"; {self.reason}" if self.reason else ""
+        return f"{self.estimate:.3f} ({self.level:.0%} {self.low:.3f} to {self.high:.3f}, {self.method}, {counts}{doubt})"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

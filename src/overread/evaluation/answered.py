@@ -11,8 +11,8 @@ from overread.core.errors import OverreadError
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, Question
 from overread.evaluation.patients import Patients
-from overread.metrics.calibration import tempered
 from overread.evaluation.units import combine
+from overread.metrics.calibration import tempered
 from overread.metrics.label_maps import StructureScores
 from overread.metrics.quick import values_of
 from overread.metrics.table import positive_class

@@ -12,8 +12,8 @@ from overread.core.errors import OverreadError
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, OperatingPoint, Question
 from overread.evaluation.temperature import fit_temperature
-from overread.metrics.calibration import tempered
 from overread.evaluation.units import combine
+from overread.metrics.calibration import tempered
 from overread.metrics.quick import values_of
 from overread.metrics.table import positive_class
 
@@ -43,6 +43,15 @@ def parse_rule(text: str) -> ThresholdRule:
         )
     value = float(match[2])
     return ThresholdRule(match[1], value, f"{match[1]} >= {match[2]}") if match[1] else ThresholdRule("fixed", value, match[2])
+
+
+def stated_rule(question: Question, text: str) -> str:
+    """The rule by which probabilities become calls: the one given, "highest probability" where more than two classes
+    exclude each other, "" where nothing is called. A rule that means nothing is refused in any case."""
+    given = parse_rule(text).text
+    if question.task != "classification":
+        return ""
+    return HIGHEST if question.exclusive and not question.is_binary else given
 
 
 def fit_decisions(

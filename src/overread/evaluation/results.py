@@ -158,7 +158,9 @@ def _opening(question: Question, opening: Mapping[str, Any] | None, scores: Sequ
     names = ("number", "hash", "time", "hypothesis", "primary_endpoint", "margin", "threshold_rule", "declared")
     metric, subject = resolve_endpoint(question, opening["primary_endpoint"])
     interval = next((s.interval for s in scores if s.metric.key == metric.key and s.subject == subject), None)
-    met = None if interval is None else is_met(metric, interval, opening["margin"])
+    if interval is None:  # a score that these cases do not have: a margin set for it is not met
+        interval = Interval(None, None, None, "none", 0, 0, reason="no case for which it is defined")
+    met = is_met(metric, interval, opening["margin"])
     return {**{name: opening[name] for name in names}, "endpoint_met": met}
 
 

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 
 RULES = ("none", "max", "mean", "any")
+
+
+def units_of(question: Question, cases: Sequence[Case]) -> list[str]:
+    """The unit of analysis that each case belongs to: its patient, its exam, or the case itself (a lesion, a side)."""
+    if question.unit == "patient":
+        return [case.patient_id for case in cases]
+    return [case.exam_id if question.unit == "exam" else case.case_id for case in cases]
 
 
 def combine(

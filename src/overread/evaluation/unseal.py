@@ -14,7 +14,7 @@ from overread.cohort.seal import sealed_truths
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.evaluation.operating import parse_rule
+from overread.evaluation.operating import stated_rule
 from overread.metrics.table import default_endpoint, resolve_endpoint
 from overread.record.ledger import Ledger
 
@@ -28,6 +28,7 @@ class Declaration:
 
     primary_endpoint  "metric" or "metric/subject"
     margin            the value that the whole interval of the primary endpoint has to clear; None where none is set
+    threshold_rule    how probabilities become calls; "" where nothing is called
     declared          secondary endpoints; every other score is exploratory
     by_default        nobody said it: a phantom's own declaration
     """
@@ -56,8 +57,14 @@ def make_declaration(
     values.update({name: defaults[name] for name in missing})
     for endpoint in (values["primary_endpoint"], *values.get("declared", ())):
         resolve_endpoint(question, endpoint)
-    rule = parse_rule(values.get("threshold_rule") or "youden").text
+    metric, _ = resolve_endpoint(question, values["primary_endpoint"])
+    rule = stated_rule(question, values.get("threshold_rule") or "youden")
     margin = values.get("margin")
+    if margin is not None and metric.better == "none":
+        raise OverreadError(
+            f"No margin can be cleared by '{values['primary_endpoint']}': neither higher nor lower is better.",
+            "leave the margin out, or declare another primary endpoint",
+        )
     return Declaration(
         str(values["hypothesis"]),
         str(values["primary_endpoint"]),

@@ -19,8 +19,8 @@ from overread import networks
 from overread.core.errors import OverreadError
 from overread.core.preparation import Preparation
 from overread.core.question import Decisions, Question
-from overread.reading.predictor import Predictor
 from overread.networks.layout import to_channels_last
+from overread.reading.predictor import Predictor
 from overread.record.files import digest_bytes, write_bytes, write_json, write_with
 from overread.tasks import Scaling, make
 

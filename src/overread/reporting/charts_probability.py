@@ -16,16 +16,17 @@ def _square(**changes: float) -> svg.Frame:
     return svg.Frame(_UNIT, _UNIT, width=320.0, height=320.0, **changes)
 
 
-def roc_chart(name: str, curve: Mapping[str, Any], point: Mapping[str, Any] | None) -> str:
+def roc_chart(name: str, curve: Mapping[str, Any], point: Mapping[str, Any] | None, area: str = "") -> str:
     """ROC of one class with its frozen operating point; in a browser the slider's circle walks along it.
 
-    curve   fpr, tpr, threshold (equally long, thinned) and auc
-    point   threshold, sensitivity and specificity on these cases, and the rule that chose it
+    curve   fpr, tpr, threshold (equally long, thinned)
+    point   threshold, sensitivity and specificity on these cases
+    area    the area under the curve with its interval, in words
     """
     frame = _square()
     parts = [frame.axes("1 − specificity", "sensitivity", _FIFTHS, _FIFTHS), frame.path(_UNIT, _UNIT, "chance")]
     parts.append(frame.path(curve["fpr"], curve["tpr"], "line-a"))
-    described = f"Area under the curve {curve['auc']:.3f}." if curve.get("auc") is not None else ""
+    described = f"{area}." if area else ""
     if point and point.get("sensitivity") is not None and point.get("specificity") is not None:
         reached = ", ".join(f"{word} {point[word]:.3f}" for word in ("threshold", "sensitivity", "specificity"))
         says = f"operating point: {reached}"
@@ -36,10 +37,8 @@ def roc_chart(name: str, curve: Mapping[str, Any], point: Mapping[str, Any] | No
                 frame.left + frame.width - 6, frame.top + frame.height - 24, "● frozen operating point", "note mark-text", "end"
             )
         )
-    if described and curve.get("auc") is not None:
-        parts.append(
-            svg.text(frame.left + frame.width - 6, frame.top + frame.height - 8, f"AUC {curve['auc']:.3f}", "note", "end")
-        )
+    if area:
+        parts.append(svg.text(frame.left + frame.width - 6, frame.top + frame.height - 8, area, "note", "end"))
     parts.append(frame.dot(0, 0, "walker", 6.5))
     return svg.picture(f"ROC curve, {name}", described, "".join(parts), 390, 378)
 

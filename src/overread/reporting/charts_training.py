@@ -31,14 +31,7 @@ def loss_chart(events: Sequence[Mapping[str, Any]], verdict: Verdict) -> str:
     for points, kind in ((training, "line-a"), (tuning, "line-b")):
         kept = [(x, min(y, frame.y_range[1])) for x, y in points]
         parts.append(frame.path([x for x, _ in kept], [y for _, y in kept], kind))
-    best = [e for e in epochs if e.get("best") and e.get("tuning_loss") is not None]
     entries = [("line-a", "training loss (with augmentation)"), ("line-b", "tuning loss")]
-    if best:
-        last = best[-1]
-        parts.append(
-            frame.dot(last["epoch"], min(last["tuning_loss"], frame.y_range[1]), "best", 4.5, f"kept: epoch {last['epoch']}")
-        )
-        entries.append(("line-best", f"weights kept, epoch {last['epoch']}"))
     parts.append(svg.legend(entries, frame.left + frame.width - 208, frame.top + 14))
     ends = f"training loss ends at {training[-1][1]:.3g}" if training else "no training loss"
     ends += f", tuning loss at {tuning[-1][1]:.3g}" if tuning else ", no tuning loss"

@@ -51,7 +51,10 @@ TERMS: dict[str, tuple[str, str]] = {
         "Overlap of two outlines: twice the shared volume divided by the sum of both. 1 is identity.",
     ),
     "DeLong's method": (r"DeLong", "A formula for the interval of an AUC from the ranks of the cases."),
-    "Epoch": (r"[Ee]poch", "One round of training through as many samples as there are training cases."),
+    "Epoch": (
+        r"[Ee]poch",
+        "One round of training through about as many images, or windows of them, as there are training cases.",
+    ),
     "Exploratory": (
         r"[Ee]xploratory",
         "Not declared before the internal test was opened. It may suggest a hypothesis; it cannot confirm one.",
@@ -107,7 +110,8 @@ TERMS: dict[str, tuple[str, str]] = {
     "Surface Dice": (r"[Ss]urface Dice", "The share of the two outlines that lie within a stated tolerance of each other."),
     "Training, tuning": (
         r"[Tt]uning",
-        "Training cases teach the network. Tuning cases choose when to stop, thresholds and calibration; scores on them flatter.",
+        "Training cases teach the network. On tuning cases settings are chosen and thresholds, calibration or clean-up of masks are "
+        "fitted; scores on them flatter.",
     ),
     "Underfitting": (r"[Uu]nderfit", "The network has not yet learned what its training cases could teach."),
     "Unit of analysis": (r"[Uu]nit of analysis", "What is counted as one: a lesion, a side, an exam or a patient."),

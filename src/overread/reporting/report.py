@@ -39,7 +39,7 @@ class Panel:
 class ReportInput:
     """Everything a report is made of, as plain values without names, dates, original ids or paths of patients.
 
-    settings     the sections of project.toml that may be shown
+    settings     the sections of project.toml that may be shown; cohort.by_patient says whether patients were known
     plan         plan.toml, with "reasons"
     events       one list of events per training: {"": [...]} or {"fold 0": [...], ...}
     evaluations  "tuning" and "internal", where they exist
@@ -48,7 +48,6 @@ class ReportInput:
     ledger       entries of the ledger, oldest first
     provenance   versions, machine, seed, hashes, commands
     panels       partition -> pictures
-    baseline     phantoms: scores of a plain threshold, as rows of words (score, of, value, interval, method)
     """
 
     title: str
@@ -65,7 +64,6 @@ class ReportInput:
     provenance: Record
     panels: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
     is_phantom: bool = False
-    baseline: Sequence[Record] = ()
 
 
 def write_report(path: Path, given: ReportInput) -> Path:
@@ -97,7 +95,7 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "partition_words": words.PARTITIONS,
         "sentence": words.question_sentence(given.question),
         "facts": words.question_facts(given.question, given.settings, evaluation),
-        "split": words.split_sentence(given.settings, given.partitions),
+        "split": words.split_sentence(given.settings, given.ledger),
         "flow": Markup(
             flow_chart(
                 given.flow,
@@ -111,7 +109,10 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "head": _head(evaluation) if evaluation else None,
         "openings": [e for e in given.ledger if e.get("entry") == "opening"],
         "times_opened": times_opened(given.ledger),
-        "undone": undone(given.settings, given.evaluations, given.partitions, given.ledger, given.is_phantom),
+        "baseline": [row for e in given.evaluations.values() for row in e.get("baseline") or []],
+        "undone": undone(
+            given.settings, given.evaluations, given.partitions, given.ledger, given.provenance["seed"], given.is_phantom
+        ),
     }
 
 
@@ -152,6 +153,8 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
     return {
         "partition": partition,
         "title": words.PARTITIONS[partition],
+        "standing": words.standing(evaluation),
+        "baseline": evaluation.get("baseline") or [],
         "evaluation": evaluation,
         "counts": counts(evaluation["n_cases"], evaluation["n_patients"]),
         "rows": score_rows(evaluation),
@@ -188,32 +191,27 @@ def _agreement_units(question: Record) -> dict[str, str]:
 
 def _probability_charts(name: str, evaluation: Record) -> dict[str, Any]:
     curves = evaluation["curves"]
+    scores = {s["metric"]: s for s in evaluation["scores"] if s["subject"] == name}
     precision = (curves.get("pr") or {}).get(name)
     prevalence = precision.get("prevalence") if precision else None
-    positives = round(prevalence * evaluation["n_cases"]) if prevalence is not None else None
-    negatives = evaluation["n_cases"] - positives if positives is not None else None
+    area = next(iter(score_rows({"scores": [scores["auc"]]})), None) if "auc" in scores else None
+    positives = negatives = None
+    if prevalence is not None and area is not None:
+        known = scores["auc"]["interval"]["n_cases"]  # cases whose truth is not known have no place on the curve
+        positives = round(prevalence * known)
+        negatives = known - positives
     points = [dict(p) for p in evaluation.get("operating_points") or [] if p["class_name"] == name]
     point = points[0] if len(points) == 1 else None  # folds have one each: no single point to draw
     if point:
-        point |= _reached(curves["roc"][name], point["threshold"])
+        reached = {key: scores[key]["interval"]["estimate"] for key in ("sensitivity", "specificity") if key in scores}
+        point = {"threshold": point["threshold"], **reached}
     bins = (curves.get("calibration") or {}).get(name)
     roc = curves["roc"][name]
     return {
         "name": name,
-        "roc": Markup(roc_chart(name, roc, point)),
+        "roc": Markup(roc_chart(name, roc, point, f"AUC {area.estimate} ({area.interval})" if area else "")),
         "slider": Markup(threshold_slider(name, roc, point, prevalence, positives, negatives)),
         "thresholds": threshold_rows(roc, positives, negatives) if positives is not None and negatives is not None else [],
         "pr": Markup(pr_chart(name, precision)) if precision else "",
         "calibration": Markup(calibration_chart(name, bins)) if bins else "",
     }
-
-
-def _reached(roc: Record, threshold: float) -> dict[str, float]:
-    """Sensitivity and specificity of the frozen threshold on the curve's own cases."""
-    passed = [
-        (t, tpr, fpr) for t, tpr, fpr in zip(roc["threshold"], roc["tpr"], roc["fpr"], strict=True) if t is None or t >= threshold
-    ]
-    if not passed:
-        return {}
-    _, tpr, fpr = passed[-1]  # thresholds fall along the curve
-    return {"sensitivity": tpr, "specificity": 1 - fpr}

@@ -66,7 +66,8 @@ def _method(interval: Mapping[str, Any]) -> str:
     """The method behind an interval, with its level where there is one."""
     if interval["low"] is None:
         return "" if interval["method"] == "none" else str(interval["method"])
-    return f"{100 * interval['level']:g} %, {interval['method']}"
+    doubt = f"; {interval['reason']}" if interval.get("reason") else ""
+    return f"{100 * interval['level']:g} %, {interval['method']}{doubt}"
 
 
 def number(value: float | None, unit: str = "") -> str:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from overread.reporting.words import leaks_accepted
+
 _FEW = 30  # a proportion of fewer cases has an interval too wide to carry a decision
 
 
@@ -14,28 +16,29 @@ def undone(
     evaluations: Mapping[str, Mapping[str, Any]],
     partitions: Sequence[Mapping[str, Any]],
     ledger: Sequence[Mapping[str, Any]],
+    seed: int,
     is_phantom: bool,
 ) -> list[tuple[str, str]]:
     """(what was not done, what follows from it), the gravest first."""
     items = [
         *_about_the_test(evaluations, ledger),
         *_about_the_truth(settings),
-        *_about_the_cohort(settings, evaluations, partitions),
+        *_about_the_cohort(settings, evaluations, partitions, ledger),
     ]
     items.append(
         (
             "No external testing.",
-            "All cases come from one source. Scores at another hospital, on other scanners or in other patients may be lower.",
+            "Training and test cases are of one collection. Scores at another hospital, on other scanners or in other patients "
+            "may be lower.",
         )
     )
     items.append(
         ("No comparison with readers.", "How radiologists would do on these cases, alone or with the model, is not known.")
     )
-    seed = settings.get("training", {}).get("seed", 0)
     items.append(
         (
             "One random seed.",
-            f"Training was done with seed {seed} only. Another seed would give somewhat different scores; "
+            f"This run was trained with seed {seed}. Another seed would give somewhat different scores; "
             "the intervals do not cover this.",
         )
     )
@@ -63,8 +66,8 @@ def _about_the_test(evaluations: Mapping[str, Mapping[str, Any]], ledger: Sequen
         items.append(
             (
                 "The internal test was not evaluated for this run.",
-                "Scores here come from tuning cases, which also chose thresholds and the moment to stop. "
-                "Expect less on new cases.",
+                "Scores here, if any, come from tuning cases, on which decisions of the model were fitted and settings may have "
+                "been chosen. Expect less on new cases.",
             )
         )
     elif not (internal.get("opening") or {}).get("hypothesis"):
@@ -108,14 +111,24 @@ def _about_the_truth(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _about_the_cohort(
-    settings: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Any]], partitions: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, Any],
+    evaluations: Mapping[str, Mapping[str, Any]],
+    partitions: Sequence[Mapping[str, Any]],
+    ledger: Sequence[Mapping[str, Any]],
 ) -> list[tuple[str, str]]:
     items = []
-    if not settings.get("cohort", {}).get("group_by"):
+    if leaks := leaks_accepted(ledger):
+        items.append(
+            (
+                "The partitions are not apart.",
+                f"{leaks} leaks (shared patients, or identical images) were found between them and accepted; scores are too good.",
+            )
+        )
+    if not settings.get("cohort", {}).get("by_patient"):
         items.append(
             (
                 "No grouping by patient.",
-                "No patient identifier was given. If a patient has several cases, partitions may share patients; "
+                "No patient identifier was known. If a patient has several cases, partitions may share patients; "
                 "scores are then too good and intervals too narrow.",
             )
         )

@@ -69,8 +69,8 @@ def _judge_curves(numbers: list[int], training: np.ndarray, tuning: np.ndarray, 
             "overfit",
             f"Overfitting from epoch {numbers[best]} on: the tuning loss rose from {tuning[best]:.3g} to {tuning[-1]:.3g}, "
             f"while the training loss still fell to {training[-1]:.3g}. The network began to memorise its training cases.",
-            "The weights kept are those of the best tuning result. More cases, stronger augmentation, more weight decay, "
-            "a smaller network or a shorter training would help.",
+            "The weights kept are those of the end, after the rise. A shorter training, more cases, stronger augmentation, "
+            "more weight decay or a smaller network would help.",
             numbers[best],
         )
     if scatter > _NOISE * max(fall, 1e-12):

@@ -53,9 +53,12 @@ def question_facts(
     margin = opening.get("margin") if opening else planned.get("margin")
     facts.append(("Margin", f"the interval must clear {margin:g}" if margin is not None else "none"))
     if question["task"] == "classification":
-        facts.append(
-            ("Rule of the operating point", opening.get("threshold_rule") or planned.get("threshold_rule", "not stated"))
+        rules = dict.fromkeys(point["rule"] for point in (evaluation or {}).get("operating_points") or [])
+        one_of_several = question.get("exclusive", True) and len(question["classes"]) > 2
+        rule = (
+            "the class with the highest probability is called" if one_of_several else planned.get("threshold_rule", "not stated")
         )
+        facts.append(("Rule of the operating point", "; ".join(rules) or rule))
     return [(name, str(words)) for name, words in facts]
 
 
@@ -69,22 +72,49 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing"
 
 
-def split_sentence(settings: Mapping[str, Any], partitions: Sequence[Mapping[str, Any]]) -> str:
+_FITTED = {
+    "classification": "The operating point and the calibration were fitted on tuning cases",
+    "segmentation": "The clean-up of masks was fitted on tuning cases",
+    "regression": "Nothing in the model was fitted on tuning cases",
+}
+
+
+def standing(evaluation: Mapping[str, Any]) -> str:
+    """What the cases of an evaluation had to do with the model."""
+    if evaluation["partition"] == "tuning":
+        return f"{_FITTED[evaluation['task']]}; settings may have been chosen by them. Expect less on new cases."
+    number = (evaluation.get("opening") or {}).get("number", 1)
+    if number > 1:
+        return f"Their truth was under seal; this is opening number {number}, so choices may have followed from what was seen before."
+    return "Their truth was under seal during training and every choice; this was the first opening."
+
+
+def leaks_accepted(ledger: Sequence[Mapping[str, Any]]) -> int:
+    """How many leaks between given partitions were accepted when the project was made."""
+    return sum(len(entry.get("leaks") or []) for entry in ledger if entry.get("entry") == "leak accepted")
+
+
+def split_sentence(settings: Mapping[str, Any], ledger: Sequence[Mapping[str, Any]]) -> str:
     """How cases were divided, in one or two sentences."""
-    split, group = settings.get("split", {}), settings.get("cohort", {}).get("group_by")
+    split, cohort = settings.get("split", {}), settings.get("cohort", {})
     scheme = split.get("scheme", "partitions")
+    by = f" Stratified by {split['stratify_by']}." if split.get("stratify_by") else ""
+    if leaks := leaks_accepted(ledger):
+        return (
+            f"The partitions were given. {leaks} leaks between them were found and accepted; the reason stands in the ledger.{by}"
+        )
     how = {
         "given": "The partitions were given with the images and checked for shared patients and identical images.",
         "folds": f"Cases were divided into {split.get('folds', 5)} folds; "
         "each fold was tested once, by a network that had not seen it.",
     }.get(scheme, f"Cases were divided at random (seed {split.get('seed', 0)}) and frozen before training.")
+    column = f" (column “{cohort['group_by']}”)" if cohort.get("group_by") else ""
     together = (
-        f" All cases of one patient (column “{group}”) are in the same partition."
-        if group
+        f" All cases of one patient{column} are in the same {'fold' if scheme == 'folds' else 'partition'}."
+        if cohort.get("by_patient")
         else " No patient identifier was available: each case counts as its own patient, "
         "so that a patient with several cases may be in more than one partition."
     )
-    by = f" Stratified by {split['stratify_by']}." if split.get("stratify_by") else ""
     return how + together + by
 
 

@@ -8,6 +8,7 @@ follow. Fabric decides on device and number format. What is learned from is the 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from overread.training.clock import Clock
 from overread.training.optimizers import optimizer as make_optimizer
 from overread.training.optimizers import rate_at, set_rate
 
+logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # what it tells stands in the plan already
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 CHECKPOINT_SECONDS = 30.0
 LOOK_SHARE = 0.1  # of the time may go into looking at tuning cases
 

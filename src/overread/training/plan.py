@@ -8,6 +8,7 @@ smaller where there is no GPU.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         question=question,
         preparation=preparation,
         network=network,
-        weights=wishes.weights,
+        weights=wishes.weights if wishes.weights in ("random", "hub") else f"file {Path(wishes.weights).name}",
         loss=_loss(question, wishes, reasons),
         class_weights=weights,
         centre=centre,
@@ -444,9 +445,9 @@ def _augmentation(question: Question, wishes: Wishes, preparation: Preparation, 
                 "Mirroring is on, but the question has sides: a mirrored left would be taught as a right.",
                 "set [training.augmentation] mirror = [], or [question] sided = false",
             )
-    reasons["augmentation"] = "moderate rotation, size and intensity changes; set in project.toml: " + (
-        ", ".join(changes) if changes else "nothing"
-    )
+    reasons["augmentation"] = "moderate rotation, size and intensity changes"
+    if changes:
+        reasons["augmentation"] += f"; set in project.toml: {', '.join(changes)}"
     reasons["mirror"] = (
         "set in project.toml"
         if "mirror" in changes

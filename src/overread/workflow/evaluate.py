@@ -19,20 +19,21 @@ from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.core.question import Decisions
 from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase, answered, join
-from overread.evaluation.operating import fit_decisions, parse_rule
+from overread.evaluation.operating import fit_decisions
 from overread.evaluation.predictions import Predictions
 from overread.evaluation.result import Result
 from overread.evaluation.results import About, fold_table
 from overread.evaluation.results import evaluate as put_together
 from overread.evaluation.rules import Rules
 from overread.evaluation.scoring import MaskPair, open_answer, score_pairs
+from overread.evaluation.units import units_of
 from overread.evaluation.unseal import Declaration, make_declaration, open_seal
 from overread.record.files import digest_json, read_json, write_json
 from overread.record.run import RunFolder
 from overread.workflow.evaluate_answers import evaluate_answers
 from overread.workflow.panels import write_panels
 from overread.workflow.project import Project
-from overread.workflow.threshold import threshold_note, threshold_rows
+from overread.workflow.threshold import threshold_rows
 
 __all__ = ["evaluate", "evaluate_answers"]
 
@@ -71,11 +72,11 @@ def evaluate(
     if on == "internal":
         truths, opening, notes = _open(project, parts, declare, tell)
     notes += [note for part in parts for note in part.notes]
-    if parts[0].cohort.is_phantom and (beside := threshold_note(threshold_rows(project))):
-        notes.append(beside)
     cases = _cases(project, parts, truths, rules, progress)
     about = About(on, parts[0].cohort.is_phantom, _model(parts), opening, tuple(dict.fromkeys(notes)))
     result = put_together(project.question, cases, {p.fold: p.decisions for p in parts}, rules, about)
+    if about.is_phantom:
+        result["baseline"] = threshold_rows(project)
     if len(parts) > 1:
         result["folds"] = fold_table(project.question, cases, rules, {p.fold: p.model for p in parts}, about)
         result["notes"].append(_folds_note(on))
@@ -154,7 +155,7 @@ def _decisions(
         [load_truth(cohort, case) for case in cases],
         tuning.values(ids),
         project.settings.evaluation.threshold_rule,
-        units=_units(project, cases),
+        units=units_of(project.question, cases),
         aggregation=project.settings.question.aggregation,
     )
     return decisions, predictions.identity, (f"{foreign} Its operating point was chosen on its answers to the tuning cases.",)
@@ -195,7 +196,7 @@ def _check_rule(declaration: Declaration, parts: Sequence[_Part]) -> None:
     """The operating point is frozen; a rule declared for it now must be the one it was chosen by."""
     declared = declaration.threshold_rule
     for point in (p for part in parts for p in part.decisions.operating_points):
-        if declared not in (point.rule, point.wished):
+        if point.rule != declared and f"'{declared}'" not in point.rule:  # quoted: wished for, and could not be fitted
             raise OverreadError(
                 f"The operating point of {point.class_name} was frozen by the rule '{point.rule}'; declared is '{declared}'.",
                 f"declare --threshold-rule '{point.rule}', or train again with that rule in project.toml",
@@ -247,16 +248,10 @@ def _answered(project: Project, part: _Part, references: Mapping[str, TruthRefer
         [load_truth(part.cohort, case, references[case.case_id]) for case in part.cases],
         part.predictions.values(ids),
         part.decisions,
-        units=_units(project, part.cases),
+        units=units_of(project.question, part.cases),
         aggregation=project.settings.question.aggregation,
         fold=part.fold,
     )
-
-
-def _units(project: Project, cases: Sequence[Case]) -> list[str] | None:
-    if project.settings.question.aggregation == "none":
-        return None
-    return [case.patient_id if project.question.unit == "patient" else case.exam_id for case in cases]
 
 
 class _PanelLoader:

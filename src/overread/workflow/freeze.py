@@ -95,7 +95,10 @@ def _decide(settings: Settings, cohort: Cohort, predictor: Predictor, progress: 
     if question.task == "regression":
         return Decisions()
     if question.task == "segmentation":
-        return fit_cleaning(question, _pairs(cohort, predictor, progress))
+        fitted = fit_cleaning(question, _pairs(cohort, predictor, progress))
+        if progress is not None:
+            progress.finish()
+        return fitted
     answers = [
         raw_kind(question, raw) for _, raw, _ in raw_answers(predictor, cohort, cases, progress, "Choosing the operating point")
     ]

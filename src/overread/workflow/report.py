@@ -18,7 +18,6 @@ from overread.reporting.report import Panel, ReportInput, write_report
 from overread.workflow.partitions import partition_summaries
 from overread.workflow.private import Cleaner, private_words
 from overread.workflow.project import Project
-from overread.workflow.threshold import threshold_rows
 
 # What of project.toml may be shown: no folder, no file, no date, no column but the one that groups.
 SHOWN = {
@@ -38,7 +37,6 @@ SHOWN = {
     "truth": ("reader", "method"),
     "cohort": ("group_by",),
     "split": ("scheme", "tuning", "internal", "folds", "stratify_by", "seed"),
-    "training": ("seed", "minutes", "epochs"),
     "evaluation": (
         "hypothesis",
         "primary_endpoint",
@@ -65,7 +63,7 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
     members = _members(run)
     evaluations = {p: read_json(run.evaluation(p)) for p in ("tuning", "internal") if run.evaluation(p).exists()}
     clean = Cleaner(private_words(project.path, keep=project.question.classes))
-    plan, is_phantom = _plan(members), _is_phantom(project, evaluations)
+    plan = _plan(members)
     return ReportInput(
         title=project.name.replace("_", " "),
         run=run.name,
@@ -80,8 +78,7 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         ledger=clean(project.ledger.entries()),
         provenance=clean(_provenance(project, run, members, plan, evaluations)),
         panels={p: _panels(run, p, clean) for p in ("tuning", "internal")},
-        is_phantom=is_phantom,
-        baseline=threshold_rows(project) if is_phantom else (),
+        is_phantom=_is_phantom(project, evaluations),
     )
 
 
@@ -93,7 +90,9 @@ def _members(run: RunFolder) -> dict[str, RunFolder]:
 
 def _settings(project: Project) -> dict[str, Any]:
     values = project.settings.model_dump(mode="json")
-    return {section: {name: values[section][name] for name in names} for section, names in SHOWN.items()}
+    shown = {section: {name: values[section][name] for name in names} for section, names in SHOWN.items()}
+    shown["cohort"]["by_patient"] = read_splits(project.path)["grouped_by"] == "patient"
+    return shown
 
 
 def _plan(members: Mapping[str, RunFolder]) -> dict[str, Any]:

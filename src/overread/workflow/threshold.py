@@ -18,12 +18,6 @@ def threshold_rows(project: Project) -> list[dict[str, str]]:
     return []
 
 
-def threshold_note(rows: list[dict[str, str]]) -> str:
-    """The rows in one sentence, for the notes of an evaluation; "" where there are none."""
-    reached = "; ".join(f"{row['score']} of {row['of']} {row['value']} ({row['method']})" for row in rows)
-    return f"Without any network, a plain threshold chosen on these very exams reaches: {reached}." if rows else ""
-
-
 def _rows(threshold: dict[str, Any], task: str) -> list[dict[str, str]]:
     liver, spread = threshold.get("liver") or {}, threshold.get("metastasis") or {}
     below = f"below {spread.get('below_hu')} HU in the true liver"

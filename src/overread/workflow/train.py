@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 
@@ -10,6 +11,7 @@ from overread.cohort.fingerprint import fingerprint
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError, Stopped
 from overread.reading.model import build_network
+from overread.record.events import read_events
 from overread.record.run import RunFolder, StopSignal
 from overread.training.clock import Clock
 from overread.training.loop import Outcome, Recipe
@@ -21,7 +23,6 @@ from overread.workflow.look import Look
 from overread.workflow.plan import Planned, batches_of
 from overread.workflow.plan_file import read_plan
 from overread.workflow.project import Project
-from overread.workflow.settings import Settings
 
 DEFAULT_MINUTES = 15.0
 LOOK_SHARE_OF_BUDGET = 0.03  # of a budget in minutes may go into the first look at tuning cases
@@ -48,8 +49,6 @@ def train(
         raise OverreadError(f"This project has {len(folds)} folds.", "give --fold K to hold one out, or --fold all")
     if not folds and fold is not None:
         raise OverreadError("This project has partitions, no folds.", "leave --fold out")
-    settings = planning.with_overrides(project.settings, overrides or {})
-    budget = _budget(settings, minutes, epochs)
     chosen = name or (project.run().name if resume else planning.next_name(project))
     numbers = [None] if not folds else list(folds) if fold == "all" else [int(str(fold))]
     for number in numbers:
@@ -58,85 +57,95 @@ def train(
             raise OverreadError(f"There is no fold {number}.", f"the folds are {', '.join(map(str, folds))}")
         if resume and len(numbers) > 1 and _is_finished(run):
             continue
+        order = _order(project, run, chosen, number, minutes, epochs, overrides, resume=resume and run.checkpoint.exists())
         with run.locked():
-            _train_one(project, settings, chosen, number, budget, resume and run.checkpoint.exists(), overrides or {}, progress)
+            _train_one(project, run, order, progress)
     return project.run(chosen, None if len(numbers) > 1 else numbers[0])
 
 
-def _budget(settings: Settings, minutes: float | None, epochs: int | None) -> tuple[float | None, int | None]:
-    if minutes is None and epochs is None:
-        minutes, epochs = settings.training.minutes, settings.training.epochs
-    if minutes is not None and epochs is not None:
-        raise OverreadError("Both minutes and epochs are set.", "keep one of them in [training]")
-    return (DEFAULT_MINUTES, None) if minutes is None and epochs is None else (minutes, epochs)
+@dataclass(frozen=True)
+class Order:
+    """What was asked for: the run, its budget, and the settings for this run alone."""
+
+    name: str
+    fold: int | None
+    minutes: float | None
+    epochs: int | None
+    overrides: Mapping[str, str]
+    resume: bool
 
 
-def _train_one(
+def _order(
     project: Project,
-    settings: Settings,
+    run: RunFolder,
     name: str,
     fold: int | None,
-    budget: tuple[float | None, int | None],
+    minutes: float | None,
+    epochs: int | None,
+    overrides: Mapping[str, str] | None,
+    *,
     resume: bool,
-    overrides: Mapping[str, str],
-    progress: Progress | None,
-) -> None:
-    run = project.run(name, fold)
-    planned = (
-        _resumable(project, run, name, fold, overrides, progress)
-        if resume
-        else _fresh(project, run, name, fold, overrides, progress)
-    )
-    minutes, epochs = budget
-    clock = Clock(planned.plan.steps_per_epoch, epochs, minutes)
+) -> Order:
+    """The order as given; what a resumed run is not told again, it remembers from its first event."""
+    before = next((e for e in read_events(run.events_path) if e["event"] == "started"), {}) if resume else {}
+    overrides = overrides or before.get("overrides") or {}
+    if minutes is None and epochs is None:
+        training = planning.with_overrides(project.settings, overrides).training
+        asked = (training.minutes, training.epochs)
+        minutes, epochs = (before["minutes"], before["epochs"]) if before else asked if any(asked) else (DEFAULT_MINUTES, None)
+    if minutes is not None and epochs is not None:
+        raise OverreadError("Both minutes and epochs are set.", "keep one of them in [training]")
+    return Order(name, fold, minutes, epochs, overrides, resume)
+
+
+def _train_one(project: Project, run: RunFolder, order: Order, progress: Progress | None) -> None:
+    planned = _resumable(project, run, order, progress) if order.resume else _fresh(project, run, order, progress)
+    settings = planning.with_overrides(project.settings, order.overrides)
+    clock = Clock(planned.plan.steps_per_epoch, order.epochs, order.minutes)
     stop = StopSignal()
     with stop.listening():
-        outcome = _learn(project, planned, clock, resume, stop, progress)
+        outcome = _learn(planned, clock, order, settings.training.weights, stop, progress)
         freeze(project, settings, planned, outcome, progress)
     if outcome.reason == "stopped":
+        fold = f" --fold {order.fold}" if order.fold is not None else ""
         raise Stopped(
-            f"Stopped after {outcome.step} steps ({outcome.minutes:.1f} minutes); the model so far is frozen in run '{name}'.",
-            f"overread train {project.path} --name {name} --resume" + (f" --fold {fold}" if fold is not None else ""),
+            f"Stopped after {outcome.step} steps ({outcome.minutes:.1f} minutes); "
+            f"the model so far is frozen in run '{order.name}'.",
+            f"overread train {project.path} --name {order.name} --resume{fold}",
         )
 
 
-def _fresh(
-    project: Project, run: RunFolder, name: str, fold: int | None, overrides: Mapping[str, str], progress: Progress | None
-) -> Planned:
+def _fresh(project: Project, run: RunFolder, order: Order, progress: Progress | None) -> Planned:
     if run.checkpoint.exists():
         raise OverreadError(
-            f"Run '{name}' has been trained already.",
+            f"Run '{order.name}' has been trained already.",
             f"go on with it by --resume, or choose another name with --name (taken: {', '.join(project.runs())})",
         )
     run.events_path.unlink(missing_ok=True)
     if run.plan.exists():
-        planned, changed = _as_written(project, run, fold, overrides, progress)
+        planned, changed = _as_written(project, run, order, progress)
         if not changed:
             return planned
-    return planning.plan(project, name, fold, overrides, progress)
+    return planning.plan(project, order.name, order.fold, order.overrides, progress)
 
 
-def _resumable(
-    project: Project, run: RunFolder, name: str, fold: int | None, overrides: Mapping[str, str], progress: Progress | None
-) -> Planned:
+def _resumable(project: Project, run: RunFolder, order: Order, progress: Progress | None) -> Planned:
     """The plan as it was; a plan that would be made otherwise today is refused."""
-    planned, changed = _as_written(project, run, fold, overrides, progress)
+    planned, changed = _as_written(project, run, order, progress)
     if changed:
         raise OverreadError(
-            f"Run '{name}' was begun with another plan; what changed: {', '.join(changed)}.",
+            f"Run '{order.name}' was begun with another plan; what changed: {', '.join(changed)}.",
             "undo the change in project.toml, or train under another name with --name",
         )
     return planned
 
 
-def _as_written(
-    project: Project, run: RunFolder, fold: int | None, overrides: Mapping[str, str], progress: Progress | None
-) -> tuple[Planned, list[str]]:
+def _as_written(project: Project, run: RunFolder, order: Order, progress: Progress | None) -> tuple[Planned, list[str]]:
     """The plan in the run folder, and the names of the choices that would be made otherwise today."""
     written = read_plan(run.plan)
-    cohort = project.cohort(fold)
+    cohort = project.cohort(order.fold)
     facts = fingerprint(cohort, progress)
-    settings = planning.with_overrides(project.settings, overrides)
+    settings = planning.with_overrides(project.settings, order.overrides)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     today = make_plan(project.question, facts, planning.wishes_of(settings), device=device)
     before, after = written.as_dict(), today.as_dict()
@@ -145,16 +154,14 @@ def _as_written(
     return Planned(run, written, cohort, planning.prepared(project, cohort, written, task, progress), task), changed
 
 
-def _learn(
-    project: Project, planned: Planned, clock: Clock, resume: bool, stop: StopSignal, progress: Progress | None
-) -> Outcome:
+def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: StopSignal, progress: Progress | None) -> Outcome:
     plan, run = planned.plan, planned.run
     torch.manual_seed(plan.seed)
-    network = build_network(plan.network, "random" if resume else plan.weights)
+    network = build_network(plan.network, "random" if order.resume else weights)
     if hasattr(network, "weights_loaded"):
         run.events.write("weights", what=str(network.weights_loaded))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not resume:
+    if not order.resume:
         run.events.write(
             "started",
             run=run.name if not run.name.startswith("fold-") else f"{run.path.parent.name}/{run.name}",
@@ -163,6 +170,7 @@ def _learn(
             precision=plan.precision,
             minutes=clock.minutes,
             epochs=clock.epochs,
+            overrides={k: v for k, v in order.overrides.items() if k != "training.weights"},  # may name a folder
             identity=plan.identity,
         )
     if progress is not None:
@@ -198,7 +206,7 @@ def _learn(
         checkpoint=run.checkpoint,
         identity=plan.identity,
         on_checkpoint=lambda average: snapshot(planned, average, run),
-        resume=resume,
+        resume=order.resume,
         stop=stop,
         tell=tell,
     )
