@@ -129,4 +129,17 @@ def test_too_many_folds_are_refused() -> None:
 
 
 def test_quarters_of_a_number() -> None:
-    assert quantile_strata([1.0, 2.0, 3.0, 4.0, None]) == ["quarter 1", "quarter 2", "quarter 3", "quarter 4", "unknown"]
+    assert sorted(Counter(quantile_strata([*range(28), None])).items()) == [
+        ("bin 1", 7),
+        ("bin 2", 7),
+        ("bin 3", 7),
+        ("bin 4", 7),
+        ("unknown", 1),
+    ]
+
+
+def test_a_few_numbers_are_not_torn_into_quarters_that_the_shares_cannot_hold() -> None:
+    strata = [[q] for q in quantile_strata([float(k) for k in range(12)])]
+    drawn = Counter(split_by_group([f"p{k}" for k in range(12)], strata, {"training": 0.65, "tuning": 0.15, "internal": 0.2}))
+    assert drawn["training"] == 8
+    assert min(drawn.values()) == 2

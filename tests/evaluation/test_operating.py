@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.kinds import Findings, Measurements
 from overread.core.question import Decisions, Question
 from overread.evaluation.answered import answered
 from overread.evaluation.operating import fit_decisions, operating_point, parse_rule
 from overread.evaluation.temperature import fit_temperature
-from overread.evaluation.units import combine
+from overread.evaluation.units import combine, units_of
 from overread.metrics.calibration import tempered
 
 TWO = Question("classification", ("normal", "disease"), positive="disease")
@@ -158,3 +159,10 @@ def test_answers_that_are_no_probabilities_are_named() -> None:
     both = [Findings({"normal": 1.0, "disease": 1.0})]
     with pytest.raises(OverreadError, match="exactly one class"):
         answered(TWO, ["c1"], ["p1"], both, [Findings({"normal": 0.5, "disease": 0.5})], Decisions())
+
+
+def test_the_unit_of_a_case_follows_the_question() -> None:
+    cases = [Case("c1", "p", "e1", ()), Case("c2", "p", "e1", ()), Case("c3", "p", "e2", ())]
+    wanted = {"patient": ["p", "p", "p"], "exam": ["e1", "e1", "e2"], "side": ["c1", "c2", "c3"], "lesion": ["c1", "c2", "c3"]}
+    for unit, names in wanted.items():
+        assert units_of(Question("classification", ("a", "b"), positive="b", unit=unit), cases) == names

@@ -49,6 +49,20 @@ def test_what_is_said_now_wins_over_the_settings_and_is_checked() -> None:
         make_declaration(ORGANS, NOTHING, {**SAID, "threshold_rule": "best"})
 
 
+def test_a_rule_is_declared_only_where_something_is_called() -> None:
+    said = {"hypothesis": "h", "primary_endpoint": "auc"}
+    two = Question("classification", ("well", "ill"), positive="ill")
+    assert make_declaration(two, NOTHING, said).threshold_rule == "youden"
+    assert make_declaration(Question("classification", ("a", "b", "c")), NOTHING, said).threshold_rule == "highest probability"
+    assert make_declaration(ORGANS, NOTHING, SAID).threshold_rule == ""
+
+
+def test_a_margin_needs_a_score_with_a_better_end() -> None:
+    age = Question("regression", ("age",), units=("years",))
+    with pytest.raises(OverreadError, match="No margin can be cleared by 'limit_high/age'"):
+        make_declaration(age, NOTHING, {"hypothesis": "h", "primary_endpoint": "limit_high/age", "margin": 9.0})
+
+
 def test_a_phantom_declares_itself_and_says_so() -> None:
     declared = make_declaration(ORGANS, NOTHING, is_phantom=True)
     assert declared.by_default

@@ -172,7 +172,12 @@ def test_no_orientation_is_said(tmp_path: Path) -> None:
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii.gz", np.random.default_rng(0).integers(0, 999, (30, 30, 30)).astype(np.int16))
     whole = path.read_bytes()
-    for content, code in ((b"", "empty-file"), (whole[: len(whole) // 2], "truncated"), (b"text" * 200, "unreadable")):
+    for content, code in (
+        (b"", "empty-file"),
+        (whole[:100], "truncated"),
+        (whole[: len(whole) // 2], "truncated"),
+        (b"text" * 200, "unreadable"),
+    ):
         path.write_bytes(content)
         for read in (open_nifti, read_nifti_header):
             with pytest.raises(Refused, match=r"a\.nii\.gz") as refusal:

@@ -12,7 +12,7 @@ from overread.core.image import Image
 from overread.core.kinds import LabelMap, Structure
 from overread.reporting.planning import plan_rows, value_words
 from overread.reporting.preflight import write_preflight
-from overread.reporting.results import confusion_rows, decimals, number
+from overread.reporting.results import confusion_rows, decimals, number, score_rows
 from overread.reporting.svg import tick_text, ticks
 from overread.reporting.words import leaks_accepted, listed, question_facts, question_sentence, split_sentence, standing
 
@@ -142,3 +142,10 @@ def test_what_the_cases_had_to_do_with_the_model() -> None:
     assert "Nothing in the model" in standing({"partition": "tuning", "task": "regression"})
     assert "first opening" in standing({"partition": "internal", "task": "regression", "opening": {"number": 1}})
     assert "opening number 3" in standing({"partition": "internal", "task": "regression", "opening": {"number": 3}})
+
+
+def test_an_interval_that_is_too_narrow_says_so_in_its_row() -> None:
+    interval = {"estimate": 0.9, "low": 0.8, "high": 1.0, "level": 0.95, "method": "bootstrap", "n_cases": 9, "n_patients": 9}
+    score = {"name": "Dice", "subject": "liver", "role": "tuning", "interval": {**interval, "reason": "too narrow"}}
+    (row,) = score_rows({"scores": [score]})
+    assert row.method == "95 %, bootstrap; too narrow"

@@ -12,7 +12,7 @@ from overread.core.errors import OverreadError
 from overread.networks.unet import UNet
 from overread.record.events import EventLog, read_events
 from overread.record.run import StopSignal
-from overread.training.average import Average, decay_for
+from overread.training.average import Average, decay_for, refresh_statistics
 from overread.training.clock import Clock
 from overread.training.loop import Recipe, train
 from overread.training.optimizers import OPTIMIZERS, optimizer
@@ -177,3 +177,15 @@ def test_a_run_shorter_than_its_warm_up_still_reaches_its_rate(tmp_path):
     run(tmp_path, warmup_steps=50)
     rates = [e["rate"] for e in read_events(tmp_path / "events.jsonl") if e["event"] == "epoch"]
     assert max(rates) > 0.5 * recipe().learning_rate
+
+
+def test_statistics_of_batch_norm_are_taken_anew():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4)).eval()
+    batches = [torch.randn(8, 1, 10, 10) * 3 + 5 for _ in range(10)]
+    refresh_statistics(net, batches)
+    seen = torch.cat([net[0](b) for b in batches])
+    torch.testing.assert_close(net[1].running_mean, seen.mean((0, 2, 3)), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(net[1].running_var, seen.var((0, 2, 3)), rtol=0.05, atol=0.05)
+    assert net[1].momentum == 0.1
+    assert not net[1].training

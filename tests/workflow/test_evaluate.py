@@ -167,6 +167,8 @@ def test_what_is_missing_is_asked_for_before_the_seal_is_touched(classes) -> Non
         evaluate(classes, "first", "internal")
     with pytest.raises(OverreadError, match=r"frozen by the rule 'youden'; declared is 'sensitivity >= 0.9'"):
         evaluate(classes, "first", "internal", declare={**DECLARED, "threshold_rule": "sensitivity >= 0.9"})
+    with pytest.raises(OverreadError, match=r"frozen by the rule 'youden'; declared is '0.9'"):
+        evaluate(classes, "first", "internal", declare={**DECLARED, "threshold_rule": "0.9"})
     with pytest.raises(OverreadError, match="names no metric"):
         evaluate(classes, "first", "internal", declare={**DECLARED, "primary_endpoint": "dice"})
     (classes.run("first").predictions / "internal" / "answers.csv").write_text("case_id,normal,disease\n")
@@ -197,8 +199,11 @@ def test_a_phantom_may_open_its_seal_and_says_so(tmp_path) -> None:
     project = make_project(tmp_path, "classification", origin="simulated")
     write_answers(project, "internal")
     said = []
+    threshold = {"auc_any_metastasis": 0.71, "below_hu": 88, "exams": 24}
+    write_json(project.images_folder / "phantom.json", {"plain_threshold": {"metastasis": threshold}})
     result = evaluate(project, on="internal", tell=said.append, panels=False)
     assert result["is_phantom"]
+    assert "AUC of any metastasis 0.710: volume below 88 HU" in describe(result), "what needs no network stands beside"
     assert any("a phantom's own" in line for line in said)
     assert openings(project)[0]["by_default"] is True
     assert describe(result).splitlines()[1].startswith("PHANTOM")
@@ -229,6 +234,8 @@ def test_answers_of_another_program_get_an_operating_point_from_tuning_cases(tmp
     declare = {**DECLARED, "threshold_rule": "sensitivity >= 0.6"}
     result = evaluate(project, "first", "internal", declare=declare, panels=False)
     assert result["operating_points"][0]["rule"] == "sensitivity >= 0.6"
+    with pytest.raises(OverreadError, match=r"declared is '0.6'"):  # a part of the rule's text is not the rule
+        evaluate(project, "first", "internal", declare={**declare, "threshold_rule": "0.6"}, panels=False)
     assert result["model"].startswith("sha256:")
     assert any("another program" in note for note in result["notes"])
 

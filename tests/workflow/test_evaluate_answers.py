@@ -55,6 +55,15 @@ def test_the_file_holds_pseudonyms_and_the_link_is_private(binary, tmp_path) -> 
     assert "MRN000" in out.read_text()
 
 
+def test_what_a_sheet_quotes_of_itself_is_said_and_not_written(tmp_path) -> None:
+    """A title above the header may name a patient or a ward."""
+    truth = ["Ward of Dr Planted,,", "case,patient,age", *(f"c{k},p{k},{60 + k}" for k in range(12))]
+    paths = sheets(tmp_path, truth, ["case,age", *(f"c{k},{61 + k}" for k in range(12))])
+    result = evaluate_answers(*paths, "regression", resamples=100, out=tmp_path / "out.json")
+    assert any("Planted" in note for note in result["notes"])
+    assert "Planted" not in (tmp_path / "out.json").read_text()
+
+
 def test_without_patients_it_says_so(tmp_path) -> None:
     paths = sheets(
         tmp_path, ["case,age", *(f"c{k},{60 + k}" for k in range(12))], ["case;age", *(f"c{k};{61 + k},5" for k in range(12))]

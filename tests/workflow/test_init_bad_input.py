@@ -228,8 +228,9 @@ def test_a_drawn_split_keeps_identical_images_together(tmp_path: Path) -> None:
     images, sheet = film_cohort(tmp_path, patients=12)
     (images / "p05_1.png").write_bytes((images / "p02_1.png").read_bytes())
     project = init(tmp_path / "p", images, sheet=sheet, positive="ill")
-    assert "1 of these lies under different patients (one person under two ids?), e.g. p02_1.png and p05_1.png" in str(
-        project.summary
+    assert (
+        "1 group of identical images lies under different patients (one person under two ids?), e.g. p02_1.png and p05_1.png"
+        in str(project.summary)
     )
     links = {r.split(",")[3]: r.split(",")[0] for r in (tmp_path / "p/cohort/private/link.csv").read_text().splitlines()}
     partition = project.cohort().partition
@@ -274,3 +275,101 @@ def test_images_of_different_kinds(tmp_path: Path) -> None:
     images, masks = mask_cohort(tmp_path)
     write_png(images / "film.png", 1)
     assert "mixes kinds of images: 6 nifti, 1 raster" in refusal(tmp_path, images, masks)
+
+
+def test_a_mask_whose_image_is_unreadable_goes_to_nobody_else(tmp_path: Path) -> None:
+    images, masks = mask_cohort(tmp_path)
+    (images / "case_02.nii.gz").write_bytes(b"")
+    (masks / "case_05.nii.gz").write_bytes(b"")
+    project = init(tmp_path / "p", images, masks)
+    assert len(project.cohort().cases) == 4
+    assert "mask case_02.nii.gz: no usable image is named alike" in str(project.summary)
+    assert "same grid" not in str(project.summary)
+
+
+def test_undeclared_values_may_be_left_out(tmp_path: Path) -> None:
+    images, masks = mask_cohort(tmp_path)
+    write_mask(masks / "case_02.nii.gz", values=(1, 2, 7))
+    said = refusal(tmp_path, images, masks, names={"1": "liver", "2": "lesion"})
+    assert "case_02.nii.gz: the mask holds 7, which nobody declared; declared are 1 = liver, 2 = lesion" in said
+    project = init(tmp_path / "p", images, masks, names={"1": "liver", "2": "lesion"}, leave_out_faulty=True)
+    assert "-1  refused: undeclared-value: case_02.nii.gz: the mask holds 7" in str(project.summary)
+    assert len(project.cohort().cases) == 5
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OverreadError, match=r"cannot be made: (?s:.*)choose a folder in which you may write"):
+        init(tmp_path / "file" / "p", images, sheet=sheet, positive="ill")
+
+
+def test_a_sheet_without_a_header_loses_no_row(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    sheet.write_text("".join(sheet.read_text().splitlines(keepends=True)[1:]))
+    said = refusal(tmp_path, images, sheet=sheet, positive="ill")
+    assert "The sheet labels.csv has no header: its first line, p01_1.png, PAT-001, ill, 41, names an image" in said
+
+
+def test_a_birth_date_is_not_the_date_of_the_exam(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    sheet.write_text(sheet.read_text().replace("age", "birthdate").replace(",4", ",1950-01-2").replace(",5", ",1950-02-1"))
+    said = refusal(tmp_path, images, sheet=sheet, positive="ill", index_exam="first")
+    assert "needs the date of every exam, and 12 of 12 have none" in said
+
+
+def test_shares_that_leave_nothing(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    said = refusal(tmp_path, images, sheet=sheet, positive="ill", tuning=0.9, internal=0.5)
+    assert "got training -0.40, tuning 0.90, internal 0.50" in said
+    assert "change --tuning or --internal" in said
+
+
+def test_too_few_patients_say_what_went_before(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    assert "no 20 folds can be made; at least 21 are needed" in refusal(tmp_path, images, sheet=sheet, positive="ill", folds=20)
+    rows = sheet.read_text().splitlines(keepends=True)
+    sheet.write_text("".join(rows[:3]))
+    said = refusal(tmp_path, images, sheet=sheet, positive="ill", label=["label"])
+    assert "Of 2 patients no training, tuning and test can be made; at least 3 are needed" in said
+    assert "Cases were left out before: 10 at 'truth known'" in said
+
+
+def test_words_and_entries_of_a_split_that_fit_nothing(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    words = ["train", "val", "test"]
+    rows = [[f"p{p:02d}_1.png", words[p // 2 % 3]] for p in range(1, 13)]
+    split = write_sheet(tmp_path / "s.csv", ["id", "split"], [*rows, ["p77_1.png", "train"]])
+    summary = str(init(tmp_path / "p", images, sheet=sheet, positive="ill", splits=split).summary)
+    assert "1 entry of the given split fits no image: p77_1.png" in summary
+    rows[3][1] = "holdout"
+    said = refusal(tmp_path, images, sheet=sheet, positive="ill", splits=write_sheet(tmp_path / "s.csv", ["id", "split"], rows))
+    assert "calls a part 'holdout'" in said
+
+
+def test_a_column_that_looks_like_a_split_is_pointed_out(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    lines = sheet.read_text().splitlines()
+    words = ["train", "val", "test"]
+    sheet.write_text("\n".join([lines[0] + ",my split", *(f"{line},{words[k // 2 % 3]}" for k, line in enumerate(lines[1:]))]))
+    note = "note: column 'my split' looks like a split; to keep to it, say --splits 'my split'"
+    assert note in str(init(tmp_path / "a", images, sheet=sheet, positive="ill").summary)
+    assert note not in str(init(tmp_path / "b", images, sheet=sheet, positive="ill", splits="none").summary)
+
+
+def test_masks_in_a_folder_below_the_images_are_found(tmp_path: Path) -> None:
+    mask_cohort(tmp_path / "all")
+    project = init(tmp_path / "p", tmp_path / "all")
+    assert project.question.task == "segmentation"
+    assert "masks: 6 found in the image folder itself" in str(project.summary)
+
+
+def test_several_lesions_of_one_image_have_no_answer_each(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    sheet.write_text(sheet.read_text() + "p01_1.png,PAT-001,well,41\n")
+    lesions = {"positive": "ill", "names": {"0": "well", "1": "ill"}, "aggregation": "max"}
+    sheet.write_text(sheet.read_text().replace(",ill,", ",1,").replace(",well,", ",0,"))
+    said = refusal(tmp_path, images, sheet=sheet, unit="lesion", **lesions)
+    assert "The unit of analysis is the lesion, and 1 images have several lesions" in said
+    assert "--unit exam --aggregation max" in said
+    assert init(tmp_path / "p", images, sheet=sheet, unit="exam", **lesions).question.unit == "exam"  # type: ignore[arg-type]

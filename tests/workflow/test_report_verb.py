@@ -112,6 +112,20 @@ def test_partitions_are_summed_up_without_private_columns(project: Project) -> N
     assert set(summaries[0]["levels"]) == {"sex"}
 
 
+def test_the_commands_repeat_what_was_said(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    leave_a_run(project)
+    run = project.run("first")
+    run.events.write("started", minutes=2.0, epochs=None, overrides={"training.loss": "focal"})
+    opening = {"number": 1, "hypothesis": "it works", "primary_endpoint": "auc", "margin": 0.8, "endpoint_met": True}
+    evaluation = {**fakes.classification().evaluations["internal"], "opening": opening}
+    write_json(run.evaluation("internal"), evaluation)
+    commands = gather(project, run).provenance["commands"]
+    assert commands[0] == "overread train project --name first --set training.loss=focal --minutes 2"
+    assert commands[1] == "overread evaluate project --run first"
+    assert commands[2].endswith("--on internal --hypothesis 'it works' --primary-endpoint auc --margin 0.8")
+
+
 def test_a_missing_run_is_named(project: Project) -> None:
     with pytest.raises(OverreadError, match=r"There is no run 'other' in this project \(runs: first\)"):
         report(project, "other")
@@ -147,15 +161,15 @@ def test_short_numbers_and_class_names_stay(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "subject"), [("abdomen", ("segmentation", "liver")), ("chest", ("classification", "pneumonia"))]
+    ("kind", "format", "task", "subject"),
+    [("abdomen", "nifti", "segmentation", "liver"), ("chest", "png", "classification", "pneumonia")],
 )
-def test_a_phantom_is_scored_beside_a_threshold(tmp_path: Path, kind: str, subject: tuple[str, str]) -> None:
+def test_a_phantom_is_scored_beside_a_threshold(tmp_path: Path, kind: str, format: str, task: str, subject: str) -> None:
     """Read from what the phantom really writes: a name that the two did not share once left every report without it."""
-    drawn = phantom(
-        tmp_path / "phantom", kind=kind, patients=6, size=32, format="nifti" if kind == "abdomen" else "png", workers=1
-    )
-    asked = SimpleNamespace(images_folder=drawn.images, question=Question(subject[0], (subject[1],)))
+    slices = 12 if kind == "abdomen" else None
+    drawn = phantom(tmp_path / "phantom", kind=kind, patients=6, size=96, slices=slices, format=format, workers=1)
+    asked = SimpleNamespace(images_folder=drawn.images, question=Question(task, (subject,)))
     (row, *_) = threshold_rows(asked)  # type: ignore[arg-type]
-    assert (row["of"], row["interval"][:5]) == (subject[1], "none:")
+    assert (row["of"], row["interval"][:5]) == (subject, "none:")
     assert 0 < float(row["value"]) <= 1
     assert threshold_rows(SimpleNamespace(images_folder=tmp_path, question=asked.question)) == []  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,31 @@ def test_an_update_that_fails_leaves_the_cohort_as_it_was(tmp_path: Path, monkey
     assert {p: p.read_bytes() for p in sorted((tmp_path / "p").rglob("*")) if p.is_file()} == before
     with pytest.raises(OverreadError, match=r"1 file is changed: labels.csv"):
         project.cohort()
+
+
+def test_images_that_were_moved_point_to_the_settings(tmp_path: Path) -> None:
+    images, sheet = film_cohort(tmp_path)
+    project = init(tmp_path / "p", images, sheet=sheet, positive="ill")
+    images.rename(tmp_path / "elsewhere")
+    with pytest.raises(OverreadError, match=r"images\.folder in .*project\.toml(?s:.*)correct images\.folder there"):
+        update(project.path)
+
+
+def test_an_interrupt_while_the_new_cohort_takes_its_place_brings_the_old_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, sheet = film_cohort(tmp_path)
+    project = init(tmp_path / "p", images, sheet=sheet, positive="ill")
+    before = versions(project.path)
+    replace = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        if Path(source).name == "cohort" and Path(target).parent == project.path:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        update(project.path)
+    assert versions(project.path) == before
+    assert not list(project.path.glob(".updating-*"))

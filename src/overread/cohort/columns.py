@@ -18,6 +18,7 @@ WORDS = {
     "side": {"side", "laterality", "breast_side", "eye"},
 }
 DATE_NAME = re.compile(r"(date|datum|day)$|^(date|datum)|(?<![a-z])date(?![a-z])")
+BIRTH = re.compile(r"birth|geburt|born|(?<![a-z])dob(?![a-z])")  # a date, but not of the exam
 SPLIT_NAME = re.compile(r"split|fold|partition|subset")
 LABEL_NAME = re.compile(r"^(label|labels|diagnosis|class|target|outcome|finding|y|truth|ground_truth|pathology)$")
 FILE_NAME = re.compile(r"(path|file|filename|image|uid|hash|md5|sha\d*|link|url)$")
@@ -107,7 +108,7 @@ def _role_by_name(sheet: Sheet, column: str) -> str | None:
     if PATIENT.search(name) and len({c for c in sheet.column(column) if c}) > 1:
         return "patient"
     cells = [c for c in sheet.column(column) if c is not None]
-    if DATE_NAME.search(name) and cells and all(as_date(c) for c in cells):
+    if DATE_NAME.search(name) and not BIRTH.search(name) and cells and all(as_date(c) for c in cells):
         return "date"
     return None
 

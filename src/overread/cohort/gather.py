@@ -138,6 +138,7 @@ def gather(request: Request, progress: Progress | None = None) -> Gathered:
     refuse_mixture(drafts, seen)
     refuse_unlike(drafts, seen)
     question, more = _question(task, request.said, truths, drafts, seen)
+    drafts, seen, steps = _only_declared(question, drafts, seen, steps, request.faulty)
     drafts, known, patient_reason = _patients(drafts, request, roles, layout)
     return Gathered(
         folder,
@@ -290,6 +291,13 @@ def _check_unit(request: Request, drafts: Sequence[Draft], joined: Joined | None
     unit = request.said.unit
     if unit is not None and unit not in UNITS_OF_ANALYSIS:
         raise OverreadError(f"There is no unit of analysis '{unit}'.", f"say --unit {', '.join(UNITS_OF_ANALYSIS)}")
+    shared = sum(1 for rows in joined.rows.values() if len(rows) > 1) if joined is not None else 0
+    if unit == "lesion" and shared:
+        raise OverreadError(
+            f"The unit of analysis is the lesion, and {shared} images have several lesions (rows of the sheet); an image has one "
+            "answer here.",
+            "give each lesion an image of its own, or ask for one answer per exam: --unit exam --aggregation max, mean or any",
+        )
     counts = Counter(d.patient for d in drafts if d.patient)
     several = sum(1 for n in counts.values() if n > 1)
     by_patient = unit == "patient" or (unit is None and joined is not None and joined.level == "patient")
@@ -302,16 +310,20 @@ def _check_unit(request: Request, drafts: Sequence[Draft], joined: Joined | None
 
 
 def _readable(
-    drafts: Sequence[Draft], seen: Sequence[Seen], steps: Sequence[Step], faulty: str
+    drafts: Sequence[Draft], seen: Sequence[Seen], steps: Sequence[Step], faulty: str, title: str = "opened and checked"
 ) -> tuple[list[Draft], list[Seen], list[Step]]:
     """Leave out, with the reason counted, what cannot be opened; stop on masks that do not fit."""
     if faulty == "refuse":
         refuse_faults(seen, MASK_FAULTS)
-    out = [LeftOut(d.name, _reason(s.refusal)) for d, s in zip(drafts, seen, strict=True) if s.refusal is not None]
+    out = [LeftOut(_told(d.name, s.refusal), _reason(s.refusal)) for d, s in zip(drafts, seen, strict=True) if s.refusal]
     if len(out) == len(drafts):
         refuse_faults(seen, tuple({s.refusal.code for s in seen if isinstance(s.refusal, Refused)}))
     good = [k for k, s in enumerate(seen) if s.refusal is None]
-    return [drafts[k] for k in good], [seen[k] for k in good], [*steps, Step("opened and checked", len(good), tuple(out))]
+    return [drafts[k] for k in good], [seen[k] for k in good], [*steps, Step(title, len(good), tuple(out))]
+
+
+def _told(name: str, refusal: OverreadError) -> str:
+    return refusal.what if refusal.what.startswith(name) else f"{name}: {refusal.what}"
 
 
 def _reason(refusal: OverreadError | None) -> str:
@@ -323,24 +335,31 @@ def _question(
 ) -> tuple[Question, dict[str, str]]:
     if task == "segmentation":
         found = Counter(value for s in seen for value in s.voxels)
-        question, reasons = ask.segmentation(said, truths.structures or declared_names(drafts, seen), found)
-        _refuse_undeclared(question, drafts, seen)
-        return question, reasons
+        return ask.segmentation(said, truths.structures or declared_names(drafts, seen), found)
     assert truths.question is not None
     return truths.question, dict(truths.reasons)
 
 
-def _refuse_undeclared(question: Question, drafts: Sequence[Draft], seen: Sequence[Seen]) -> None:
+def _only_declared(
+    question: Question, drafts: list[Draft], seen: list[Seen], steps: list[Step], faulty: str
+) -> tuple[list[Draft], list[Seen], list[Step]]:
+    """Stop on masks that hold a value which nobody declared, or leave their cases out."""
+    if question.task != "segmentation":
+        return drafts, seen, steps
+    declared = ", ".join(f"{v} = {n}" for n, v in zip(question.classes, question.values, strict=True))
+    checked = []
     for draft, s in zip(drafts, seen, strict=True):
         undeclared = sorted(set(s.voxels) - set(question.values))
-        if undeclared:
-            declared = ", ".join(f"{v} = {n}" for n, v in zip(question.classes, question.values, strict=True))
-            raise Refused(
-                "undeclared-value",
-                f"{draft.name}: the mask holds {', '.join(map(str, undeclared[:10]))}, which nobody declared; "
-                f"declared are {declared}.",
-                "correct the mask, or declare the value in dataset.json or with --name VALUE=NAME",
-            )
+        refusal = Refused(
+            "undeclared-value",
+            f"{draft.name}: the mask holds {', '.join(map(str, undeclared[:10]))}, which nobody declared; "
+            f"declared are {declared}.",
+            "correct the mask, or declare the value in dataset.json or with --name VALUE=NAME",
+        )
+        checked.append(replace(s, refusal=refusal) if undeclared else s)
+    if all(s.refusal is None for s in checked):
+        return drafts, seen, steps
+    return _readable(drafts, checked, steps, faulty, "masks hold declared values only")
 
 
 def _patients(drafts: Sequence[Draft], request: Request, roles: Roles | None, layout: Layout) -> tuple[list[Draft], bool, str]:

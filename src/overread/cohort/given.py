@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from overread.cohort.columns import SPLIT_NAME, plain
 from overread.cohort.draft import Draft
 from overread.cohort.gather import Gathered
 from overread.cohort.match import match
@@ -111,6 +112,10 @@ def _from_table(path: Path) -> list[tuple[str, str]]:
             if not others:
                 break
             return [(name, place) for name, place in zip(sheet.column(others[0]), cells, strict=True) if name and place]
+    named = [c for c in sheet.columns if SPLIT_NAME.search(plain(c))]
+    if len(named) == 1 and len(sheet.columns) > 1:  # one of its words is strange, which the caller says
+        name = next(c for c in sheet.columns if c != named[0])
+        return [(n, place) for n, place in zip(sheet.column(name), sheet.column(named[0]), strict=True) if n and place]
     raise _not_understood(path)
 
 

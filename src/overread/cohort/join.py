@@ -80,6 +80,7 @@ def join_sheet(
         raise trouble or _nothing_fits(sheet, drafts, columns)
     _, _, _, column, level, found, cells, members = max(tried, key=lambda t: t[:3])
     refuse_rounded_ids(sheet, column)
+    _refuse_no_header(sheet, column, _things(drafts, level)[0])
     lines = defaultdict(list)
     for r, cell in enumerate(sheet.column(column)):
         if cell is not None:
@@ -97,6 +98,16 @@ def join_sheet(
         else f"its values name {len(rows)} of {len(drafts)} images" + (f" by {level}" if level != "image" else "")
     )
     return Joined(sheet, column, level, {d: r for d, r in rows.items() if r}, found.rules, unknown, why)
+
+
+def _refuse_no_header(sheet: Sheet, column: str, things: Sequence[Sequence[str]]) -> None:
+    """A column that is itself called like an image is the first row of a sheet without a header."""
+    if match((column,), things, what="column").joined:
+        raise OverreadError(
+            f"The sheet {sheet.path.name} has no header: its first line, {', '.join(sheet.columns[:5])}, names an image "
+            f"('{column}') and would be lost.",
+            "write the names of the columns into the first line, for example id,label",
+        )
 
 
 def _things(drafts: Sequence[Draft], level: str) -> tuple[list[tuple[str, ...]], list[list[int]]]:

@@ -59,7 +59,9 @@ def recognise(scan: Scan, folder: Path, inside: str = "") -> Layout:
     """
     found = [f for f in scan.found if not inside or any(p == inside or p.startswith(inside + "/") for p in f.files)]
     refused = [
-        LeftOut(f"{r.path}: {r.reason}", f"refused: {r.code}") for r in scan.refused if not inside or r.path.startswith(inside)
+        LeftOut(r.reason if r.reason.startswith(r.path) else f"{r.path}: {r.reason}", f"refused: {r.code}")
+        for r in scan.refused
+        if not inside or r.path.startswith(inside)
     ]
     _refuse_empty(scan, folder, found, refused)
     formats = Counter(f.format for f in found)
@@ -99,11 +101,16 @@ def _refuse_empty(scan: Scan, folder: Path, found: Sequence[Found], refused: Seq
 def _readable(found: Sequence[Found], refused: Sequence[LeftOut], what: str) -> tuple[list[Found], Step]:
     kept = [f for f in found if "ineligible" not in f.attributes]
     out = [
-        LeftOut(f"{f.name}: {f.attributes['ineligible']}", f"not an image to learn from: {f.attributes.get('code', 'other')}")
+        LeftOut(f"{_place(f)}: {f.attributes['ineligible']}", f"not an image to learn from: {f.attributes.get('code', 'other')}")
         for f in found
         if "ineligible" in f.attributes
     ]
     return kept, Step(f"{what} found", len(kept), (*refused, *out))
+
+
+def _place(found: Found) -> str:
+    """Where the user finds it: the folder of a series of files, else the file."""
+    return (found.files[0].rpartition("/")[0] if len(found.files) > 1 else "") or found.files[0]
 
 
 # ---- MedMNIST ---------------------------------------------------------------------------------------

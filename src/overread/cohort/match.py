@@ -74,7 +74,7 @@ def _tails(name: str) -> list[str]:
     return ["/".join(parts[k:]) for k in range(len(parts))]
 
 
-def _undecorated(name: str) -> tuple[str, ...]:
+def undecorated(name: str) -> tuple[str, ...]:
     """Tokens without the words that only say what a file is (mask, label, image, 0000)."""
     parts = [p for p in re.split(r"[\W_]+", _stem(name)) if p]
     kept = [p for p in parts if p.casefold() not in MASK_WORDS | IMAGE_WORDS]
@@ -95,7 +95,7 @@ RULES: tuple[Rule, ...] = (
     ("same but for upper and lower case", lambda n: [_stem(n).casefold()], lambda n: [_stem(n).casefold()]),
     ("same but for zeros in front and separators", lambda n: [tokens(_stem(n))], lambda n: [tokens(_stem(n))]),
 )
-MASK_RULE: Rule = ("same but for words such as 'mask' or 'label'", lambda n: [_undecorated(n)], lambda n: [_undecorated(n)])
+MASK_RULE: Rule = ("same but for words such as 'mask' or 'label'", lambda n: [undecorated(n)], lambda n: [undecorated(n)])
 FOLDER_RULE: Rule = ("the only one in the same folder", lambda n: [_folder(n)], lambda n: [_folder(n)])
 
 

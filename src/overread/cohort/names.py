@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from overread.cohort.match import IMAGE_WORDS, MASK_WORDS, tokens, without_suffix
+from overread.cohort.match import IMAGE_WORDS, MASK_WORDS, tokens, undecorated, without_suffix
 
 PARTITION_WORDS = {
     "train": "training", "training": "training", "trn": "training",
@@ -111,7 +111,7 @@ def shared_beginnings(paths: Sequence[str]) -> str | None:
 
 
 def split_masks(paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Images, and masks among them: files called like another one in the same folder but for a word such as 'seg'."""
+    """Images, and masks among them: called like another file but for a word such as 'seg' in the name or the folder's name."""
     plain: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     named: dict[str, tuple[str, ...]] = {}
     for path in paths:
@@ -123,7 +123,15 @@ def split_masks(paths: Sequence[str]) -> tuple[list[str], list[str]]:
             whole = tokens(stem(path))
             plain |= {(folder_parts(path), whole[: k + 1]) for k in range(len(whole))}
     masks = [p for p, base in named.items() if (folder_parts(p), base) in plain]
+    masks += [p for p in _in_mask_folders(paths) if p not in set(masks)]
     return [p for p in paths if p not in set(masks)], masks
+
+
+def _in_mask_folders(paths: Sequence[str]) -> list[str]:
+    """Files below a folder called masks, labels ... that are called like a file outside it."""
+    inside = [p for p in paths if any(part.casefold() in MASK_WORDS for part in folder_parts(p))]
+    outside = {undecorated(p) for p in set(paths) - set(inside)} - {()}
+    return [p for p in inside if undecorated(p) in outside]
 
 
 def channels_of(paths: Sequence[str]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:

@@ -59,7 +59,7 @@ def strata_of(
     """What is to be spread evenly, per case, and its name."""
     if question.task == "regression":
         name = question.classes[0]
-        return [[q] for q in quantile_strata([t.values.get(name) for t in truths])], f"quarters of {name}"
+        return [[q] for q in quantile_strata([t.values.get(name) for t in truths])], f"size of {name}"
     if question.task == "segmentation":
         pairs = list(zip(question.classes, question.values, strict=True))
         return [[n for n, v in pairs if seen.get(v)] for seen in voxels], "presence of each structure"
@@ -82,7 +82,7 @@ def divide(gathered: Gathered, given: Given | None, wish: Wish, extra: Sequence[
     notes = _duplicate_notes(gathered, patients, digests)
     if given is not None:
         return _honour(gathered, given, wish, patients, digests, groups, strata, by, notes)
-    _refuse_few(groups, wish)
+    _refuse_few(groups, wish, gathered.steps)
     reason = f"drawn with seed {wish.seed}; patients stay together; spread evenly by {by}"
     if wish.folds is not None:
         place = folds_by_group(groups, strata, wish.folds, wish.seed)
@@ -93,14 +93,18 @@ def divide(gathered: Gathered, given: Given | None, wish: Wish, extra: Sequence[
     return Division("partitions", tuple(drawn), tuple(groups), {}, by, (), {"split.scheme": reason}, notes)
 
 
-def _refuse_few(groups: Sequence[str], wish: Wish) -> None:
-    least = wish.folds + 1 if wish.folds else 3
-    if len(set(groups)) < least:
-        raise OverreadError(
-            f"Of {len(set(groups))} patient{'s' if len(set(groups)) != 1 else ''} no training, tuning and test can be made; "
-            f"at least {least} are needed.",
-            "add patients, or check that the column given with --group-by names patients",
-        )
+def _refuse_few(groups: Sequence[str], wish: Wish, steps: Sequence[Step]) -> None:
+    least, what = (wish.folds + 1, f"{wish.folds} folds") if wish.folds else (3, "training, tuning and test")
+    count = len(set(groups))
+    if count >= least:
+        return
+    lost = ", ".join(f"{len(s.left_out)} at '{s.step}'" for s in steps if s.left_out)
+    raise OverreadError(
+        f"Of {count} patient{'s' if count != 1 else ''} no {what} can be made; at least {least} are needed."
+        + (f" Cases were left out before: {lost}." if lost else ""),
+        f"add patients{' or ask for fewer --folds' if wish.folds else ''}, or check "
+        + ("why cases were left out" if lost else "that the column given with --group-by names patients"),
+    )
 
 
 def _honour(
@@ -147,6 +151,10 @@ def _honour(
         )
         for k, partition in zip(inside, drawn, strict=True):
             place[k] = partition
+    if given.unknown:
+        some = ", ".join(given.unknown[:3]) + (" ..." if len(given.unknown) > 3 else "")
+        count = _groups_are(len(given.unknown), "entry of the given split fits", "entries of the given split fit")
+        notes = (*notes, f"{count} no image: {some}")
     if "internal" not in given.place.values():
         notes = (*notes, "WARNING: the given split has no test part, so there is no internal test to evaluate on")
     return Division("given", tuple(place), tuple(groups), {}, by, tuple(leaks), reasons, notes)
@@ -185,7 +193,7 @@ def _duplicate_notes(gathered: Gathered, patients: Sequence[str], digests: Seque
     count = _groups_are(len(groups), "group of identical images", "groups of identical images")
     notes = [f"{count} ({sum(map(len, groups))} images); a drawn split keeps each group together"]
     if between and gathered.patient_known:
-        count = _groups_are(len(between), "of these lies", "of these lie")
+        count = _groups_are(len(between), "group of identical images lies", "groups of identical images lie")
         notes.append(f"WARNING: {count} under different patients (one person under two ids?), e.g. {_pair(gathered, between[0])}")
     if contradict:
         count = _groups_are(len(contradict), "group of identical images has", "groups of identical images have")

@@ -16,7 +16,8 @@ import numpy as np
 
 from overread.core.errors import OverreadError
 
-QUANTILES = 4  # bins of a regression target
+QUANTILES = 4  # bins of a regression target, at the most
+CASES_PER_QUANTILE = 7  # with fewer, a partition of 15 % has no place for one case of each bin
 SMALL = 80  # groups; a larger cohort is even without changing places
 ABSENT = 10.0  # what a stratum costs that is missing from a partition although there are groups enough for all
 ROUNDS = 200  # a safeguard: every exchange lowers the cost, so they end by themselves
@@ -39,7 +40,11 @@ def split_by_group(
             whatever the order of the cases
     """
     if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) <= 0:
-        raise OverreadError(f"Shares of the partitions must be above 0 and sum to 1; got {dict(shares)}.")
+        told = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
+        raise OverreadError(
+            f"Every partition needs a share above 0, and the shares sum to 1; got {told}.",
+            "change --tuning or --internal: neither may be 0, and training gets what they leave",
+        )
     names, counts = _count(groups, strata)
     wanted = np.array(list(shares.values()))[:, None] * counts.sum(0)[None, :]  # (P, S)
     placed = np.zeros_like(wanted)
@@ -158,9 +163,10 @@ def linked_groups(patients: Sequence[str], digests: Sequence[str]) -> list[str]:
 
 
 def quantile_strata(values: Sequence[float | None]) -> list[str]:
-    """Name the quarter in which each number lies, for an even spread of a regression target."""
+    """Name the bin in which each number lies, for an even spread of a regression target: quarters, fewer of few numbers."""
     known = np.array([v for v in values if v is not None], dtype=float)
     if known.size == 0:
         return ["unknown"] * len(values)
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, QUANTILES + 1)[1:-1]))
-    return ["unknown" if v is None else f"quarter {int(np.searchsorted(edges, v, side='right')) + 1}" for v in values]
+    bins = min(QUANTILES, max(1, known.size // CASES_PER_QUANTILE))
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+    return ["unknown" if v is None else f"bin {int(np.searchsorted(edges, v, side='right')) + 1}" for v in values]

@@ -25,6 +25,7 @@ class ForeignCases:
     truths: tuple[Kind, ...]
     answers: tuple[Kind, ...]
     notes: tuple[str, ...]
+    understood: tuple[str, ...] = ()  # how the sheets were read; may quote their titles and cells
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def read_foreign(
         truths = [_true_finding(true, i, names, question) for i in ids]
         replies = [_probabilities(answered, i, question) for i in ids]
     by_case = tuple(who.get(i) or i for i in ids)
-    return ForeignCases(question, tuple(ids), by_case, tuple(truths), tuple(replies), (*true.notes, *answered.notes, *notes))
+    understood = (*true.notes, *answered.notes)
+    return ForeignCases(question, tuple(ids), by_case, tuple(truths), tuple(replies), tuple(notes), understood)
 
 
 def match_ids(truths: Sequence[str], answers: Sequence[str], truth_name: str, answers_name: str) -> list[str]:

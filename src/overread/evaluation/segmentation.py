@@ -152,5 +152,6 @@ def _notes(question: Question, cases: Sequence[ScoredCase]) -> list[str]:
             notes.append(
                 f"{name}: missed altogether in {missed} cases and drawn where there is none in {false}; both have Dice 0 "
                 f"and no distance. {empty} cases are rightly empty and have no Dice."
+                + (" The means over structures leave it out." if empty == len(cases) else "")
             )
     return notes

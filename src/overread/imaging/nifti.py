@@ -27,6 +27,7 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAXIMUM_CHANNELS = 8  # a fourth axis up to this long is modalities (Decathlon has 2 or 4); longer is a time series
 MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # by the lower three bits of xyzt_units: unknown, metre, mm, micron
 CONFLICT_VOXELS = 0.5  # qform and sform may put a corner this far apart before it is a conflict worth a word
+HEADER_BYTES = 352  # a file that holds less was cut, whatever its suffix
 SYNTHETIC_WORD = "PHANTOM"
 
 
@@ -123,7 +124,7 @@ def _load(path: Path) -> Any:
         file = nib.load(path)
     except (nib.filebasedimages.ImageFileError, HeaderDataError, ValueError) as error:
         if path.name.lower().endswith(".gz"):
-            _unpack(path, limit=352)
+            _refuse_short(path, _unpack(path, limit=HEADER_BYTES), HEADER_BYTES)
         raise Refused("unreadable", f"{path.name} is not a readable NIfTI file: {error}.", "write it again") from error
     except (EOFError, OSError, zlib.error) as error:
         raise Refused("truncated", f"{path.name} ends before its header does: {error}.", "fetch the file again") from error
@@ -143,8 +144,12 @@ def _refuse_cut(path: Path, expected: int) -> None:
         if noted == expected % (1 << 32):
             return
         size = _unpack(path)  # cut, or written in several parts: only unpacking tells
+    _refuse_short(path, size, expected)
+
+
+def _refuse_short(path: Path, size: int, expected: int) -> None:
     if size < expected:
-        raise Refused("truncated", f"{path.name} holds {size} bytes; its header asks for {expected}.", "fetch the file again")
+        raise Refused("truncated", f"{path.name} holds {size} bytes; {expected} are needed.", "fetch the file again")
 
 
 def _unpack(path: Path, limit: int | None = None) -> int:
@@ -152,9 +157,9 @@ def _unpack(path: Path, limit: int | None = None) -> int:
     count = 0
     try:
         with gzip.open(path) as file:
-            while block := file.read(limit or 1 << 20):
+            while block := file.read(1 << 20):
                 count += len(block)
-                if limit:
+                if limit and count >= limit:
                     break
     except (EOFError, zlib.error) as error:
         raise Refused("truncated", f"{path.name} is cut short or damaged: {error}.", "fetch the file again") from error

@@ -2,7 +2,7 @@
 
 Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
 
-    started            run, seed, device, precision, minutes, epochs, identity
+    started            run, seed, device, precision, minutes, epochs, overrides, identity
     resumed            step, epoch, minutes
     epoch              epoch, step, rate, gradient, loss, losses {term: value}, minutes, tuning_loss, scores {name: value}
     adapted            what, from, to, why           (the schedule met the clock)

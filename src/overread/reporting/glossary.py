@@ -53,7 +53,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "DeLong's method": (r"DeLong", "A formula for the interval of an AUC from the ranks of the cases."),
     "Epoch": (
         r"[Ee]poch",
-        "One round of training through about as many images, or windows of them, as there are training cases.",
+        "One round of training through about as many images, or windows, as there are training cases.",
     ),
     "Exploratory": (
         r"[Ee]xploratory",
@@ -110,8 +110,8 @@ TERMS: dict[str, tuple[str, str]] = {
     "Surface Dice": (r"[Ss]urface Dice", "The share of the two outlines that lie within a stated tolerance of each other."),
     "Training, tuning": (
         r"[Tt]uning",
-        "Training cases teach the network. On tuning cases settings are chosen and thresholds, calibration or clean-up of masks are "
-        "fitted; scores on them flatter.",
+        "Training cases teach the network. On tuning cases settings are chosen, and thresholds, calibration or the clean-up of "
+        "masks are fitted; scores on them flatter.",
     ),
     "Underfitting": (r"[Uu]nderfit", "The network has not yet learned what its training cases could teach."),
     "Unit of analysis": (r"[Uu]nit of analysis", "What is counted as one: a lesion, a side, an exam or a patient."),

@@ -12,7 +12,6 @@ import numpy as np
 
 from overread.core.grid import Grid
 
-PLANE_NAMES = ("axial", "coronal", "sagittal")  # by the canonical array axis (Z, Y, X) that they cut
 _LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))  # per world axis x, y, z of LPS: towards minus, towards plus
 _OBLIQUE = 0.35  # a second letter is given from about 20 degrees of obliquity on, as DICOM viewers do
 

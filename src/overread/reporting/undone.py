@@ -121,7 +121,7 @@ def _about_the_cohort(
         items.append(
             (
                 "The partitions are not apart.",
-                f"{leaks} leaks (shared patients, or identical images) were found between them and accepted; scores are too good.",
+                f"{leaks} leaks (shared patients, or identical images) between them were accepted; scores are too good.",
             )
         )
     if not settings.get("cohort", {}).get("by_patient"):

@@ -85,7 +85,7 @@ def standing(evaluation: Mapping[str, Any]) -> str:
         return f"{_FITTED[evaluation['task']]}; settings may have been chosen by them. Expect less on new cases."
     number = (evaluation.get("opening") or {}).get("number", 1)
     if number > 1:
-        return f"Their truth was under seal; this is opening number {number}, so choices may have followed from what was seen before."
+        return f"Their truth was under seal; this is opening number {number}, so choices may have followed what was seen."
     return "Their truth was under seal during training and every choice; this was the first opening."
 
 

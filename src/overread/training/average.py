@@ -6,9 +6,11 @@ Source: Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992).
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Average:
@@ -28,10 +30,29 @@ class Average:
         own: list[torch.Tensor] = [*self.network.parameters()]
         torch._foreach_lerp_(own, [p.detach() for p in network.parameters()], 1 - kept)
         for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
-            if mine.is_floating_point():  # statistics of batch norm belong to the averaged weights, so they follow alike
-                mine.lerp_(other, 1 - kept)
-            else:
-                mine.copy_(other)
+            mine.copy_(other)  # statistics of batch norm: near enough on the way, taken anew at the end
+
+
+@torch.no_grad()
+def refresh_statistics(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Take the statistics of batch norm anew: those of the last steps do not fit averaged weights, and calibration suffers.
+
+    batches  images as in training; a few dozen batches are enough
+    Source: Izmailov et al., UAI 2018, section 3.2.
+    """
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all that passes
+        norm.train()
+    for images in batches:
+        network(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
 
 
 def decay_for(steps: int) -> float:

@@ -25,7 +25,7 @@ from overread.networks.memory import keep_freed_memory
 from overread.record.events import EventLog
 from overread.record.run import StopSignal
 from overread.tasks.base import Task
-from overread.training.average import Average, decay_for
+from overread.training.average import Average, decay_for, refresh_statistics
 from overread.training.checkpoint import load_checkpoint, save_checkpoint
 from overread.training.clock import Clock
 from overread.training.optimizers import optimizer as make_optimizer
@@ -34,6 +34,7 @@ from overread.training.optimizers import rate_at, set_rate
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # what it tells stands in the plan already
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 CHECKPOINT_SECONDS = 30.0
+STATISTICS_BATCHES = 32  # from which the statistics of batch norm are taken at the end
 LOOK_SHARE = 0.1  # of the time may go into looking at tuning cases
 
 
@@ -121,12 +122,18 @@ def train(
         on_checkpoint(average.network)
         events.write("checkpoint", step=step, reason=reason)
 
+    def batch(number: int) -> tuple[Tensor, Tensor]:
+        images, targets = batches(number)
+        images, targets = fabric.to_device(images), fabric.to_device(targets)
+        return images.contiguous(memory_format=memory_format(images.ndim)) if recipe.channels_last else images, targets
+
+    def settle() -> None:
+        with fabric.autocast():
+            refresh_statistics(average.network, (batch(k)[0] for k in range(min(step, STATISTICS_BATCHES))))
+
     over = clock.is_over(step)
     while not over:
-        images, targets = batches(step)
-        images, targets = fabric.to_device(images), fabric.to_device(targets)
-        if recipe.channels_last:
-            images = images.contiguous(memory_format=memory_format(images.ndim))
+        images, targets = batch(step)
         warmup = min(recipe.warmup_steps, clock.total_steps // 10)  # a short run must reach its rate, too
         rate = rate_at(recipe.schedule, recipe.learning_rate, clock.progress(step), step, warmup)
         set_rate([optimizer], rate)
@@ -153,6 +160,8 @@ def train(
             record["loss"] = running[0] / max(1, running[1])
             record["losses"] = {k: float(v.detach()) for k, v in terms.items()}
             running = [0.0, 0]
+            if over:
+                settle()
             if over or clock.minutes is None or clock.now() - last_look >= look_seconds / LOOK_SHARE:
                 before = clock.now()
                 tuning_loss, scores = validate(average.network, final=over)
@@ -164,7 +173,8 @@ def train(
                 save("epoch")
                 last_save = clock.now()
         tell(clock.progress(step), clock.left(step), _note(epoch, running, scores))
-        if stop.requested:
+        if stop.requested and not over:
+            settle()
             break
     reason = "finished" if over else "stopped"
     save(reason)

@@ -58,15 +58,18 @@ def evaluate_answers(
     hide = out is not None and not keep_ids
     if task == "segmentation":
         named = {str(k): int(v) for k, v in classes.items()} if isinstance(classes, Mapping) else None
+        understood: tuple[str, ...] = ()
         result, names = _masks(truth, answers, named, patients, spacing, rules, hide, progress)
     else:
         columns = list(classes) if classes is not None else None
         sheets = read_foreign(truth, answers, task, id_column=id_column, patients=patients, positive=positive, classes=columns)
         result, names = _sheets(sheets, threshold, rules, hide)
+        understood = sheets.understood
     if out is not None:
         write_json(Path(out), result)
     if out is not None and hide:
         _write_link(Path(out), names)
+    result["notes"] += understood  # for the one who asked; not for the file, which may be shared
     return result
 
 

@@ -153,8 +153,13 @@ def _write(
     progress: Progress | None,
 ) -> Stored:
     """Build the project beside its place and move it there at the end: nothing is ever half-written."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise OverreadError(
+            f"The project {folder} cannot be made: {error.strerror or error}.", "choose a folder in which you may write"
+        ) from error
     try:
         stored = store(beside, gathered, division, wish.seed, steps=steps, progress=progress)
         write_settings(beside / "project.toml", settings, reasons)

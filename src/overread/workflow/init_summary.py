@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def summarise(
     every = [*gathered.steps, *steps]
     table = partition_table(gathered, division)
     lines = [
-        *_found(gathered),
+        *_found(gathered, settings),
         *_flow(every),
         *_section("Left over", gathered.unknown),
         *_asked(gathered),
@@ -53,7 +54,7 @@ def summarise(
     return Summary(tuple(lines), facts)
 
 
-def _found(gathered: Gathered) -> list[str]:
+def _found(gathered: Gathered, settings: Settings) -> list[str]:
     grids = [s.grid for s in gathered.seen if s.grid is not None]
     shapes = np.array([g.shape for g in grids])
     low, high = shapes.min(0), shapes.max(0)
@@ -86,6 +87,9 @@ def _found(gathered: Gathered) -> list[str]:
             lines.append(f"  columns used: {', '.join(used)}")
         if rest:
             lines.append(f"  columns not used: {', '.join(rest)}")
+        if gathered.roles.splits and settings.split.given is None and settings.split.scheme != "given":
+            column = gathered.roles.splits[0]
+            lines.append(f"  note: column '{column}' looks like a split; to keep to it, say --splits {shlex.quote(column)}")
     return lines
 
 

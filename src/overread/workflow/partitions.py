@@ -64,7 +64,7 @@ def _numbers(values: Sequence[Any]) -> list[float]:
 def _is_numeric(values: Sequence[Any]) -> bool:
     """Whether a column is a measurement: more than two different numbers, and no identifier or date written as one."""
     numbers, present = _numbers(values), sum(v not in (None, "") for v in values)
-    return bool(numbers) and len(numbers) == present and len(set(numbers)) > 2 and min(numbers) < 1e5
+    return bool(numbers) and len(numbers) == present and len(set(numbers)) > 2 and max(map(abs, numbers)) < 1e5
 
 
 def _moments(values: Sequence[Any]) -> dict[str, Any] | None:

@@ -16,14 +16,16 @@ from overread.cohort.load import open_channels
 from overread.cohort.names import channels_of
 from overread.cohort.progress import Progress
 from overread.core.case import ImageReference
-from overread.core.errors import OverreadError, Refused
+from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.core.kinds import Findings, LabelMap, Map, Measurements
 from overread.core.question import Question, Reading
+from overread.evaluation.answered import call
 from overread.imaging.dicom.seg import write_seg
 from overread.imaging.found import Found
 from overread.imaging.nifti import write_nifti
 from overread.imaging.scan import scan, scan_file
+from overread.metrics.quick import values_of
 from overread.reading.model import Model, ModelCard, load_model
 from overread.record.files import write_json, write_text
 
@@ -149,8 +151,8 @@ def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple
         image = open_channels(exam.name, exam.references, exam.folder)
         image, assumed = _as_trained(image, model.card)
         prepared = prepare_image(image, model.card.preparation)
-    except (Refused, OverreadError) as refusal:
-        return Reading(exam.name, None, refusal=str(refusal.what)), None
+    except OverreadError as refusal:
+        return Reading(exam.name, None, refusal=refusal.what), None
     raw = model.predictor.raw(prepared.array)
     answer = model.predictor.answer_from(raw, prepared)
     maps: tuple[Map, ...] = model.predictor.maps(raw, prepared) if probabilities and raw.ndim == 4 else ()
@@ -213,7 +215,7 @@ def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
     answer = reading.answer
     if isinstance(answer, Findings):
         for name, value in answer.probabilities.items():
-            row[f"probability of {name}"] = round(float(value or 0.0), 6)
+            row[f"probability of {name}"] = None if value is None else round(value, 6)
         row["called"] = ", ".join(called(answer, card))
     elif isinstance(answer, Measurements):
         for name, value in answer.values.items():
@@ -234,14 +236,7 @@ def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
 
 
 def called(answer: Findings, card: ModelCard) -> list[str]:
-    """The findings that the frozen operating points call; the likeliest class where there is none."""
-    question, decisions = card.question, card.decisions
-    probabilities = {k: float(v or 0.0) for k, v in answer.probabilities.items()}
-    points = {p.class_name: p.threshold for p in decisions.operating_points}
-    if question.is_binary and points:
-        name, threshold = next(iter(points.items()))
-        other = next(c for c in question.classes if c != name)
-        return [name if probabilities[name] >= threshold else other]
-    if question.exclusive:
-        return [max(probabilities, key=lambda c: probabilities[c])]
-    return [c for c, p in probabilities.items() if p >= points.get(c, 0.5)]
+    """The classes that the frozen decisions call, by the rule of the evaluation."""
+    question = card.question
+    calls = call(question, values_of([answer], question.classes), card.decisions)[0]
+    return [name for name, is_called in zip(question.classes, calls, strict=True) if is_called == 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -132,8 +133,8 @@ def _provenance(
     hashes |= {f"Model{f', {name}' if name else ''}": card["sha256"] for name, card in cards.items() if card.get("sha256")}
     name, place = run.name, project.name
     folds = " --fold all" if len(members) > 1 else ""
-    commands = [f"overread train {place} --name {name}{folds}{_budget(members)}"]
-    commands += [f"overread evaluate {place} --run {name}" + (" --on internal" if p == "internal" else "") for p in evaluations]
+    commands = [f"overread train {place} --name {name}{folds}{_started_with(members)}"]
+    commands += [f"overread evaluate {place} --run {name}{_declared(e)}" for e in evaluations.values()]
     return {
         "versions": trained.get("versions") or versions(),
         "machine": trained.get("machine") or machine(),
@@ -143,13 +144,23 @@ def _provenance(
     }
 
 
-def _budget(members: Mapping[str, RunFolder]) -> str:
-    """The time or the epochs that the training was given, as options."""
-    for member in members.values():
-        for event in read_events(member.events_path):
-            if event.get("event") == "started":
-                if event.get("epochs"):
-                    return f" --epochs {event['epochs']}"
-                if event.get("minutes"):
-                    return f" --minutes {event['minutes']:g}"
-    return ""
+def _started_with(members: Mapping[str, RunFolder]) -> str:
+    """The budget that the training was given, and the settings it was given on the command line, as options."""
+    started = (e for m in members.values() for e in read_events(m.events_path) if e.get("event") == "started")
+    event = next(started, {})
+    words = [f" --set {shlex.quote(f'{key}={value}')}" for key, value in event.get("overrides", {}).items()]
+    if event.get("epochs"):
+        words.append(f" --epochs {event['epochs']}")
+    elif event.get("minutes"):
+        words.append(f" --minutes {event['minutes']:g}")
+    return "".join(words)
+
+
+def _declared(evaluation: Mapping[str, Any]) -> str:
+    """What was declared at the opening of the seal, as options; nothing for tuning cases."""
+    if evaluation["partition"] != "internal":
+        return ""
+    opening = evaluation.get("opening") or {}
+    said = {name: opening.get(name) for name in ("hypothesis", "primary_endpoint", "margin")}
+    words = [f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
+    return " --on internal" + "".join(words)

@@ -36,6 +36,7 @@ def update(folder: str | Path, *, progress: Progress | None = None) -> Project:
     project = Project.open(Path(folder).resolve())
     known = _known(project)
     links = read_links(project.path)
+    _refuse_missing_folder(project)
     gathered = gather(_request(project), progress)
     _refuse_another_question(project, gathered)
     _refuse_moved_patients(gathered, links)
@@ -62,14 +63,24 @@ def update(folder: str | Path, *, progress: Progress | None = None) -> Project:
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
     """A copy of the cohort beside the project; on leaving without an error it takes the cohort's place."""
-    beside = Path(tempfile.mkdtemp(prefix=".updating-", dir=folder))
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=".updating-", dir=folder))
+    except OSError as error:
+        raise OverreadError(
+            f"The project {folder} cannot be changed: {error.strerror or error}.", "make the folder writable, or copy the project"
+        ) from error
     try:
         shutil.copytree(folder / "cohort", beside / "cohort", ignore=shutil.ignore_patterns("cache"))
         yield beside
         if (folder / "cohort" / "cache").exists():
             os.replace(folder / "cohort" / "cache", beside / "cohort" / "cache")
-        os.replace(folder / "cohort", beside / "before")
-        os.replace(beside / "cohort", folder / "cohort")
+        try:
+            os.replace(folder / "cohort", beside / "before")
+            os.replace(beside / "cohort", folder / "cohort")
+        except BaseException:  # an interrupt between the two must not leave a project without a cohort
+            if not (folder / "cohort").exists():
+                os.replace(beside / "before", folder / "cohort")
+            raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -127,6 +138,15 @@ def _request(project: Project) -> Request:
         s.images.tilt,
         How(s.truth.reader, s.truth.method, s.truth.date),
     )
+
+
+def _refuse_missing_folder(project: Project) -> None:
+    given = project.settings.images.folder
+    if not (project.path / given).exists():
+        raise OverreadError(
+            f"The image folder {given} of this project does not exist (images.folder in {project.path / 'project.toml'}).",
+            "put it back, or correct images.folder there if it was moved",
+        )
 
 
 def _refuse_another_question(project: Project, gathered: Gathered) -> None:

@@ -44,7 +44,10 @@ def join_segmentations(found: Sequence[Found], drafts: Sequence[Draft]) -> Match
 def join_by_geometry(
     files: Mapping[str, str], drafts: Sequence[Draft], truth_folder: Path, images_folder: Path
 ) -> dict[str, int]:
-    """Join masks whose names say nothing, where a mask lies on the grid of exactly one image.
+    """Join masks none of whose names says anything, where a mask lies on the grid of exactly one image.
+
+    Crops and atlases give many patients one grid, and the one image on a grid may be the one whose true
+    partner cannot be read. So this is asked only where names joined nothing at all, and of every image.
 
     files    mask file -> its format
     returns  mask file -> position of the draft

@@ -122,9 +122,9 @@ def _join(
             {}, (names[m],), files[names[m]], reader=how.reader, method=how.method, date=how.date
         )
     rest = {names[m]: files[names[m]] for m in by_name.unmatched}
-    free = [d for d in drafts if d.name not in references]
-    for file, d in join_by_geometry(rest, free, truth_folder, images_folder).items():
-        references[free[d].name] = TruthReference(
+    by_grid = {} if references else join_by_geometry(rest, drafts, truth_folder, images_folder)
+    for file, d in by_grid.items():
+        references[drafts[d].name] = TruthReference(
             {}, (file,), rest.pop(file), reader=how.reader, method=how.method, date=how.date
         )
         rules[BY_GEOMETRY] += 1
