@@ -8,7 +8,8 @@ import pytest
 from overread.cohort.fingerprint import Fingerprint, Intensity
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.training.plan import CPU, Wishes, make_plan
+from overread.training.plan import make_plan
+from overread.training.wishes import CPU, Wishes
 from overread.workflow.plan_file import read_plan, write_plan
 
 LIVER = Question("segmentation", ("liver", "lesion"), (1, 2))

@@ -292,6 +292,11 @@ def _check_unit(request: Request, drafts: Sequence[Draft], joined: Joined | None
     if unit is not None and unit not in UNITS_OF_ANALYSIS:
         raise OverreadError(f"There is no unit of analysis '{unit}'.", f"say --unit {', '.join(UNITS_OF_ANALYSIS)}")
     shared = sum(1 for rows in joined.rows.values() if len(rows) > 1) if joined is not None else 0
+    if request.aggregation != "none" and request.said.task == "segmentation":
+        raise OverreadError(
+            f"--aggregation {request.aggregation} puts findings of several images together; masks are scored image by image.",
+            "leave --aggregation out, and pick one exam with --index-exam where each patient should count once",
+        )
     if unit == "lesion" and shared:
         raise OverreadError(
             f"The unit of analysis is the lesion, and {shared} images have several lesions (rows of the sheet); an image has one "

@@ -32,7 +32,8 @@ class ModelCard:
     """What `model.json` says; plain values only, nothing that points to a patient.
 
     network      name, in_channels, out_channels, dimensions, options: enough to build it
-    training     population (counts, modality), seed, steps, minutes, versions, machine
+    reading      overlap, mirrorings, precision, and how images of one unit of analysis are combined
+    training     population (counts), seed, steps, minutes, versions, machine
     intended_use what it may be used for
     state        "frozen", or "in training" for the snapshot of an unfinished run
     """

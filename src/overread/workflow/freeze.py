@@ -17,6 +17,7 @@ from overread.core.kinds import Kind, LabelMap
 from overread.core.question import Decisions
 from overread.evaluation.cleaning import fit_cleaning
 from overread.evaluation.operating import fit_decisions
+from overread.evaluation.units import units_of
 from overread.reading.model import ModelCard, pack_model, predictor_of, write_model
 from overread.reading.predictor import Predictor
 from overread.record.provenance import machine, versions
@@ -28,7 +29,7 @@ from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 
 
-def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcome | None) -> ModelCard:
+def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcome | None, aggregation: str = "none") -> ModelCard:
     plan, cohort = planned.plan, planned.cohort
     counts = {p: len(cohort.of(p)) for p in ("training", "tuning")}
     patients = {p: len({c.patient_id for c in cohort.of(p)}) for p in ("training", "tuning")}
@@ -59,7 +60,12 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
             "centre": list(plan.centre),
             "scale": list(plan.scale),
         },
-        reading={"overlap": plan.overlap, "mirror": list(plan.test_mirror), "precision": plan.precision},
+        reading={
+            "overlap": plan.overlap,
+            "mirror": list(plan.test_mirror),
+            "precision": plan.precision,
+            "aggregation": aggregation,
+        },
         training=training,
         intended_use="research; not a medical device",
         is_phantom=cohort.is_phantom,
@@ -75,7 +81,8 @@ def snapshot(planned: Planned, average: nn.Module, run: RunFolder) -> None:
 def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outcome, progress: Progress | None) -> ModelCard:
     """Read the tuning cases, fit the decisions on them, write the model once, and read the internal test's images."""
     run, cohort = planned.run, planned.cohort
-    card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome)
+    aggregation = settings.question.aggregation
+    card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome, aggregation=aggregation)
     predictor = predictor_of(card, outcome.network)
     decisions = _decide(settings, cohort, predictor, progress)
     card = write_model(run.model, outcome.network, replace(card, decisions=decisions))
@@ -103,11 +110,13 @@ def _decide(settings: Settings, cohort: Cohort, predictor: Predictor, progress: 
         raw_kind(question, raw) for _, raw, _ in raw_answers(predictor, cohort, cases, progress, "Choosing the operating point")
     ]
     truths: list[Kind] = [load_truth(cohort, case) for case in cases]
-    units = None
-    if settings.question.aggregation != "none":
-        units = [c.patient_id if question.unit == "patient" else c.exam_id for c in cases]
     return fit_decisions(
-        question, truths, answers, settings.evaluation.threshold_rule, units=units, aggregation=settings.question.aggregation
+        question,
+        truths,
+        answers,
+        settings.evaluation.threshold_rule,
+        units=units_of(question, cases),
+        aggregation=settings.question.aggregation,
     )
 
 

@@ -64,8 +64,6 @@ def draft_settings(
     if request.said.unit is None:
         reasons["question.unit"] = "one answer per image; the split stays by patient"
     reasons["question.sided"] = "left and right are named" if question.sided else "no answer names a side"
-    if question.task == "segmentation":
-        reasons["question.empty_is_normal"] = "a case with an empty mask is a true negative"
     cohort = CohortSection(
         group_by=request.group_by if request.group_by in NAME_RULES else roles.patient if roles else None,
         site=roles.site if roles else None,

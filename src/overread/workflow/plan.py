@@ -25,7 +25,8 @@ from overread.record.run import RunFolder
 from overread.reporting.preflight import write_preflight
 from overread.tasks import Scaling, Task, make
 from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step
-from overread.training.plan import Plan, Wishes, make_plan
+from overread.training.plan import Plan, make_plan
+from overread.training.wishes import Wishes
 from overread.workflow.plan_file import write_plan
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings

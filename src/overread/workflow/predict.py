@@ -50,7 +50,7 @@ def write_values(folder: Path, question: Question, answers: dict[str, Kind]) -> 
     for case_id, answer in answers.items():
         assert isinstance(answer, Findings | Measurements)
         values = answer.probabilities if isinstance(answer, Findings) else answer.values
-        writer.writerow([case_id, *(repr(float(values[c] or 0.0)) for c in question.classes)])
+        writer.writerow([case_id, *("" if (v := values[c]) is None else repr(float(v)) for c in question.classes)])
     write_text(folder / "answers.csv", text.getvalue())
 
 

@@ -173,6 +173,11 @@ def _warnings(card: ModelCard, image: Image, prepared: Prepared) -> tuple[str, .
     found = []
     if card.is_phantom and not image.source.get("is_simulated"):
         found.append("the model learned from a PHANTOM; its answer on a patient means nothing")
+    if card.reading.get("aggregation", "none") != "none":
+        found.append(
+            f"the operating point holds for a {card.question.unit} with all its images together "
+            f"({card.reading['aggregation']}); this is one image of it"
+        )
     if card.state != "frozen":
         found.append("the model is a snapshot of an unfinished training; its decisions were not fitted")
     flat = float(np.std(prepared.array))

@@ -1,0 +1,237 @@
+"""What the network sees: dimensions, spacing, window or input shape, batch, network and intensities, each with its reason.
+
+The rules for spacing, window and stages follow Isensee et al., Nature Methods 18, 203 (2021), made
+smaller where there is no GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from overread.cohort.fingerprint import Fingerprint
+from overread.core.errors import OverreadError
+from overread.core.preparation import Normalisation, Preparation
+from overread.core.question import Question
+from overread.networks.stages import plan_stages
+from overread.training.wishes import PLANE_VOXELS, Budget, Shape, Wishes
+
+
+def choose_dimensions(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> int:
+    if wishes.dimensions != "auto":
+        if wishes.dimensions == 3 and facts.is_planar:
+            raise OverreadError("The images are planar; a 3D network has no third direction to look at.", "set dimensions = 2")
+        reasons["dimensions"] = "set in project.toml"
+        return int(wishes.dimensions)
+    reasons["dimensions"] = "the images are planar" if facts.is_planar else "the images are volumes"
+    return 2 if facts.is_planar else 3
+
+
+def _spacing(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tuple[float, float, float] | None:
+    """Median spacing of the training cases; along a much coarser axis the finer tenth, so that it is not blurred to the worst."""
+    if not facts.spacing_known:
+        reasons["spacing"] = "the files carry no spacing, so pixels stay as they are"
+        return None
+    if wishes.spacing != "auto":
+        reasons["spacing"] = "set in project.toml"
+        z, y, x = (float(v) for v in wishes.spacing)
+        return z, y, x
+    spacing = np.array(facts.median_spacing)
+    reasons["spacing"] = f"median of the training cases, {_mm(spacing)}"
+    worst = int(np.argmax(spacing))
+    others = [k for k in range(3) if k != worst]
+    if not facts.is_planar and spacing[worst] > 3 * max(spacing[others]):
+        spacing[worst] = max(facts.spacings[1][worst], *spacing[others])
+        reasons["spacing"] += f"; slices are thick, so the finer tenth is taken along that axis: {_mm(spacing)}"
+    return tuple(round(float(s), 4) for s in spacing)  # type: ignore[return-value]
+
+
+def for_voxels(
+    question: Question, facts: Fingerprint, wishes: Wishes, budget: Budget, dimensions: int, device: str, reasons: dict[str, str]
+) -> tuple[Preparation, dict[str, Any], int]:
+    spacing = _spacing(facts, wishes, reasons)
+    finest = np.array(facts.median_spacing or (1.0, 1.0, 1.0))
+    edges = np.array(facts.median_shape) * finest  # field of view
+    steps = np.array(spacing) if spacing is not None else finest
+    if dimensions == 3 and spacing is not None and wishes.spacing == "auto":
+        room = budget.patch_voxels * budget.windows
+        count = float(np.prod(edges / steps))
+        if count > room:
+            wanted = steps.copy()
+            while np.prod(edges / steps) > room:  # coarsen the finest axes first, towards cubes
+                axis = int(np.argmin(steps))
+                steps[axis] *= 1.02
+            spacing = tuple(round(float(s), 3) for s in steps)  # type: ignore[assignment]
+            reasons["spacing"] += (
+                f"; the median case would have {count / 1e6:.0f} million voxels there, more than {budget.windows:.0f} windows of "
+                f"{budget.patch_voxels / 1e6:.1f} million on this machine, so {_mm(wanted)} became {_mm(steps)}"
+            )
+    median_shape = np.maximum(np.rint(edges / steps), 1).astype(int)
+    if dimensions == 2:
+        median_shape[0] = 1
+    patch, stages = _patch(median_shape, steps, dimensions, wishes, budget, device, reasons)
+    axes = 1 if dimensions == 2 else 0
+    batch = _dense_batch(patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
+    name = "unet" if wishes.architecture == "auto" else wishes.architecture
+    reasons["architecture"] = (
+        f"U-Net with {len(stages.features)} stages: each axis is halved while it has 8 voxels or more"
+        if wishes.architecture == "auto"
+        else "set in project.toml"
+    )
+    options: dict[str, Any] = {}
+    if name in ("unet", "residual_unet"):
+        options = {
+            "features": list(stages.features),
+            "kernels": [list(k) for k in stages.kernels],
+            "strides": [list(s) for s in stages.strides],
+        }
+    if wishes.dropout:
+        options["dropout"] = wishes.dropout
+    outputs = len(question.classes) + (1 if question.exclusive else 0)
+    network = _network(name, len(facts.channels), outputs, dimensions, "dense", options)
+    normalisation = _normalisation(facts, reasons)
+    preparation = Preparation(
+        tuple(facts.channels),
+        facts.units,
+        dimensions,
+        spacing,
+        None,
+        (1, *patch[1:]) if axes else patch,
+        facts.is_planar,
+        normalisation,
+    )
+    return preparation, network, batch
+
+
+def _patch(
+    median_shape: np.ndarray,
+    spacing: np.ndarray,
+    dimensions: int,
+    wishes: Wishes,
+    budget: Budget,
+    device: str,
+    reasons: dict[str, str],
+) -> tuple[Shape, Any]:
+    """The largest window of the cases' own proportions that the budget allows, and the stages for it."""
+    first = 3 - dimensions
+    if wishes.patch != "auto":
+        size = np.array(wishes.patch)
+        reasons["patch"] = "set in project.toml, made divisible for the network"
+    else:
+        size = np.maximum(median_shape, 1).astype(float)
+        limit = budget.patch_voxels if dimensions == 3 else PLANE_VOXELS[device] // 2
+        whole = np.prod(size) <= limit
+        while np.prod(size) > limit:  # shorten the longest edge in millimetres first, towards a cube
+            axis = int(np.argmax(size * spacing * (size > 16)))
+            size[axis] *= 0.97
+        reasons["patch"] = (
+            "the median case fits whole" if whole else f"the largest cube-like window within {limit / 1e6:.2f} million voxels"
+        )
+    stages = plan_stages(
+        [max(8, int(np.ceil(v))) for v in size[first:]], [float(v) for v in spacing[first:]], base_features=budget.base_features
+    )
+    return (1,) * first + tuple(stages.patch), stages  # type: ignore[return-value]
+
+
+def _dense_batch(
+    patch: Shape, dimensions: int, wishes: Wishes, budget: Budget, device: str, cases: int, reasons: dict[str, str]
+) -> int:
+    if wishes.batch != "auto":
+        reasons["batch"] = "set in project.toml"
+        return int(wishes.batch)
+    room = budget.batch_voxels if dimensions == 3 else PLANE_VOXELS[device]
+    batch = int(np.clip(room // np.prod(patch), 2, 4 if dimensions == 3 and device == "cpu" else 32))
+    reasons["batch"] = f"{batch} windows of {np.prod(patch) / 1e3:.0f} thousand voxels keep a step near a second"
+    return min(batch, max(2, cases))
+
+
+def for_cases(
+    question: Question, facts: Fingerprint, wishes: Wishes, budget: Budget, dimensions: int, device: str, reasons: dict[str, str]
+) -> tuple[Preparation, dict[str, Any], int]:
+    """One answer per case: the whole image at a fixed input shape."""
+    if dimensions == 2 and not facts.is_planar:
+        raise OverreadError(
+            f"A 2D network for one answer per volume is not offered for {question.task}.", 'leave [training] dimensions at "auto"'
+        )
+    if wishes.spacing != "auto" and facts.is_planar:
+        raise OverreadError(
+            "[training] spacing is set, but films are scaled to an input shape.",
+            "set [training] patch = [1, height, width] instead",
+        )
+    longest = max(facts.median_shape)
+    if facts.is_planar:
+        edge = int(min(budget.image_edge_2d, longest))
+        side = edge if edge <= 64 else int(np.ceil(edge / 32) * 32)
+        shape: Shape = (1, side, side)
+        spacing = None
+        reasons["spacing"] = "films are scaled by one factor to the input shape, aspect kept"
+        reasons["patch"] = f"the median film's longer edge is {longest:.0f} pixels; at most {budget.image_edge_2d}"
+    else:
+        finest = np.array(facts.median_spacing or (1.0, 1.0, 1.0))
+        edges = np.array(facts.median_shape) * finest
+        step = np.maximum(finest, edges / budget.image_edge_3d) if wishes.spacing == "auto" else np.array(wishes.spacing, float)
+        shape = tuple(int(max(8, np.ceil(e / s / 8) * 8)) for e, s in zip(edges, step, strict=True))  # type: ignore[assignment]
+        spacing = (round(float(step[0]), 4), round(float(step[1]), 4), round(float(step[2]), 4)) if facts.spacing_known else None
+        reasons["spacing"] = f"the median field of view in at most {budget.image_edge_3d} voxels along each axis: {_mm(step)}"
+        reasons["patch"] = "the median field of view; larger ones are cropped about their middle, smaller ones padded"
+        if wishes.spacing != "auto":
+            reasons["spacing"] = "set in project.toml"
+    if wishes.patch != "auto":
+        shape = (1, *wishes.patch[1:]) if facts.is_planar else tuple(wishes.patch)  # type: ignore[assignment]
+        reasons["patch"] = "set in project.toml"
+    voxels = int(np.prod(shape))
+    if wishes.batch != "auto":
+        batch, reasons["batch"] = int(wishes.batch), "set in project.toml"
+    else:
+        room = PLANE_VOXELS[device] * 2 if facts.is_planar else budget.batch_voxels * 2
+        batch = int(np.clip(room // voxels, 4, 64))
+        batch = min(batch, max(4, facts.n_cases // 4))
+        reasons["batch"] = f"{batch} images of {voxels / 1e3:.0f} thousand voxels keep a step short"
+    name = ("resnet18" if facts.is_planar else "resnet10") if wishes.architecture == "auto" else wishes.architecture
+    reasons["architecture"] = (
+        f"{name}: a small residual network, hard to overfit and quick" if wishes.architecture == "auto" else "set in project.toml"
+    )
+    outputs = len(question.classes) - (1 if question.exclusive and question.ordered and len(question.classes) > 2 else 0)
+    options: dict[str, Any] = {"dropout": wishes.dropout} if wishes.dropout else {}
+    if name.startswith("resnet"):
+        options["image_size"] = list(shape[3 - dimensions :])
+        options["width"] = 64 if device == "cuda" else 32
+        reasons["width"] = (
+            "64 channels as published"
+            if device == "cuda"
+            else "half the published channels: four times as many steps in the time"
+        )
+    network = _network(name, len(facts.channels), outputs, dimensions, "image", options)
+    normalisation = _normalisation(facts, reasons)
+    preparation = Preparation(
+        tuple(facts.channels), facts.units, dimensions, spacing, shape, shape, facts.is_planar, normalisation
+    )
+    return preparation, network, batch
+
+
+def _network(name: str, channels: int, outputs: int, dimensions: int, serves: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in_channels": channels,
+        "out_channels": outputs,
+        "dimensions": dimensions,
+        "serves": serves,
+        "options": options,
+    }
+
+
+def _normalisation(facts: Fingerprint, reasons: dict[str, str]) -> tuple[Normalisation, ...]:
+    if facts.units in ("HU", "SUV"):
+        reasons["normalisation"] = (
+            f"{facts.units} mean the same on every scanner: clipped to the 0.5 to 99.5 percentile of the training cases"
+            f"{' inside the structures' if facts.foreground else ''}, then scaled by their mean and spread"
+        )
+        where = facts.foreground or facts.intensity
+        return tuple(Normalisation("window", i.p0_5, i.p99_5, i.mean, max(i.std, 1e-6)) for i in where)
+    reasons["normalisation"] = "intensities have no fixed scale here, so each image is scaled by its own mean and spread"
+    return tuple(Normalisation("per-image") for _ in facts.channels)
+
+
+def _mm(spacing: Any) -> str:
+    return " x ".join(f"{float(s):.3g}" for s in spacing) + " mm"

@@ -1,0 +1,157 @@
+"""How the network is taught: loss, optimizer, schedule, augmentation, weights and sampling, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from overread.batches.augment import Augmentation
+from overread.batches.sampler import Sampling
+from overread.cohort.fingerprint import Fingerprint
+from overread.core.errors import OverreadError
+from overread.core.preparation import Preparation
+from overread.core.question import Question
+from overread.tasks import TASKS, make
+from overread.training.optimizers import OPTIMIZERS, SCHEDULES
+from overread.training.wishes import Wishes
+
+
+def choose_loss(question: Question, wishes: Wishes, reasons: dict[str, str]) -> str:
+    reasons["ema"] = (
+        "the weights kept are a moving average over about 3 % of the steps" if not wishes.ema else "set in project.toml"
+    )
+    if wishes.loss != "auto":
+        reasons["loss"] = "set in project.toml"
+        return make(question, loss=wishes.loss).loss  # an unknown name is refused here
+    reasons["loss"] = {
+        "segmentation": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
+        "classification": "probabilities that mean what they say",
+        "regression": "squares small errors and counts large ones once, so that an outlier does not lead",
+    }[question.task]
+    return TASKS[question.task].losses_by_name[0]
+
+
+def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: dict[str, str]) -> tuple[str, str, float, float]:
+    optimizer = "adamw" if wishes.optimizer == "auto" else wishes.optimizer
+    if optimizer not in OPTIMIZERS:
+        raise OverreadError(f"'{optimizer}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
+    schedule = "cosine" if wishes.schedule == "auto" else wishes.schedule
+    if schedule not in SCHEDULES:
+        raise OverreadError(f"'{schedule}' is no schedule.", f"choose one of {', '.join(SCHEDULES)} in [training] schedule")
+    usual_rate, usual_decay = OPTIMIZERS[optimizer]
+    if optimizer == "adamw":
+        usual_rate = 2e-3 if question.task == "segmentation" else 1e-3
+        usual_decay = 1e-2 if question.task == "segmentation" else 5e-2
+    if wishes.weights != "random":
+        usual_rate /= 5
+    rate = usual_rate if wishes.learning_rate == "auto" else float(wishes.learning_rate)
+    decay = usual_decay if wishes.weight_decay == "auto" else float(wishes.weight_decay)
+    reasons["optimizer"] = "learns fast in a short budget without tuning" if wishes.optimizer == "auto" else "set in project.toml"
+    reasons["schedule"] = "falls to nothing exactly when the budget ends" if wishes.schedule == "auto" else "set in project.toml"
+    reasons["learning_rate"] = (
+        "set in project.toml"
+        if wishes.learning_rate != "auto"
+        else "a fifth of the usual, because the weights were loaded"
+        if wishes.weights != "random"
+        else f"usual for {optimizer} and {question.task}"
+    )
+    return optimizer, schedule, rate, decay
+
+
+def choose_augmentation(question: Question, wishes: Wishes, preparation: Preparation, reasons: dict[str, str]) -> Augmentation:
+    given = wishes.augmentation
+    spacing = preparation.spacing or (1.0, 1.0, 1.0)
+    in_plane = not preparation.is_planar and max(spacing) > 3 * min(spacing)
+    dense = question.task == "segmentation"
+    usual = Augmentation(
+        mirror=(),
+        rotation_degrees=15.0 if dense else 10.0,
+        scale=0.2 if dense else 0.1,
+        shift=0.0 if dense else 0.06,
+        elastic=0.0,
+        chance=0.5 if dense else 0.8,
+        intensity=1.0 if dense else 0.5,
+        in_plane=in_plane,
+    )
+    changes = {k: v for k, v in given.items() if v != "auto"}
+    if "mirror" in changes:
+        changes["mirror"] = tuple("zyx".index(axis) for axis in changes["mirror"])
+        if changes["mirror"] and question.sided:
+            raise OverreadError(
+                "Mirroring is on, but the question has sides: a mirrored left would be taught as a right.",
+                "set [training.augmentation] mirror = [], or [question] sided = false",
+            )
+    reasons["augmentation"] = "moderate rotation, size and intensity changes"
+    if changes:
+        reasons["augmentation"] += f"; set in project.toml: {', '.join(changes)}"
+    reasons["mirror"] = (
+        "set in project.toml"
+        if "mirror" in changes
+        else "off: images come in a known orientation, and a mirrored body does not exist"
+    )
+    return replace(usual, **changes)
+
+
+def choose_deep_supervision(question: Question, wishes: Wishes, reasons: dict[str, str]) -> bool:
+    if question.task != "segmentation":
+        if wishes.deep_supervision is True:
+            raise OverreadError(
+                f"Deep supervision asks coarse stages for an answer per voxel; {question.task} has one answer per case.",
+                'leave [training] deep_supervision at "auto"',
+            )
+        reasons["deep_supervision"] = "one answer per case has no coarse form"
+        return False
+    if isinstance(wishes.deep_supervision, bool):
+        reasons["deep_supervision"] = "set in project.toml"
+        return wishes.deep_supervision
+    reasons["deep_supervision"] = "coarse stages of the network are asked for an answer too, which speeds early learning"
+    return True
+
+
+def choose_scaling(
+    question: Question, facts: Fingerprint, reasons: dict[str, str]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if question.task != "regression":
+        return (), ()
+    reasons["scale"] = "numbers are centred and scaled by the training cases' mean and spread"
+    moments = [facts.quantities[name] for name in question.classes]
+    return tuple(m["mean"] for m in moments), tuple(max(m["std"], 1e-6) for m in moments)
+
+
+def choose_class_weights(question: Question, facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tuple[float, ...]:
+    if wishes.class_weights == "none" or question.task == "regression":
+        reasons["class_weights"] = "none: probabilities stay near the true frequencies"
+        return ()
+    counts = np.array([max(1, facts.class_counts[c]) for c in question.classes], dtype=float)
+    if question.task == "segmentation":
+        weights = np.concatenate([[1.0], (counts.max() / counts) ** 0.5]) if question.exclusive else np.array([])
+    elif question.exclusive:
+        weights = counts.sum() / (len(counts) * counts)
+    else:
+        weights = (facts.n_cases - counts).clip(1) / counts
+    reasons["class_weights"] = "balanced, as set in project.toml: probabilities will need calibration"
+    return tuple(round(float(w), 4) for w in weights)
+
+
+def choose_sampling(question: Question, facts: Fingerprint, wishes: Wishes, batch: int, reasons: dict[str, str]) -> Sampling:
+    known = ("auto", "natural", "foreground" if question.task == "segmentation" else "balanced")
+    if wishes.sampling not in known:
+        raise OverreadError(
+            f'[training] sampling = "{wishes.sampling}" means nothing for {question.task}.', f"choose one of {', '.join(known)}"
+        )
+    if question.task == "segmentation":
+        share = 0.0 if wishes.sampling == "natural" else 1 / 3
+        reasons["sampling"] = (
+            "a third of the windows is centred on a structure, so that rare ones are seen" if share else "set in project.toml"
+        )
+        return Sampling(batch, share)
+    if wishes.sampling == "balanced":
+        if question.task != "classification" or not question.exclusive:
+            raise OverreadError(
+                "Balanced sampling needs exclusive classes.", 'set [training] sampling = "natural", or class_weights = "balanced"'
+            )
+        reasons["sampling"] = "each class equally often, as set in project.toml (training cases only)"
+        return Sampling(batch, is_balanced=True)
+    reasons["sampling"] = "each case once per pass, in a new order: natural frequencies"
+    return Sampling(batch)

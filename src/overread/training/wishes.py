@@ -1,0 +1,51 @@
+"""What the planner starts from: what the settings say about training, and what the machine allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the machine allows. voxels: per patch and per batch; windows: per case when reading."""
+
+    patch_voxels: int
+    batch_voxels: int
+    base_features: int
+    windows: float
+    image_edge_2d: int
+    image_edge_3d: int
+
+
+CPU = Budget(patch_voxels=420_000, batch_voxels=420_000, base_features=16, windows=6, image_edge_2d=224, image_edge_3d=64)
+GPU = Budget(patch_voxels=2_100_000, batch_voxels=4_200_000, base_features=32, windows=64, image_edge_2d=448, image_edge_3d=128)
+PLANE_VOXELS = {"cpu": 300_000, "cuda": 4_000_000}  # per batch of 2D images
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the settings say about training; "auto" leaves it to the plan. Field names as in [training]."""
+
+    architecture: str = "auto"
+    weights: str = "random"
+    dimensions: int | str = "auto"
+    spacing: tuple[float, float, float] | str = "auto"
+    patch: Shape | str = "auto"
+    batch: int | str = "auto"
+    loss: str = "auto"
+    optimizer: str = "auto"
+    schedule: str = "auto"
+    learning_rate: float | str = "auto"
+    weight_decay: float | str = "auto"
+    class_weights: str = "none"
+    sampling: str = "auto"
+    deep_supervision: bool | str = "auto"
+    dropout: float = 0.0
+    ema: float = 0.0
+    gradient_clip: float = 12.0
+    precision: str = "auto"
+    seed: int = 0
+    augmentation: dict[str, Any] = field(default_factory=dict)
