@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,18 +12,18 @@ from torch import nn
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
-from overread.core.kinds import Kind, LabelMap
+from overread.core.case import Case
+from overread.core.kinds import LabelMap
 from overread.core.question import Decisions
 from overread.evaluation.cleaning import fit_cleaning
 from overread.evaluation.operating import fit_decisions
 from overread.evaluation.units import units_of
 from overread.reading.model import ModelCard, pack_model, predictor_of, write_model
-from overread.reading.predictor import Predictor
 from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
 from overread.training.loop import Outcome
 from overread.workflow.plan import Planned
-from overread.workflow.predict import Answered, predict, raw_answers, raw_kind
+from overread.workflow.predict import Packed, Undecided, read_cases, write_answers
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 
@@ -84,53 +83,49 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     aggregation = settings.question.aggregation
     card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome, aggregation=aggregation)
     predictor = predictor_of(card, outcome.network)
-    decisions = _decide(settings, cohort, predictor, progress)
+    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, "Reading the tuning cases")
+    decisions = _decide(settings, cohort, tuning)
     card = write_model(run.model, outcome.network, replace(card, decisions=decisions))
     parent = run.path.parent.name if run.name.startswith("fold-") else ""
     pack_model(run.model, run.path / f"{project.name}-{parent + '-' if parent else ''}{run.name}.overread")
-    predictor.decisions = decisions
+    text = "Reading the internal test images (truths stay sealed)"
+    internal = read_cases(predictor, cohort, cohort.of("internal"), progress, text)
     shutil.rmtree(run.predictions, ignore_errors=True)
-    for partition in ("tuning", "internal"):
-        predict(predictor, cohort, partition, run.predictions / partition, model=card.sha256, progress=progress)
+    for partition, answers in (("tuning", tuning), ("internal", internal)):
+        write_answers(
+            answers,
+            decisions,
+            cohort.question,
+            run.predictions / partition,
+            model=card.sha256,
+            partition=partition,
+            is_phantom=cohort.is_phantom,
+        )
     run.events.write("froze", model=card.sha256, decisions=decisions.as_dict())
     return card
 
 
-def _decide(settings: Settings, cohort: Cohort, predictor: Predictor, progress: Progress | None) -> Decisions:
+def _decide(settings: Settings, cohort: Cohort, answers: Undecided) -> Decisions:
     """Temperature and operating points, or clean-up of masks, from the tuning cases alone."""
     question, cases = cohort.question, cohort.of("tuning")
     if question.task == "regression":
         return Decisions()
     if question.task == "segmentation":
-        fitted = fit_cleaning(question, _pairs(cohort, predictor, progress))
-        if progress is not None:
-            progress.finish()
-        return fitted
-    answers = [
-        raw_kind(question, raw) for _, raw, _ in raw_answers(predictor, cohort, cases, progress, "Choosing the operating point")
-    ]
-    truths: list[Kind] = [load_truth(cohort, case) for case in cases]
+        return fit_cleaning(question, [partial(_pair, cohort, case, answers[case.case_id]) for case in cases])
+    values = [a for a in answers.values() if not isinstance(a, Packed)]
     return fit_decisions(
         question,
-        truths,
-        answers,
+        [load_truth(cohort, case) for case in cases],
+        values,
         settings.evaluation.threshold_rule,
         units=units_of(question, cases),
         aggregation=settings.question.aggregation,
     )
 
 
-def _pairs(cohort: Cohort, predictor: Predictor, progress: Progress | None) -> list[Callable[[], tuple[LabelMap, LabelMap]]]:
-    """One function per tuning case that gives its truth and raw answer."""
-    cases = cohort.of("tuning")
-    answers = iter(raw_answers(predictor, cohort, cases, progress, "Choosing the clean-up of masks"))
-
-    def load(iterator: Iterator[Answered]) -> tuple[LabelMap, LabelMap]:
-        case, raw, prepared = next(iterator)
-        answer = predictor.task.decode_map(predictor.labels(raw, prepared), prepared.source, Decisions())
-        truth = load_truth(cohort, case)
-        assert isinstance(truth, LabelMap)
-        assert isinstance(answer, LabelMap)
-        return truth, answer
-
-    return [partial(load, answers) for _ in cases]
+def _pair(cohort: Cohort, case: Case, answer: object) -> tuple[LabelMap, LabelMap]:
+    """Truth and undecided answer of a tuning case, unpacked when asked for."""
+    truth = load_truth(cohort, case)
+    assert isinstance(truth, LabelMap)
+    assert isinstance(answer, Packed)
+    return truth, answer.label_map()

@@ -1,4 +1,4 @@
-"""A network reads the cases of a cohort, and the answers are written where `evaluate` finds them.
+"""A network reads the cases of a partition once; the answers are decided and written where `evaluate` finds them.
 
 Images only: a sealed truth is neither needed nor reachable here.
 """
@@ -7,42 +7,109 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from overread.batches.prepare import Prepared, prepare_image
+from overread.batches.prepare import prepare_image
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image
 from overread.cohort.progress import Progress
 from overread.core.case import Case
-from overread.core.kinds import Findings, Kind, LabelMap, Measurements
-from overread.core.question import Question
+from overread.core.grid import Grid
+from overread.core.kinds import Findings, Kind, LabelMap, Measurements, Structure
+from overread.core.question import Decisions, Question
 from overread.imaging.nifti import write_nifti
+from overread.metrics.components import clean
 from overread.reading.predictor import Predictor
 from overread.record.files import write_json, write_text
 
-Answered = tuple[Case, np.ndarray, Prepared]
+FILMS = 64  # images read at once where there is one answer per case
 
 
-def raw_answers(
-    predictor: Predictor, cohort: Cohort, cases: Iterable[Case], progress: Progress | None = None, text: str = "Reading"
-) -> Iterable[Answered]:
-    """(case, raw answer on the prepared grid, the way back), one case in memory at a time."""
-    cases = list(cases)
+@dataclass(frozen=True)
+class Packed:
+    """A label map, compressed: a mask of a large scan takes a hundredth of its memory."""
+
+    layers: bytes
+    shape: tuple[int, ...]
+    dtype: str
+    structures: tuple[Structure, ...]
+    grid: Grid
+
+    @classmethod
+    def of(cls, label_map: LabelMap) -> Packed:
+        layers = np.ascontiguousarray(label_map.layers)
+        return cls(zlib.compress(layers.data, 1), layers.shape, str(layers.dtype), label_map.structures, label_map.grid)
+
+    def label_map(self) -> LabelMap:
+        layers = np.frombuffer(zlib.decompress(self.layers), self.dtype).reshape(self.shape)
+        return LabelMap(layers, self.structures, self.grid)
+
+
+Undecided = dict[str, Findings | Measurements | Packed]  # case_id -> answer before any decision
+
+
+def read_cases(predictor: Predictor, cohort: Cohort, cases: Sequence[Case], progress: Progress | None, text: str) -> Undecided:
+    """Read each case once; raw probabilities before the temperature, masks before the clean-up."""
     if progress is not None:
         progress.start(len(cases), text)
-    for case in cases:
-        prepared = prepare_image(load_image(cohort, case), predictor.preparation)
-        yield case, predictor.raw(prepared.array), prepared
+    answers: Undecided = {}
+    reader = _by_voxel if predictor.task.serves == "dense" else _by_case
+    for case_id, answer in reader(predictor, cohort, cases):
+        answers[case_id] = answer
         if progress is not None:
-            progress.advance(1, case.case_id)
+            progress.advance(1, case_id)
     if progress is not None:
         progress.finish()
+    return answers
 
 
-def write_values(folder: Path, question: Question, answers: dict[str, Kind]) -> None:
+def _by_voxel(predictor: Predictor, cohort: Cohort, cases: Sequence[Case]) -> Iterator[tuple[str, Packed]]:
+    for case in cases:
+        prepared = prepare_image(load_image(cohort, case), predictor.preparation)
+        labels = predictor.labels(predictor.raw(prepared.array), prepared)
+        answer = predictor.task.decode_map(labels, prepared.source, Decisions())
+        assert isinstance(answer, LabelMap)
+        yield case.case_id, Packed.of(answer)
+
+
+def _by_case(predictor: Predictor, cohort: Cohort, cases: Sequence[Case]) -> Iterator[tuple[str, Findings | Measurements]]:
+    waiting = iter(cases)
+    while some := list(islice(waiting, FILMS)):
+        arrays = [prepare_image(load_image(cohort, case), predictor.preparation).array for case in some]
+        for case, raw in zip(some, predictor.raw_several(arrays, FILMS), strict=True):
+            yield case.case_id, raw_kind(predictor.task.question, raw)
+
+
+def write_answers(
+    answers: Undecided,
+    decisions: Decisions,
+    question: Question,
+    folder: Path,
+    *,
+    model: str,
+    partition: str,
+    is_phantom: bool,
+) -> None:
+    """Write `predictions/<partition>/`: masks cleaned as decided, probabilities raw (evaluation applies the temperature)."""
+    values: dict[str, Kind] = {}
+    for case_id, answer in answers.items():
+        if isinstance(answer, Packed):
+            _write_label_map(folder, case_id, clean(answer.label_map(), decisions), is_phantom=is_phantom)
+        else:
+            values[case_id] = answer
+    if values:
+        _write_values(folder, question, values)
+    about = {"format": 1, "model": model, "partition": partition, "question": question.as_dict()}
+    write_json(folder / "answers.json", {**about, "origin": "simulated" if is_phantom else "acquired"})
+
+
+def _write_values(folder: Path, question: Question, answers: dict[str, Kind]) -> None:
     """`answers.csv`: a row per case, a column per class (raw probability) or quantity (in its unit)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -54,7 +121,7 @@ def write_values(folder: Path, question: Question, answers: dict[str, Kind]) -> 
     write_text(folder / "answers.csv", text.getvalue())
 
 
-def write_label_map(folder: Path, case_id: str, answer: LabelMap, *, is_phantom: bool) -> None:
+def _write_label_map(folder: Path, case_id: str, answer: LabelMap, *, is_phantom: bool) -> None:
     """`<case_id>.nii.gz` on the source grid; overlapping structures one file each, `<case_id>_<structure>.nii.gz`."""
     description = "PHANTOM, Overread answer, for research" if is_phantom else "Overread answer, for research"
     if answer.layers.shape[0] == 1:
@@ -65,49 +132,9 @@ def write_label_map(folder: Path, case_id: str, answer: LabelMap, *, is_phantom:
         write_nifti(folder / f"{case_id}_{structure.name}.nii.gz", layer, answer.grid, description=description)
 
 
-def write_about(folder: Path, question: Question, model: str, partition: str, *, is_phantom: bool) -> None:
-    """`answers.json`: whose answers these are."""
-    values = {
-        "format": 1,
-        "model": model,
-        "partition": partition,
-        "question": question.as_dict(),
-        "origin": "simulated" if is_phantom else "acquired",
-    }
-    write_json(folder / "answers.json", values)
-
-
-def predict(
-    predictor: Predictor,
-    cohort: Cohort,
-    partition: str,
-    folder: Path,
-    *,
-    model: str,
-    progress: Progress | None = None,
-    tell: Callable[[str], None] = lambda line: None,
-) -> None:
-    """Read all cases of a partition with the frozen decisions and write `predictions/<partition>/`.
-
-    Probabilities are written raw, before the temperature, as the evaluation applies it itself.
-    """
-    answers: dict[str, Kind] = {}
-    text = {"tuning": "Reading the tuning cases", "internal": "Reading the internal test images (truths stay sealed)"}
-    for case, raw, prepared in raw_answers(predictor, cohort, cohort.of(partition), progress, text.get(partition, "Reading")):
-        if predictor.task.serves == "dense":
-            answer = predictor.answer_from(raw, prepared)
-            assert isinstance(answer, LabelMap)
-            write_label_map(folder, case.case_id, answer, is_phantom=cohort.is_phantom)
-        else:
-            answers[case.case_id] = raw_kind(predictor.task.question, raw)
-    if answers:
-        write_values(folder, predictor.task.question, answers)
-    write_about(folder, predictor.task.question, model, partition, is_phantom=cohort.is_phantom)
-
-
 def raw_kind(question: Question, raw: np.ndarray) -> Findings | Measurements:
     """(K,) values as a kind, undecided."""
-    values = {c: float(v) for c, v in zip(question.classes, raw, strict=True)}
+    values: dict[str, float | None] = {c: float(v) for c, v in zip(question.classes, raw, strict=True)}
     if question.task == "classification":
-        return Findings(dict(values))
-    return Measurements(dict(values), dict(zip(question.classes, question.units, strict=False)))
+        return Findings(values)
+    return Measurements(values, dict(zip(question.classes, question.units, strict=False)))

@@ -15,59 +15,59 @@ class _Section(BaseModel):
 
 
 class ProjectSection(_Section):
-    name: str
+    name: str  # of the project; part of the model file's name
     format: int = 1  # version of this file's form
 
 
 class ImagesSection(_Section):
     folder: str  # absolute, or relative to the project folder
-    channels: tuple[str, ...] = ("image",)
+    channels: tuple[str, ...] = ("image",)  # names of the channels, in order; "ct" says that values are HU
     series: dict[str, str] = Field(default_factory=dict)  # field -> pattern; chooses among eligible DICOM series
-    gaps: Literal["refuse", "resample"] = "refuse"
-    tilt: Literal["refuse", "resample"] = "refuse"
+    gaps: Literal["refuse", "resample"] = "refuse"  # missing slices: refuse the series, or interpolate and say so
+    tilt: Literal["refuse", "resample"] = "refuse"  # a tilted gantry: refuse the series, or undo the shear and say so
 
 
 class TruthSection(_Section):
     path: str | None = None  # masks or a label file
     sheet: str | None = None  # ids, groups, covariates, labels
-    id_column: str | None = None
-    label_columns: tuple[str, ...] = ()
+    id_column: str | None = None  # column of the sheet that names the images
+    label_columns: tuple[str, ...] = ()  # columns of the sheet that hold the truth
     names: dict[str, str] = Field(default_factory=dict)  # value as written in the truth -> name of its class or structure
     reader: str = "unknown"  # who gave the reference standard
     method: str = "unknown"  # how
-    date: str = ""
+    date: str = ""  # when it was given
 
 
 class QuestionSection(_Section):
-    task: Task
-    classes: tuple[str, ...]
-    values: tuple[int, ...] = ()
-    positive: str | None = None
-    exclusive: bool = True
-    ordered: bool = False
-    units: tuple[str, ...] = ()
-    unit: Literal["lesion", "side", "exam", "patient"] = "exam"
+    task: Task  # what is asked
+    classes: tuple[str, ...]  # classes, structures or quantities, in order
+    values: tuple[int, ...] = ()  # label value of each structure in the masks
+    positive: str | None = None  # the class that counts as disease
+    exclusive: bool = True  # exactly one class per case; structures do not overlap
+    ordered: bool = False  # the classes are grades, from low to high
+    units: tuple[str, ...] = ()  # unit of each quantity
+    unit: Literal["lesion", "side", "exam", "patient"] = "exam"  # unit of analysis
     aggregation: Literal["none", "max", "mean", "any"] = "none"  # from the unit of an image to the unit of analysis
     index_exam: str = "all"  # "all", "first", "last", or "nearest to COLUMN within N days"
-    sided: bool = False
+    sided: bool = False  # left and right are different answers: no mirroring
 
 
 class CohortSection(_Section):
     group_by: str | None = None  # column that names the patient; None where nothing does
-    site: str | None = None
-    scanner: str | None = None
+    site: str | None = None  # column with the hospital
+    scanner: str | None = None  # column with the scanner
     date: str | None = None  # column with the date of the exam, for the index exam
     side: str | None = None  # column that says left or right
-    covariates: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()  # further columns for the table of the partitions
 
 
 class SplitSection(_Section):
-    scheme: Literal["partitions", "folds", "given"] = "partitions"
+    scheme: Literal["partitions", "folds", "given"] = "partitions"  # how cases were divided; frozen in splits.json
     given: str | None = None  # file, or column of the sheet, that gave the split
-    tuning: float = 0.15
-    internal: float = 0.2
-    folds: int = 5
-    stratify_by: str | None = None
+    tuning: float = 0.15  # share of the patients
+    internal: float = 0.2  # share of the patients
+    folds: int = 5  # number of folds
+    stratify_by: str | None = None  # column whose levels are spread evenly, beside the classes
     seed: int = 0
     leak_override: str = ""  # the reason, where a leak is accepted; recorded in the ledger
 
@@ -81,25 +81,25 @@ class AugmentationSection(_Section):
 
 
 class TrainingSection(_Section):
-    architecture: str = "auto"
+    architecture: str = "auto"  # a name from `overread networks`, or timm:, torchvision:, monai:NAME
     weights: str = "random"  # "random", "hub", or a file
     dimensions: Literal[2, 3] | Auto = "auto"
     spacing: tuple[float, float, float] | Auto = "auto"
     patch: tuple[int, int, int] | Auto = "auto"
     batch: int | Auto = "auto"
-    minutes: float | None = None
-    epochs: int | None = None
-    loss: str = "auto"
-    optimizer: str = "auto"
-    schedule: str = "auto"
+    minutes: float | None = None  # budget of `overread train` where it is told none
+    epochs: int | None = None  # the same, in epochs
+    loss: str = "auto"  # by name; `overread plan` says which it took
+    optimizer: str = "auto"  # adamw, adam, sgd, rmsprop
+    schedule: str = "auto"  # cosine, polynomial, linear, constant
     learning_rate: float | Auto = "auto"
     weight_decay: float | Auto = "auto"
     class_weights: Literal["none", "balanced"] = "none"
     sampling: Literal["natural", "balanced", "foreground"] | Auto = "auto"
     deep_supervision: bool | Auto = "auto"
-    dropout: float = 0.0
+    dropout: float = 0.0  # share of features dropped in training
     ema: float = 0.0  # decay of the moving average of weights; 0 chooses it from the number of steps
-    gradient_clip: float = 12.0
+    gradient_clip: float = 12.0  # longest gradient that is followed
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     augmentation: AugmentationSection = AugmentationSection()
