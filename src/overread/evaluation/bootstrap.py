@@ -65,7 +65,12 @@ def bootstrap_interval(statistic: Statistic, patients: Patients, rules: Rules, u
     if not np.isfinite(estimate):
         return make(None, None, None, reason=undefined)
     if patients.count < FEWEST_PATIENTS:
-        return make(estimate, None, None, reason=f"{patients.count} patients are too few to resample")
+        return make(
+            estimate,
+            None,
+            None,
+            reason=f"{patients.count} {'patient is' if patients.count == 1 else 'patients are'} too few to resample",
+        )
     values = _values(statistic, draws(patients.count, rules.resamples, rules.seed))
     values = values[np.isfinite(values)]
     if len(values) < 0.9 * rules.resamples:

@@ -52,9 +52,10 @@ def score_chart(events: Sequence[Mapping[str, Any]]) -> str:
         points = [(e["epoch"], e["scores"][name]) for e in epochs if e["scores"].get(name) is not None]
         parts.append(frame.path([x for x, _ in points], [y for _, y in points], kind))
     entries = list(zip(_LINES, (readable(n) for n in names), strict=False))
-    below = is_share and sum(v > 0.55 for v in values) > len(values) / 2
-    top = frame.top + frame.height - 17 * len(entries) - 2 if below else frame.top + 14
-    parts.append(svg.legend(entries, frame.left + frame.width - 150, top))
+    late = [v for e in epochs[len(epochs) // 2 :] for v in e["scores"].values() if v is not None]
+    parts.append(
+        svg.legend(entries, frame.left + frame.width - 150, _free_height(frame, [frame.y(v) for v in late], len(entries)))
+    )
     ends = ", ".join(f"{readable(n)} {epochs[-1]['scores'][n]:.3f}" for n in names if epochs[-1]["scores"].get(n) is not None)
     return svg.picture("Scores on tuning cases by epoch", f"At the last epoch: {ends}.", "".join(parts))
 
@@ -66,6 +67,13 @@ def readable(name: str) -> str:
         metric, metric
     )
     return f"{shown}, {subject}" if subject else f"{shown}, mean" if metric in ("dice", "iou") else shown
+
+
+def _free_height(frame: svg.Frame, taken: Sequence[float], lines: int) -> float:
+    """Where a legend of so many lines hides the fewest points of the curves' right half."""
+    size = 17 * lines
+    places = [frame.top + 14 + share * (frame.height - size - 16) for share in (0, 0.25, 0.5, 0.75, 1)]
+    return min(places, key=lambda top: sum(top - 14 <= y <= top + size for y in taken))
 
 
 def _epoch_range(epochs: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

@@ -107,7 +107,7 @@ def _judge_end(numbers: list[int], training: np.ndarray, tuning: np.ndarray, fal
         "good",
         "Training and tuning loss fell together and levelled off "
         f"(tuning loss {tuning[-1]:.3g}, training loss {training[-1]:.3g}). There is no sign of over- or underfitting.",
-        "Longer training alone is unlikely to change the results much.",
+        "Curves always level off where the learning rate falls to nothing; whether more minutes help, only a longer run shows.",
     )
 
 
