@@ -48,7 +48,9 @@ def test_progress_never_runs_backwards(time):
 
 
 def test_a_resumed_clock_remembers_the_time_used(time):
-    clock = Clock(10, minutes=1.0, seconds=50.0, total_steps=100)
+    clock = Clock(10, minutes=1.0)
+    clock.restore(10, seconds=50.0, total_steps=100)
+    assert clock.progress(10) == pytest.approx(0.1)
     time["now"] += 5.0
     assert clock.now() == pytest.approx(55.0)
     assert clock.left(10) == pytest.approx(5.0)

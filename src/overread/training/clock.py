@@ -19,15 +19,20 @@ class Clock:
     epochs: int | None = None
     minutes: float | None = None
     seconds: float = 0.0
-    total_steps: int = 0
     _anchor: tuple[int, float] = (0, 0.0)  # step and progress where the present estimate begins
 
     def __post_init__(self) -> None:
-        self._started = time.monotonic() - self.seconds
-        if self.epochs is not None:
-            self.total_steps = self.epochs * self.steps_per_epoch
-        elif self.total_steps == 0:
-            self.total_steps = 200  # a guess until the first steps are timed
+        self._started = time.monotonic()
+        # by minutes a guess, until the first steps are timed
+        self.total_steps = self.epochs * self.steps_per_epoch if self.epochs is not None else 200
+
+    def restore(self, step: int, seconds: float, total_steps: int) -> None:
+        """Go on where an earlier sitting stopped."""
+        self.seconds = seconds
+        self._started = time.monotonic() - seconds
+        if self.minutes is not None:
+            self.total_steps = total_steps
+            self._anchor = (step, min(1.0, step / max(1, total_steps)))
 
     def now(self) -> float:
         """Seconds of this run so far, earlier sittings included."""

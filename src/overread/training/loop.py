@@ -189,10 +189,7 @@ def _resumed(state: dict[str, Any], identity: str, clock: Clock) -> tuple[int, i
             "undo the change in project.toml, or train under another name with --name",
         )
     step, epoch = int(state["step"]), int(state["epoch"])
-    share = step / max(1, int(state["total_steps"]))
-    restarted = Clock(clock.steps_per_epoch, clock.epochs, clock.minutes, float(state["seconds"]), int(state["total_steps"]))
-    clock.__dict__.update(restarted.__dict__)
-    clock._anchor = (step, min(1.0, share))
+    clock.restore(step, float(state["seconds"]), int(state["total_steps"]))
     return step, epoch
 
 
