@@ -89,7 +89,7 @@ def target_grid(canonical: Grid, preparation: Preparation) -> Grid:
         spatial = [k for k in range(3) if not (preparation.is_planar and k == 0)]
         factor = max(grid.shape[k] / preparation.shape[k] for k in spatial)
         spacing = tuple(s if preparation.is_planar and k == 0 else s * factor for k, s in enumerate(grid.spacing))
-        grid = replace(grid, shape=grid.shape).with_spacing(spacing)  # type: ignore[arg-type]
+        grid = grid.with_spacing(spacing)  # type: ignore[arg-type]
     return _centred(grid, preparation.shape)
 
 

@@ -141,8 +141,10 @@ def _dense_batch(
         reasons["batch"] = "set in project.toml"
         return int(wishes.batch)
     room = budget.batch_voxels if dimensions == 3 else PLANE_VOXELS[device]
-    batch = int(np.clip(room // np.prod(patch), 2, 4 if dimensions == 3 and device == "cpu" else 32))
-    reasons["batch"] = f"{batch} windows of {np.prod(patch) / 1e3:.0f} thousand voxels keep a step near a second"
+    # On a processor two windows teach more in the time than four: twice the steps. Seen on tuning cases of the
+    # hippocampus (4 minutes: Dice 0.883 / 0.850 against 0.872 / 0.846), where the loss had levelled off for want of steps.
+    batch = int(np.clip(room // np.prod(patch), 2, 2 if dimensions == 3 and device == "cpu" else 32))
+    reasons["batch"] = f"{batch} windows of {np.prod(patch) / 1e3:.0f} thousand voxels: more steps in the time teach more"
     return min(batch, max(2, cases))
 
 
