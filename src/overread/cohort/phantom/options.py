@@ -47,7 +47,12 @@ def checked(options: Options) -> Options:
             f"'missing-slices' needs a series of slices; a {options.kind} as {options.format} has none.",
             "choose --kind abdomen --format dicom, or leave the fault out",
         )
-    limits = {"patients": (1, 9999), "size": (64 if options.kind == "chest" else 32, 1024), "slices": (8, 1000), "seed": (0, 2**31)}
+    limits = {
+        "patients": (1, 9999),
+        "size": (64 if options.kind == "chest" else 32, 1024),
+        "slices": (8, 1000),
+        "seed": (0, 2**31),
+    }
     for name, (low, high) in limits.items():
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
