@@ -113,6 +113,18 @@ def test_an_error_for_programs(verb, capsys: pytest.CaptureFixture[str]) -> None
     assert values == {"error": "Two slices are missing.", "code": "missing-slice", "next": "fetch the series again"}
 
 
+def test_a_wrong_option_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["networks", "--wrong", "--json"]) == 2
+    values = json.loads(capsys.readouterr().out)
+    assert "--wrong" in values["error"]
+    assert values["next"] == "see `overread networks --help`"
+
+
+def test_a_misspelt_network_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["networks", "resnet81"]) == 2
+    assert "Did you mean 'resnet18'?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [Stopped("Stopped after 3 epochs.", "overread train d --resume"), KeyboardInterrupt()])
 def test_a_stop_has_its_own_exit_code(verb, error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
     verb(raises(error))

@@ -82,6 +82,24 @@ def test_several_findings_with_blanks(tmp_path) -> None:
     assert result["auc"]["nodule"].n_cases == 25
 
 
+def test_other_columns_of_the_truth_sheet_are_no_findings(tmp_path) -> None:
+    rows = [f"c{k},{50 + k},{k % 2},{k % 3 == 0}" for k in range(12)]
+    replies = [f"c{k},{(k % 5) / 5},{(k % 7) / 7:.3f}" for k in range(12)]
+    paths = sheets(tmp_path, ["id,age,effusion,nodule", *rows], ["id,effusion,nodule", *replies])
+    result = evaluate_answers(*paths, "classification", resamples=100)
+    assert set(result["auc"]) - {"mean"} == {"effusion", "nodule"}
+    assert any("not evaluated: age" in note for note in result["notes"])
+
+
+def test_a_label_column_among_others_is_named(tmp_path) -> None:
+    rows = [f"c{k},{50 + k},{'ill' if k % 2 else 'well'}" for k in range(12)]
+    paths = sheets(tmp_path, ["id,age,label", *rows], ["id,p", *(f"c{k},{(k % 5) / 5}" for k in range(12))])
+    with pytest.raises(OverreadError, match="which one holds the truth is not said"):
+        evaluate_answers(*paths, "classification", positive="ill", resamples=100)
+    result = evaluate_answers(*paths, "classification", positive="ill", classes=["label"], resamples=100)
+    assert set(result["auc"]) == {"ill"}
+
+
 @pytest.mark.parametrize(
     ("truth", "answers", "words", "message"),
     [

@@ -66,6 +66,8 @@ def test_nothing_changed(tmp_path: Path) -> None:
     assert "nothing changed" in str(project.summary)
     assert project.cohort().digest == before.digest
     assert project.cohort().partition == before.partition
+    assert [v["version"] for v in versions(tmp_path / "p")] == [1]
+    assert [e["entry"] for e in project.ledger.entries()] == ["sealed"]
 
 
 def test_changed_data_stop_and_point_to_update(tmp_path: Path) -> None:

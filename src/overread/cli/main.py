@@ -89,8 +89,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _usage(error, "--json" in (sys.argv[1:] if args is None else args))
     except OverreadError as error:
         return _tell(error, session)
     except (KeyboardInterrupt, click.Abort):
@@ -119,6 +118,17 @@ def _tell(error: OverreadError, session: Session) -> int:
         click.echo(json.dumps(values, indent=1, ensure_ascii=False))
     else:
         click.echo(f"{'' if isinstance(error, Stopped) else 'Error: '}{error}", err=True)
+    return error.exit_code
+
+
+def _usage(error: click.ClickException, as_json: bool) -> int:
+    """A word that the verb does not know; programs that asked for JSON get JSON."""
+    if as_json:
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "overread"
+        values = {"error": error.format_message(), "code": "usage", "next": f"see `{path} --help`"}
+        click.echo(json.dumps(values, indent=1, ensure_ascii=False))
+    else:
+        error.show()
     return error.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -29,7 +30,9 @@ def networks(name: str | None) -> Outcome:
         legend = [f"{key}: {meaning}" for key, meaning in SERVES.items()]
         return Outcome("\n".join([*lines, "", *legend]), {"networks": rows}, f"overread networks {next(iter(rows))}")
     if name not in rows:
-        raise OverreadError(f"'{name}' is not in the table of networks.", "see the list with `overread networks`")
+        near = get_close_matches(name, rows, 1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise OverreadError(f"'{name}' is not in the table of networks.{hint}", "see the list with `overread networks`")
     lines = [name, *(f"  {key}: {', '.join(value) if isinstance(value, list) else value}" for key, value in rows[name].items())]
     return Outcome("\n".join(lines), {name: rows[name]}, f"overread train DIR --set training.architecture={name}")
 

@@ -56,15 +56,14 @@ def read_foreign(
                or one column per quantity
     patients   column of the truth sheet that names the patient, or a sheet of id and patient
     positive   the class that counts as disease where there are two
-    classes    names of the columns to evaluate; by default all of the truth sheet
+    classes    names of the columns to evaluate, or the classes that the one column may hold; by default the columns of the
+               truth sheet that the answers have too, or its only one
     """
     true, answered = _read(truth, id_column), _read(answers, id_column)
     who, patient_column, notes = _patients(true, patients)
-    names = [c for c in true.columns if c != patient_column]
-    if classes is not None and not (len(names) == 1 and task == "classification"):
-        names = [_find(true, name) for name in classes]
-    if not names:
-        raise OverreadError(f"{truth.name} has no column besides the id and the patient; the truth is missing.", "add it")
+    names, class_names = _truth_columns(true, answered, patient_column, classes)
+    unread = [c for c in true.columns if c not in (*names, patient_column)]
+    notes += [f"Columns of {truth.name} that were not evaluated: {', '.join(unread)}."] if unread else []
     ids = match_ids(sorted(true.rows), sorted(answered.rows), truth.name, answers.name)
     extra = len(answered.rows) - len(ids)
     notes += [f"{extra} answers have no truth and are left out."] if extra else []
@@ -75,12 +74,34 @@ def read_foreign(
             Measurements({n: _number(answered, i, _find(answered, n), needed=True) for n in names}) for i in ids
         ]
     else:
-        question = _classes(true, names, positive, classes)
+        question = _classes(true, names, positive, class_names)
         truths = [_true_finding(true, i, names, question) for i in ids]
         replies = [_probabilities(answered, i, question) for i in ids]
     by_case = tuple(who.get(i) or i for i in ids)
     understood = (*true.notes, *answered.notes)
     return ForeignCases(question, tuple(ids), by_case, tuple(truths), tuple(replies), tuple(notes), understood)
+
+
+def _truth_columns(
+    true: _Table, answered: _Table, patient_column: str | None, classes: Sequence[str] | None
+) -> tuple[list[str], Sequence[str] | None]:
+    """The columns that hold the truth, and the classes that may occur in a single one where they were named."""
+    columns = [c for c in true.columns if c != patient_column]
+    if not columns:
+        raise OverreadError(f"{true.path.name} has no column besides the id and the patient; the truth is missing.", "add it")
+    if classes is not None and len(columns) == 1 and not {c.casefold() for c in classes} <= {columns[0].casefold()}:
+        return columns, classes
+    if classes is not None:
+        return [_find(true, name) for name in classes], None
+    replied = {c.casefold().strip() for c in answered.columns}
+    shared = [c for c in columns if c.casefold().strip() in replied]
+    if len(columns) == 1 or shared:
+        return shared or columns, None
+    raise OverreadError(
+        f"{true.path.name} has several columns ({', '.join(columns)}) and {answered.path.name} has none of these names; "
+        "which one holds the truth is not said.",
+        f"name it, for example --class {columns[0]}",
+    )
 
 
 def match_ids(truths: Sequence[str], answers: Sequence[str], truth_name: str, answers_name: str) -> list[str]:

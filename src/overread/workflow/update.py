@@ -56,7 +56,8 @@ def update(folder: str | Path, *, progress: Progress | None = None) -> Project:
             steps=gone,
             progress=progress,
         )
-        _record(beside, stored.version, stored.changed)
+        if any(stored.changed.values()):
+            _record(beside, stored.version, stored.changed)
     return Project(project.path, _summary(project, gathered, division, stored.changed, stored.case_ids, stored.version))
 
 
