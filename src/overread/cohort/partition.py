@@ -216,13 +216,9 @@ def left_by_split(drafts: Sequence[Draft], division: Division) -> Step | None:
 
 
 def class_counts(question: Question, truths: Sequence[TruthReference], voxels: Sequence[Mapping[int, int]]) -> dict[str, Any]:
-    """Cases per class, finding or structure; for numbers how many are known and their range."""
+    """Cases per class, finding or structure; for numbers how many are known (a range would tell two truths)."""
     if question.task == "regression":
-        counts: dict[str, Any] = {}
-        for name in question.classes:
-            known = [v for t in truths if (v := t.values.get(name)) is not None]
-            counts[name] = {"known": len(known), "low": min(known, default=None), "high": max(known, default=None)}
-        return counts
+        return {name: {"known": sum(t.values.get(name) is not None for t in truths)} for name in question.classes}
     strata, _ = strata_of(question, truths, voxels)
     counter = Counter(s for case in strata for s in case)
     return {name: counter.get(name, 0) for name in question.classes}

@@ -131,8 +131,8 @@ def partition_table(partitions: Sequence[Mapping[str, Any]]) -> list[tuple[str, 
     for name in dict.fromkeys(name for p in partitions for name in p.get("quantities") or {}):
         rows.append(
             (
-                f"Reference standard, {name}: known (range)",
-                [_known_range((p.get("quantities") or {}).get(name)) for p in partitions],
+                f"Reference standard, {name}: known",
+                [_known_count((p.get("quantities") or {}).get(name)) for p in partitions],
                 False,
             )
         )
@@ -156,10 +156,10 @@ def _share(count: int | None, of: int) -> str:
     return f"{count} ({count / of:.0%})" if of else str(count)
 
 
-def _known_range(summary: Mapping[str, Any] | None) -> str:
+def _known_count(summary: Mapping[str, Any] | None) -> str:
     if not summary or not summary.get("known"):
         return "not known"
-    return f"{summary['known']} ({summary['low']:.4g} to {summary['high']:.4g})"
+    return str(summary["known"])
 
 
 def _spread(summary: Mapping[str, Any] | None) -> str:

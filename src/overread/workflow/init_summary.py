@@ -174,7 +174,7 @@ def table_lines(table: dict[str, dict[str, Any]]) -> list[str]:
 
 def _count(value: Any) -> str:
     if isinstance(value, dict):
-        return "none" if not value["known"] else f"{value['known']} ({value['low']:g} to {value['high']:g})"
+        return str(value["known"] or "none")
     return str(value)
 
 
