@@ -29,6 +29,7 @@ VERBS = {
     "phantom": "Make a digital phantom: images with known truth, and planted faults if wanted.",
     "init": "Make a project from a folder of images and what is known of them.",
     "update": "Take in new patients and corrected labels as a new version of the cohort.",
+    "audit": "Compare readers: do they agree, and what do they agree on?",
     "plan": "Look at the training cases and write down how a network will be trained, and why.",
     "train": "Train a network and freeze it as a model.",
     "evaluate": "Score a model, or anybody's answers, with intervals.",

@@ -39,8 +39,8 @@ class ForeignPair:
     fold: int = NO_FOLD
 
     def load(self) -> tuple[LabelMap, LabelMap]:
-        layers, grid = _open(self.truth, self.spacing)
-        answer, source = _open(self.answer, self.spacing)
+        layers, grid = open_mask(self.truth, self.spacing)
+        answer, source = open_mask(self.answer, self.spacing)
         placed = place_layers(answer, source, grid, what=f"the answer to {self.case_id}")
         return (
             label_map(f"the truth of {self.case_id}", layers, self.question, grid),
@@ -50,7 +50,7 @@ class ForeignPair:
 
 def match_folders(truth: Path, answers: Path) -> tuple[dict[str, tuple[Path, Path]], tuple[str, ...]]:
     """Case -> (truth file, answer file), matched by the name without its suffix; and notes."""
-    true, answered = _masks(truth), _masks(answers)
+    true, answered = mask_files(truth), mask_files(answers)
     ids = match_ids(sorted(true), sorted(answered), str(truth), str(answers))
     extra = len(answered) - len(ids)
     notes = (f"{extra} answers have no truth and are left out.",) if extra else ()
@@ -58,21 +58,27 @@ def match_folders(truth: Path, answers: Path) -> tuple[dict[str, tuple[Path, Pat
 
 
 def structures(truth: Path, files: Mapping[str, tuple[Path, Path]], classes: Mapping[str, int] | None) -> Question:
-    """The structures: as said; or as a dataset.json in the truth folder or above it says; or every value in any file."""
+    """The structures of two folders of masks."""
+    return structures_in(truth, [path for pair in files.values() for path in pair], classes)
+
+
+def structures_in(folder: Path, files: Sequence[Path], classes: Mapping[str, int] | None) -> Question:
+    """The structures: as said; or as a dataset.json in the folder or above it says; or every value in any file."""
     if classes is None:
-        described = next((p / "dataset.json" for p in (truth, truth.parent) if (p / "dataset.json").exists()), None)
+        described = next((p / "dataset.json" for p in (folder, folder.parent) if (p / "dataset.json").exists()), None)
         classes = structures_of(read_json(described)) if described is not None else None
     if classes is None:
-        found = {int(v) for pair in files.values() for path in pair for v in np.unique(_open(path, None)[0])} - {0}
+        found = {int(v) for path in files for v in np.unique(open_mask(path)[0])} - {0}
         classes = {f"label {value}": value for value in sorted(found)}
     if not classes:
         raise OverreadError(
-            f"No mask in {truth} holds anything but 0.", "look at the files, or name the structures with --classes"
+            f"No mask in {folder} holds anything but 0.", "look at the files, or name the structures with --classes"
         )
     return Question("segmentation", tuple(classes), tuple(classes.values()))
 
 
-def _masks(folder: Path) -> dict[str, Path]:
+def mask_files(folder: Path) -> dict[str, Path]:
+    """Case -> mask file below a folder, named by the file without its suffix."""
     if not folder.is_dir():
         raise OverreadError(f"{folder} is not a folder of masks.", "give a folder of .nii.gz (or .png) files, one per case")
     found: dict[str, Path] = {}
@@ -91,7 +97,8 @@ def _suffix(path: Path) -> str | None:
     return next((s for s in SUFFIXES if path.name.lower().endswith(s)), None)
 
 
-def _open(path: Path, spacing: Sequence[float] | None) -> tuple[np.ndarray, Grid]:
+def open_mask(path: Path, spacing: Sequence[float] | None = None) -> tuple[np.ndarray, Grid]:
+    """(L, Z, Y, X) labels and their grid; `spacing` for formats that carry none."""
     layers, grid = open_labels([path], SUFFIXES[_suffix(path) or ".nii"])
     if spacing is None or grid.spacing_known:
         return layers, grid

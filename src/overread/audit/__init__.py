@@ -1,0 +1,1 @@
+"""Is the ground firm? Looks at labels, readers and images before anything is trained."""
