@@ -28,6 +28,7 @@ AIMS = {"Anterior": 0.893, "Posterior": 0.875}
 PUBLISHED = {"Anterior": 0.899, "Posterior": 0.882}
 METRICS = ("dice", "hd95")
 RUN = "first"
+TUNING = 0.08  # share of the subjects outside the fold; a segmentation fits little on them, and learns from the rest
 DECLARED = {
     "hypothesis": "Minutes of training on a processor come within 0.01 Dice of nnU-Net's published cross-validation",
     "primary_endpoint": "dice",
@@ -59,7 +60,7 @@ def main() -> None:
     figures |= {"aims_dice": AIMS, "nnunet_published_dice": PUBLISHED}
     figures["met"] = {s: pooled["dice"][s].estimate >= aim for s, aim in AIMS.items()} if pooled else None
     spread = {f"{m}/{s} over folds": spread_of([row[m][s]["estimate"] for row in rows]) for m in METRICS for s in AIMS}
-    settings = {"minutes": asked.minutes, "folds": asked.folds, "grouped_by": "presumed_subject"}
+    settings = {"minutes": asked.minutes, "folds": asked.folds, "grouped_by": "presumed_subject", "tuning": TUNING}
     path = write_result(name, started, settings=settings, figures=figures, spread=spread, notes=pooled["notes"] if pooled else ())
     say_result(path, [*lines_of(rows, figures["pooled"]), "", *verdict(figures), openings_line(openings)])
 
@@ -70,7 +71,7 @@ def open_or_init(folder: Path) -> Project:
         return Project.open(folder)
     images = shared_data() / "msd_hippocampus"
     folds = shared_data().parent / "bench" / "hippocampus_folds.json"
-    project = overread.init(folder, images=images, sheet=images / "cases.csv", group_by="presumed_subject", splits=folds)
+    project = overread.init(folder, images=images, sheet=images / "cases.csv", group_by="presumed_subject", splits=folds, tuning=TUNING)
     print(project.summary)
     return project
 
