@@ -71,7 +71,9 @@ def open_or_init(folder: Path) -> Project:
         return Project.open(folder)
     images = shared_data() / "msd_hippocampus"
     folds = shared_data().parent / "bench" / "hippocampus_folds.json"
-    project = overread.init(folder, images=images, sheet=images / "cases.csv", group_by="presumed_subject", splits=folds, tuning=TUNING)
+    project = overread.init(
+        folder, images=images, sheet=images / "cases.csv", group_by="presumed_subject", splits=folds, tuning=TUNING
+    )
     print(project.summary)
     return project
 
