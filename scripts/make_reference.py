@@ -61,7 +61,11 @@ def settings_page() -> str:
     parts = ["Lines of `project.toml`. A line that is not given has the default; `auto` is decided by the plan, with a reason."]
     comments = trailing_comments(Path(str(settings.__file__)))
     for section, field in settings.Settings.model_fields.items():
-        parts += [*section_tables(section, field.annotation, comments)]
+        if hasattr(field.annotation, "model_fields"):
+            parts += [*section_tables(section, field.annotation, comments)]
+        else:  # a table with keys of the user's own
+            row = ("`NAME`", "text", "none", comments.get(("Settings", section), ""))
+            parts += [f"## [{section}]", table(("Key", "Values", "Default", "Meaning"), [row])]
     return page("Settings", *parts)
 
 

@@ -31,7 +31,9 @@ def two_sheets(tmp_path: Path) -> dict[str, Path]:
         for reader, flips, extra in (("ANNA", 0.05, 0.0), ("BEN", 0.15, 1.5)):
             seen = truth[k] ^ int(random.random() < flips)
             grade = min(5, max(1, int(size[k] // 6) + int(random.random() < 0.2)))
-            lines[reader].append(f"c{k:02d},p{k // 2},{'yes' if seen else 'no'},{size[k] + extra + random.normal(0, 1):.2f},{grade}")
+            lines[reader].append(
+                f"c{k:02d},p{k // 2},{'yes' if seen else 'no'},{size[k] + extra + random.normal(0, 1):.2f},{grade}"
+            )
     head = "case_id,patient_id,nodule,size_mm,grade"
     return {reader: sheet(tmp_path / f"{reader}.csv", head, *rows) for reader, rows in lines.items()}
 

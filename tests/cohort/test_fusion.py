@@ -68,5 +68,5 @@ def test_two_structures_share_no_voxel() -> None:
 
 
 def test_an_unknown_rule_names_the_known_ones() -> None:
-    with pytest.raises(OverreadError, match="neither a rule .majority, any, all, staple. nor one of the readers .a, b."):
+    with pytest.raises(OverreadError, match=r"neither a rule .majority, any, all, staple. nor one of the readers .a, b."):
         fuse({"a": np.ones(3, bool), "b": np.ones(3, bool)}, "mean")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -112,3 +112,76 @@ def make_series(
         }
         files.append(write(make_tags(volume[k], **(own | changes)), folder / f"slice-{names[k]:03d}.dcm"))
     return files
+
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
+ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
+LEGACY_CONVERTED_CT = "1.2.840.10008.5.1.4.1.1.2.2"
+
+
+def make_volumes(folder: Path, depths: list[float], traits: list[dict[str, Any]], **changes: Any) -> list[np.ndarray]:
+    """One series with a volume per dict of tags, all in the same places.
+
+    traits   a tag may be a list with one value per slice
+    returns  the (N, Y, X) stored values of each volume
+    """
+    volumes = []
+    for k, own in enumerate(traits):
+        volume = np.random.default_rng(k).integers(0, 2000, (len(depths), 6, 5)).astype(np.int16)
+        for n, depth in enumerate(depths):
+            each = {
+                keyword: value[n] if isinstance(value, list) and len(value) == len(depths) else value
+                for keyword, value in own.items()
+            }
+            place = {"ImagePositionPatient": [-20.0, -30.0, 40.0 + depth], "InstanceNumber": 100 * k + n + 1}
+            tags = make_tags(volume[n], **(place | changes | each))
+            write(tags, folder / f"{k:02d}-{(7 * n) % 11:02d}-{n:02d}.dcm")
+        volumes.append(volume)
+    return volumes
+
+
+def item(**values: Any) -> Dataset:
+    """One item of a sequence, or of a functional group."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def make_enhanced(
+    pixels: np.ndarray,
+    frames: list[dict[str, Any]],
+    sop_class: str = ENHANCED_MR,
+    shared: dict[str, Any] | None = None,
+    **changes: Any,
+) -> FileDataset:
+    """An enhanced object.
+
+    pixels  (F, Y, X)
+    frames  per frame: ``position``, and functional groups by the name of their sequence (a dict of tags each)
+    shared  groups for all frames; plane orientation (axial) and pixel measures (0.8 x 0.7 mm) where not given
+    """
+    modality = {ENHANCED_CT: "CT", LEGACY_CONVERTED_CT: "CT", ENHANCED_PET: "PT"}.get(sop_class, "MR")
+    own = {"Modality": modality, "NumberOfFrames": len(frames), "Rows": pixels.shape[1], "Columns": pixels.shape[2]}
+    tags = make_tags(pixels[0], sop_class, **(own | changes))
+    tags.PixelData = np.ascontiguousarray(pixels).tobytes()
+    common = {
+        "PlaneOrientationSequence": {"ImageOrientationPatient": list(AXIAL)},
+        "PixelMeasuresSequence": {"PixelSpacing": [0.8, 0.7], "SliceThickness": 5.0},
+    } | (shared or {})
+    tags.SharedFunctionalGroupsSequence = [_groups(common)]
+    tags.PerFrameFunctionalGroupsSequence = [_groups(_with_position(frame)) for frame in frames]
+    return tags
+
+
+def _with_position(frame: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: group for name, group in frame.items() if name != "position"}
+    if "position" in frame:
+        rest["PlanePositionSequence"] = {"ImagePositionPatient": list(frame["position"])}
+    return rest
+
+
+def _groups(groups: dict[str, dict[str, Any]]) -> Dataset:
+    return item(**{name: [item(**values)] for name, values in groups.items()})

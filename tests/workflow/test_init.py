@@ -164,7 +164,7 @@ def test_decathlon_and_nnunet_layouts(tmp_path: Path) -> None:
     description = {"channel_names": {"0": "T1", "1": "FLAIR"}, "labels": {"background": 0, "tumour": 1}, "file_ending": ".nii.gz"}
     (tmp_path / "d" / "dataset.json").write_text(json.dumps(description))
     project = init(tmp_path / "p", tmp_path / "d")
-    assert project.settings.images.channels == ("t1", "flair")
+    assert project.settings.images.channels == {"t1": "_0000", "flair": "_0001"}
     assert project.question.classes == ("tumour",)
     cohort = project.cohort()
     image = load_image(cohort, cohort.cases[0])

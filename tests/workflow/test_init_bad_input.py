@@ -268,7 +268,7 @@ def test_an_existing_project_is_left_alone(tmp_path: Path) -> None:
 def test_boxes_and_colour_masks_are_named(tmp_path: Path) -> None:
     images, _ = film_cohort(tmp_path)
     (tmp_path / "coco.json").write_text("{}")
-    assert "looks like boxes" in refusal(tmp_path, images, tmp_path / "coco.json")
+    assert "holds no labels that Overread knows" in refusal(tmp_path, images, tmp_path / "coco.json")
 
 
 def test_images_of_different_kinds(tmp_path: Path) -> None:

@@ -94,11 +94,11 @@ def test_series_as_channels_and_an_exam_without_one(tmp_path: Path) -> None:
     study(images, 8, {"arterial": 5.0})
     rules = {"art.description": "arterial*", "ven.description": "venous*"}
     project = init(tmp_path / "p", images, sheet=labels(tmp_path, 9), positive="ill", series=rules)
-    assert project.settings.images.channels == ("art", "ven")
+    assert list(project.settings.images.channels) == ["art", "ven"]
     cohort = project.cohort()
     assert len(cohort.cases) == 8
     assert load_image(cohort, cohort.cases[0]).array.shape == (2, 3, 6, 5)
-    assert "-1  no series of the exam fits [images.series]" in str(project.summary)
+    assert "-1  channel missing (no series fits ven: description = 'venous*')" in str(project.summary)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -58,6 +58,8 @@ def prepare_image(image: Image, preparation: Preparation) -> Prepared:
     canonical = image.reoriented(*axes)
     grid = target_grid(canonical.grid, preparation)
     array = normalise(canonical.array, preparation.normalisation)  # in place of origin: resampling first would blur the clip
+    missing = [image.channels.index(c) for c in image.source.get("missing_channels", ())]
+    array[missing] = 0  # nothing is known of them: the middle of the scale
     fill = array.reshape(array.shape[0], -1).min(axis=1)
     moved = _resample(array, canonical.grid, grid, fill)
     return Prepared(np.ascontiguousarray(moved, dtype=np.float32), grid, image.grid, axes)

@@ -10,11 +10,13 @@ import click
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, command, pairs, summary_outcome
 from overread.workflow.init import init as make_project
+from overread.workflow.project import Project
 
 EXAMPLE = """\
 overread init liver --images studies --truth masks --sheet patients.xlsx --group-by patient
 overread init pneumonia --images films --sheet labels.csv --label pneumonia --positive yes --group-by mrn
-overread init liver --images studies --truth masks --folds 5 --dry-run"""
+overread init liver --images studies --truth masks --folds 5 --dry-run
+overread init liver --images studies --dry-run"""
 
 PATH = click.Path(exists=True, path_type=Path)
 SECTIONS = {
@@ -24,13 +26,13 @@ SECTIONS = {
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
     "The split": ("splits", "folds", "tuning", "internal", "stratify_by", "seed", "leak_override"),
-    "What is let in": ("series", "gaps", "tilt", "leave_out_faulty"),
+    "What is let in": ("series", "missing", "gaps", "tilt", "leave_out_faulty"),
 }  # fmt: skip
 
 
 @click.command(cls=Verb, example=EXAMPLE, sections=SECTIONS)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--images", required=True, type=PATH, help="Folder of images, searched to its depth, or one .npz file.")
+@click.option("--images", required=True, type=PATH, help="Folder of images, searched to its depth, or one .npz or .zip file.")
 @click.option("--truth", type=PATH, help="Folder of masks, or a file of labels.")
 @click.option("--sheet", type=PATH, help="CSV or Excel: ids, patients, covariates, labels.")
 @click.option(
@@ -67,7 +69,18 @@ SECTIONS = {
     help="all, first, last, or 'nearest to COLUMN within N days'.",
 )
 @click.option(
-    "--series", metavar="FIELD=PATTERN", multiple=True, callback=pairs, help="Which series of an exam counts, e.g. kernel=B30f."
+    "--series",
+    metavar="FIELD=PATTERN",
+    multiple=True,
+    callback=pairs,
+    help="Which series of an exam counts, e.g. kernel=B30f; several as channels: flair.file=_flair, art.phase=arterial.",
+)
+@click.option(
+    "--missing",
+    type=click.Choice(["refuse", "zeros"]),
+    default="refuse",
+    show_default=True,
+    help="Exams that lack a channel: leave them out, or fill it with zeros.",
 )
 @click.option(
     "--gaps", type=click.Choice(["refuse", "resample"]), default="refuse", show_default=True, help="Series with missing slices."
@@ -91,13 +104,25 @@ SECTIONS = {
     "--leak-override", metavar="REASON", default="", help="Why a leak in the given split is accepted; goes into the ledger."
 )
 @click.option("--leave-out-faulty", is_flag=True, help="Leave out cases whose mask does not fit the image, instead of stopping.")
-@click.option("--dry-run", is_flag=True, help="Say what would be made; write nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show each series with pass or the reason, and what would be made; needs only --images. Writes nothing.",
+)
 def init(folder: Path, images: Path, dry_run: bool, **words: Any) -> Outcome:
     """Make a project from a folder of images and what is known of them.
 
-    Opens DICOM, NIfTI, PNG, JPEG and MedMNIST files, matches truth to images with nothing renamed and says
-    what stayed over and why. Splits by patient, seals the internal test, and writes DIR/project.toml with
-    a reason beside each line that was inferred.
+    Opens DICOM, NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF and MedMNIST files, in folders and in .zip archives,
+    matches truth to images with nothing renamed and says what stayed over and why. Splits by patient, seals
+    the internal test, and writes DIR/project.toml with a reason beside each line that was inferred.
+
+    With --dry-run it first lists patients, studies and series as the files name them. Those are names and
+    numbers of real patients, on the terminal and in --json: look before you share them. Nothing of it is kept.
     """
     project = make_project(folder, images, dry_run=dry_run, progress=reporter(), **words)
-    return summary_outcome(project.summary, "the same command without --dry-run" if dry_run else command("plan", folder))
+    return summary_outcome(project.summary, _after_rehearsal(project) if dry_run else command("plan", folder))
+
+
+def _after_rehearsal(project: Project) -> str:
+    assert project.summary is not None
+    return "the same command without --dry-run" if project.summary.facts["ready"] else "the same command with what is missing"

@@ -27,6 +27,7 @@ from overread.core.errors import OverreadError, Stopped
 VERBS = {
     "demo": "Phantom to report in one go: see what Overread does.",
     "phantom": "Make a digital phantom: images with known truth, and planted faults if wanted.",
+    "deidentify": "Copy a folder of images without what identifies people.",
     "init": "Make a project from a folder of images and what is known of them.",
     "update": "Take in new patients and corrected labels as a new version of the cohort.",
     "audit": "Compare readers: do they agree, and what do they agree on?",

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb
+from overread.cli.verb import Outcome, Verb, pairs
 
 EXAMPLE = """\
 overread read liver-first.overread new_study --out answers
-overread read liver-first.overread scan.nii.gz another.nii.gz --out answers"""
+overread read liver-first.overread scan.nii.gz another.nii.gz --out answers
+overread read liver-first.overread new_study --out answers --dicom seg,sr,sc"""
 
 
 @click.command(cls=Verb, example=EXAMPLE)
@@ -19,16 +20,32 @@ overread read liver-first.overread scan.nii.gz another.nii.gz --out answers"""
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the answers.")
 @click.option("--probabilities", is_flag=True, help="Also write a probability map for each structure.")
-def read(model: Path, studies: tuple[Path, ...], out: Path, probabilities: bool) -> Outcome:
+@click.option(
+    "--series", metavar="FIELD=PATTERN", multiple=True, callback=pairs, help="Where series are called otherwise than in training."
+)
+@click.option(
+    "--dicom",
+    metavar="NAMES",
+    default="seg",
+    show_default=True,
+    help="DICOM objects to write for DICOM input, with commas between: seg (masks), sr (report with measurements), "
+    "sc (pictures with the answer drawn in), fractional (probabilities as a segmentation), map (probabilities as a "
+    "parametric map); or none.",
+)
+def read(model: Path, studies: tuple[Path, ...], out: Path, probabilities: bool, series: dict[str, str], dicom: str) -> Outcome:
     """Let a model read studies that it has never seen.
 
     Takes DICOM folders, NIfTI, PNG and JPEG. Answers lie on the grid of the source: a mask as NIfTI (for
     DICOM also as DICOM SEG), or probabilities and measurements; always a CSV and a JSON of all of them.
     A study that cannot be answered is listed with the reason; that is not a negative answer.
     """
+    from overread.imaging.dicom.outputs import parse_objects
+
+    objects = parse_objects(dicom)
+
     from overread.workflow.read import read as read_studies
 
-    readings = read_studies(model, studies, out, reporter(), probabilities=probabilities)
+    readings = read_studies(model, studies, out, reporter(), probabilities=probabilities, series=series, dicom=objects)
     refused = {reading.case_id: reading.refusal for reading in readings if reading.refusal}
     warned = sorted({warning for reading in readings for warning in reading.warnings})
     lines = [f"{len(readings) - len(refused)} of {len(readings)} studies read. Answers: {out / 'answers.csv'}"]

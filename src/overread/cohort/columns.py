@@ -121,12 +121,12 @@ def _is_split(sheet: Sheet, column: str) -> bool:
 
 
 def label_kind(sheet: Sheet, column: str) -> str | None:
-    """What a column could be as truth: "yes-no" (0 and 1), "classes", "numbers", or None for neither."""
+    """What a column could be as truth: "yes-no" (0, 1, and -1 for uncertain), "classes", "numbers", or None for neither."""
     cells = [c for c in sheet.column(column) if c is not None]
     different = {c.casefold() for c in cells}
     if len(different) < 1 or (FILE_NAME.search(plain(column)) and len(different) > MOST_CLASSES):
         return None
-    if different <= {"0", "1", "0.0", "1.0"}:
+    if different <= {"0", "1", "0.0", "1.0", "-1", "-1.0"} and different & {"0", "1", "0.0", "1.0"}:  # -1: uncertain (CheXpert)
         return "yes-no"
     if all(is_number(c) for c in cells):
         few_whole = (

@@ -119,7 +119,7 @@ def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint
     first = looked[0]
     known = all(x.spacing_known for x in looked)
     values = [c.truth.values for c in cases if c.truth is not None]
-    medians = np.array([np.median(np.abs(x.voxels)) for x in looked])
+    medians = np.array([np.nanmedian(np.abs(x.voxels)) for x in looked])
     names = cohort.question.classes
     is_segmentation, is_regression = cohort.question.task == "segmentation", cohort.question.task == "regression"
     return Fingerprint(
@@ -150,6 +150,10 @@ def _look(cohort: Cohort, case: Case, share: int) -> _Looked:
     grid = image.grid.reoriented(*axes)
     channels = image.array.shape[0]
     flat = image.array.reshape(channels, -1)
+    lacking = [image.channels.index(c) for c in image.source.get("missing_channels", ())]
+    if lacking:
+        flat = flat.astype(np.float32)
+        flat[lacking] = np.nan  # was filled with zeros, which say nothing of the channel's intensities
     step = max(1, flat.shape[1] // share)
     inside = np.zeros((0, channels), np.float32)
     volumes: dict[str, float] = {}
@@ -199,13 +203,13 @@ def _intensities(voxels: Sequence[np.ndarray], extremes: Sequence[np.ndarray] | 
     if not filled:
         return ()
     pool = np.concatenate(filled).astype(np.float64)
-    low, high = np.percentile(pool, 0.5, axis=0), np.percentile(pool, 99.5, axis=0)
-    least = pool.min(0) if extremes is None else np.stack(extremes).min(0)[0]
-    most = pool.max(0) if extremes is None else np.stack(extremes).max(0)[1]
+    if np.isnan(pool).all(0).any():
+        raise OverreadError("A channel is missing in every training case.", "correct its rule under images.channels")
+    low, high = np.nanpercentile(pool, 0.5, axis=0), np.nanpercentile(pool, 99.5, axis=0)
+    least = np.nanmin(pool, 0) if extremes is None else np.nanmin(np.stack(extremes), 0)[0]
+    most = np.nanmax(pool, 0) if extremes is None else np.nanmax(np.stack(extremes), 0)[1]
     return tuple(
-        Intensity(
-            float(pool[:, c].mean()), float(pool[:, c].std()), float(low[c]), float(high[c]), float(least[c]), float(most[c])
-        )
+        Intensity(*(float(v) for v in (np.nanmean(pool[:, c]), np.nanstd(pool[:, c]), low[c], high[c], least[c], most[c])))
         for c in range(pool.shape[1])
     )
 

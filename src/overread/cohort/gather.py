@@ -17,19 +17,39 @@ from overread.cohort.exams import choose_index_exam, parse_index_exam
 from overread.cohort.identity import refuse_spellings
 from overread.cohort.inspect import Seen, declared_names, inspect_cases, refuse_faults, refuse_mixture, refuse_unlike
 from overread.cohort.join import Joined, describe_unknown, join_sheet
-from overread.cohort.labels.read import Truths, label_truths, mask_truths
+from overread.cohort.labels.find import find_objects, label_root
+from overread.cohort.labels.objects import Objects
+from overread.cohort.labels.read import Truths, drawn_truths, findings_of_masks, label_truths, mask_truths
 from overread.cohort.labels.values import How
 from overread.cohort.layouts import Layout, recognise
 from overread.cohort.names import NAME_RULES, SIDE_WORDS, patient_by_name, shared_beginnings
 from overread.cohort.progress import Progress, stage
+from overread.cohort.rules import Rule, image_rules
 from overread.cohort.series import choose_series
 from overread.cohort.sheet import Sheet, is_number, read_sheet, refuse_rounded_ids
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError, Refused
 from overread.core.question import UNITS_OF_ANALYSIS, Question
+from overread.imaging.found import Found
 from overread.imaging.scan import scan
 
-MASK_FAULTS = ("mask-on-another-grid", "other-grid", "undeclared-value", "not-labels", "colour-mask")
+MASK_FAULTS = (
+    "mask-on-another-grid",
+    "other-grid",
+    "undeclared-value",
+    "not-labels",
+    "colour-mask",
+    "other-frame-of-reference",
+    "label-size",
+    "outside-image",
+    "boxes-only",
+    "slice-unknown",
+    "contours-elsewhere",
+    "contours-not-parallel",
+    "image-missing",
+    "damaged-contour",
+    "damaged-region",
+)
 
 
 @dataclass(frozen=True)
@@ -38,9 +58,12 @@ class Request:
 
     images    folder, or one file in it that holds the images
     truth     folder with masks, or a sheet with labels
-    series    rules for the choice among series, see `overread.cohort.series`
+    series    rules for the choice among series, see `overread.cohort.rules`
+    channels  name -> rule, or pattern of the file's name
+    missing   "refuse" or "zeros": exams that lack a channel
     how       reader, method and date of the reference standard
     faulty    "refuse" or "leave out": cases whose mask does not fit
+    headers   SQLite file that remembers image headers, so that another look is quick
     """
 
     images: Path
@@ -61,12 +84,22 @@ class Request:
     tilt: str = "refuse"
     how: How = field(default_factory=How)
     faulty: str = "refuse"
+    headers: Path | None = None
+    channels: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    missing: str = "refuse"
+
+
+def headers_path(project_dir: Path) -> Path:
+    """Where a project remembers image headers: with identifiers, so among what is private."""
+    return Path(project_dir) / "cohort" / "private" / "headers.sqlite"
 
 
 @dataclass(frozen=True)
 class Gathered:
     """Checked cases, all with truth.
 
+    channels    name -> rule, the reference first; empty where a case has one image without a name
+    chosen      lines about which series were chosen
     seen        what opening showed, one per draft
     patient_known  some file or column names patients; without one each image counts as a patient of its own
     splits      columns of the sheet that hold a distributed split
@@ -78,7 +111,10 @@ class Gathered:
     images_folder: Path
     truth_folder: Path | None
     layout: Layout
-    channels: tuple[str, ...]
+    channels: Mapping[str, Rule]
+    series: Rule
+    missing: str
+    chosen: tuple[str, ...]
     question: Question
     source: str
     label_columns: tuple[str, ...]
@@ -110,11 +146,13 @@ class Gathered:
 
 def gather(request: Request, progress: Progress | None = None) -> Gathered:
     """Find, join, ask and check. Stops on what only the user can decide or put right."""
+    rules = image_rules(request.series, request.channels, request.missing, request.gaps, request.tilt)
     folder, inside = _folder_of(request.images)
     with stage(progress, f"looking at {folder.name}") as tell:
-        scanned = scan(folder, progress=tell, gaps=request.gaps, tilt=request.tilt)
-    layout = recognise(scanned, folder, inside)
-    chosen = choose_series(layout.drafts, request.series, layout.channels)
+        scanned = scan(folder, progress=tell, gaps=request.gaps, tilt=request.tilt, cache=request.headers)
+    layout = recognise(scanned, folder, inside, rules)
+    chosen = choose_series(layout.drafts, rules)
+    layout = replace(layout, truth_files=_moved(layout.truth_files, chosen.renamed))
     steps = [*layout.steps, *([chosen.step] if chosen.step else [])]
     sheet_path, truth_folder = _places(request, folder, layout)
     sheet = read_sheet(sheet_path) if sheet_path else None
@@ -123,13 +161,14 @@ def gather(request: Request, progress: Progress | None = None) -> Gathered:
     if request.group_by in NAME_RULES:
         drafts = [replace(d, patient=patient_by_name(d.images[0].files[0], str(request.group_by))) for d in drafts]
     refuse_spellings(d.patient for d in drafts if d.patient)
-    masks = mask_truths(layout, request.truth, truth_folder, folder, drafts, request.how, progress)
-    task, source, columns, why = ask.choose_task(request.said, masks is not None, joined, roles, [d.label for d in drafts])
-    reasons = {**layout.reasons, "question.task": why}
-    if masks is not None and task == "segmentation":
-        truths = masks
+    objects = _objects(request, layout, scanned.found, folder, drafts, joined, progress)
+    if objects is not None:
+        task, truths = drawn_truths(objects, drafts, request.said, request.how)
+        source, columns, why, truth_folder = "objects", request.said.labels, truths.reasons["question.task"], objects.root
     else:
-        truths = label_truths(task, source, columns, drafts, joined, request.said, request.aggregation, request.how)
+        masks = mask_truths(layout, request.truth, truth_folder, folder, drafts, request.how, progress, request.said)
+        task, source, columns, why, truths = _masks_or_labels(request, masks, truth_folder, joined, roles, drafts)
+    reasons = {**layout.reasons, "question.task": why}
     drafts, steps = _with_truth(drafts, truths, steps, joined, request)
     drafts, steps = _index_exam(drafts, steps, request, joined, chosen.drafts)
     _check_unit(request, drafts, joined)
@@ -144,7 +183,10 @@ def gather(request: Request, progress: Progress | None = None) -> Gathered:
         folder,
         truth_folder,
         layout,
-        seen[0].channels,
+        layout.channels or rules.channels,
+        rules.series,
+        rules.missing,
+        chosen.told,
         replace(question, unit=request.said.unit or "exam"),
         source,
         columns,
@@ -164,6 +206,15 @@ def gather(request: Request, progress: Progress | None = None) -> Gathered:
     )
 
 
+def _moved(truth_files: Mapping[str, tuple[str, ...]], renamed: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Truths of a series that became a channel belong to its case; that of the reference counts first."""
+    moved = dict(truth_files)
+    for series, case in renamed.items():
+        if series in truth_files:
+            moved.setdefault(case, truth_files[series])
+    return moved
+
+
 def _folder_of(images: Path) -> tuple[Path, str]:
     """The folder to scan, and the one file in it that was named."""
     images = Path(images).resolve()
@@ -181,10 +232,13 @@ def _places(request: Request, folder: Path, layout: Layout) -> tuple[Path | None
         raise OverreadError(
             f"The truth {truth} does not exist.", "give a folder with masks, or a sheet with labels, with --truth"
         )
-    if truth is not None and Path(truth).suffix.lower() == ".json":
+    root = label_root(Path(truth)) if truth is not None else None
+    if root is not None:
+        return sheet, root
+    if truth is not None and Path(truth).suffix.lower() in (".json", ".xml", ".txt"):
         raise OverreadError(
-            f"{Path(truth).name} looks like boxes or outlines (COCO); detection cannot be learned yet.",
-            "give masks (a folder) or labels (a sheet) as --truth",
+            f"{Path(truth).name} holds no labels that Overread knows (COCO, VIA, LabelMe, Pascal VOC, YOLO).",
+            "give a label file, a folder with masks or labels, or a sheet as --truth",
         )
     if truth is not None and not Path(truth).is_dir():
         if sheet is not None and Path(sheet) != Path(truth):
@@ -195,6 +249,49 @@ def _places(request: Request, folder: Path, layout: Layout) -> tuple[Path | None
     if truth is not None:
         return sheet, Path(truth).resolve()
     return sheet, folder if layout.truth_files else None
+
+
+def _objects(
+    request: Request,
+    layout: Layout,
+    found: Sequence[Found],
+    folder: Path,
+    drafts: Sequence[Draft],
+    joined: Joined | None,
+    progress: Progress | None,
+) -> Objects | None:
+    """Boxes, outlines, contours or reports: at --truth, or in the image folder itself where nothing else is a truth."""
+    if request.truth is not None and (Path(request.truth).is_dir() or label_root(Path(request.truth)) is not None):
+        where, scanned = Path(request.truth), found if Path(request.truth).resolve() == folder else None
+    elif (
+        request.truth is None
+        and not (layout.truth_files or request.said.labels or any(d.label for d in drafts))
+        and (joined is None or request.said.task == "segmentation")
+    ):
+        where, scanned = folder, found
+    else:
+        return None
+    leave_out = request.faulty != "refuse"
+    return find_objects(where, drafts, folder, task=request.said.task, leave_out=leave_out, scanned=scanned, progress=progress)
+
+
+def _masks_or_labels(
+    request: Request,
+    masks: Truths | None,
+    truth_folder: Path | None,
+    joined: Joined | None,
+    roles: Roles | None,
+    drafts: Sequence[Draft],
+) -> tuple[str, str, tuple[str, ...], str, Truths]:
+    """Task, source, columns, reason and truths where they are masks, columns of a sheet or class folders."""
+    said, labels = request.said, [d.label for d in drafts]
+    has_words = joined is not None or any(labels) or said.labels
+    if masks is not None and truth_folder is not None and said.task == "classification" and not has_words:
+        return said.task, "masks", (), "you said so", findings_of_masks(masks, drafts, truth_folder, said, request.how)
+    task, source, columns, why = ask.choose_task(said, masks is not None, joined, roles, labels)
+    if masks is not None and task == "segmentation":
+        return task, source, columns, why, masks
+    return task, source, columns, why, label_truths(task, source, columns, drafts, joined, said, request.aggregation, request.how)
 
 
 def _join(request: Request, sheet: Sheet | None, drafts: Sequence[Draft]) -> tuple[Joined | None, Roles | None]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from overread.cohort.rules import ImageRules
 from overread.cohort.seal import read_truths, truths_path
 from overread.core.case import Case, ImageReference
 from overread.core.errors import OverreadError
@@ -42,7 +43,7 @@ class Cohort:
     is_phantom     every image is simulated
     digest         of images, truths and partitions: changes with every version of the cohort
     grids          case_id -> grid of the image when it came in
-    gaps, tilt     what to do with missing slices and a tilted gantry: "refuse" or "resample"
+    rules          how images were chosen; a model takes them along to read new studies by the same rules
     """
 
     folder: Path
@@ -54,8 +55,17 @@ class Cohort:
     is_phantom: bool
     digest: str
     grids: Mapping[str, Grid] = field(default_factory=dict)
-    gaps: str = "refuse"
-    tilt: str = "refuse"
+    rules: ImageRules = field(default_factory=ImageRules)
+
+    @property
+    def gaps(self) -> str:
+        """What to do with missing slices: "refuse" or "resample"."""
+        return self.rules.gaps
+
+    @property
+    def tilt(self) -> str:
+        """What to do with a tilted gantry: "refuse" or "resample"."""
+        return self.rules.tilt
 
     def of(self, partition: str) -> tuple[Case, ...]:
         """The cases of one partition, in the order of their case_id."""
@@ -138,13 +148,13 @@ def load_cohort(
     truth_folder: Path | None,
     fold: int | None = None,
     *,
-    gaps: str = "refuse",
-    tilt: str = "refuse",
+    rules: ImageRules | None = None,
 ) -> Cohort:
     """The cohort as one run may see it; truths of its internal test stay under seal.
 
     fold  scheme "folds" only, and needed there: this fold is the internal test of the run, a frozen
           stratified share of the other patients is its tuning partition
+    rules how images were chosen
     """
     project_dir = Path(project_dir)
     rows, splits = read_index(project_dir), read_splits(project_dir)
@@ -162,8 +172,7 @@ def load_cohort(
         bool(kept) and all(r.case.origin == "simulated" for r in kept),
         current_digest(project_dir),
         {r.case.case_id: r.grid for r in kept},
-        gaps,
-        tilt,
+        rules or ImageRules(),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from overread.cohort.draft import Draft
+from overread.cohort.labels.masks import names_segments
 from overread.cohort.load import open_channels, open_layers
 from overread.cohort.progress import Progress, counted
 from overread.core.case import TruthReference
@@ -75,18 +76,30 @@ def _inspect(
     voxels: dict[int, int] = {}
     names: dict[int, str] = {}
     content = ""
-    if truth is not None and truth.files and truth_folder is not None:
-        layers = open_layers(draft.name, truth, truth_folder, image.grid)
+    if truth is not None and truth.files and truth_folder is not None and truth.format != "value":
+        layers = _layers(draft, truth, truth_folder, image.grid)
         for layer in layers:
             values, counts = np.unique(layer, return_counts=True)
             for value, count in zip(values.tolist(), counts.tolist(), strict=True):
                 if value:
                     voxels[int(value)] = voxels.get(int(value), 0) + int(count)
-        if truth.format == "dicom-seg":
+        if names_segments(truth.format, truth_folder / truth.files[0]):
             names = {s.value: s.name for s in open_seg(truth_folder / truth.files[0], image.grid).structures}
         content = digest_bytes([str(layers.shape).encode(), np.ascontiguousarray(layers, dtype=np.int32).tobytes()])
     simulated = bool(image.source.get("is_simulated")) or bool(draft.attributes.get("synthetic"))
     return Seen(pixel_digest(image), image.grid, image.units, image.channels, simulated, voxels, names, content)
+
+
+def _layers(draft: Draft, truth: TruthReference, truth_folder: Path, grid: Grid) -> np.ndarray:
+    """The mask on the image's grid; where there are several images it may have been drawn on another one."""
+    try:
+        return open_layers(draft.name, truth, truth_folder, grid)
+    except Refused as refusal:
+        if refusal.code != "mask-on-another-grid" or len(draft.images) == 1:
+            raise
+        first = draft.images[0].channel
+        hint = f"the mask must lie on the grid of '{first}', the first channel; if it was drawn on another, name that one first"
+        raise Refused(refusal.code, refusal.what, f"{hint} under images.channels; or {refusal.next}") from None
 
 
 def refuse_faults(seen: Sequence[Seen], codes: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Which of the usual forms a folder has, and the cases in it.
 
 Decathlon        dataset.json, imagesTr/, labelsTr/
-nnU-Net raw      the same, with channels as _0000, _0001 ... at the end of image names
+nnU-Net raw      the same, with channels as _0000, _0001 ... at the end of image names; a 4D file holds several
 MedMNIST         one .npz with images, labels and splits
 DICOM            patients, studies and series, as their headers say
 class folders    .../NORMAL/a.jpg, .../PNEUMONIA/b.jpg, with or without train/, val/, test/ above
@@ -20,8 +20,11 @@ import pandas as pd
 
 from overread.cohort import names
 from overread.cohort.draft import Draft, LeftOut, Step
+from overread.cohort.file_cases import case_of, cases_of_files
+from overread.cohort.file_channels import propose_channels
 from overread.cohort.labels.masks import join_masks, join_segmentations
 from overread.cohort.match import without_suffix
+from overread.cohort.rules import ImageRules, Rule
 from overread.core.case import ImageReference
 from overread.core.errors import OverreadError
 from overread.imaging.found import Found, Scan
@@ -34,7 +37,7 @@ class Layout:
 
     form         one of the forms above, in words
     drafts       cases, without truth
-    channels     channel names, in order
+    channels     name -> rule, the reference first; empty where a case has one image without a name
     truth_files  label files that the layout itself names: draft name -> file relative to the folder
     structures   structure -> label value, where a dataset.json declares them
     steps        data flow so far
@@ -44,7 +47,7 @@ class Layout:
 
     form: str
     drafts: tuple[Draft, ...]
-    channels: tuple[str, ...] = ("image",)
+    channels: Mapping[str, Rule] = field(default_factory=dict)
     truth_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     structures: Mapping[str, int] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
@@ -52,11 +55,13 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def recognise(scan: Scan, folder: Path, inside: str = "") -> Layout:
+def recognise(scan: Scan, folder: Path, inside: str = "", rules: ImageRules | None = None) -> Layout:
     """Recognise the layout of a scanned folder.
 
     inside  only what lies at or below this relative path counts ("" is all)
+    rules   what the user says of channels; without channels there the layout says what it knows of them
     """
+    rules = rules or ImageRules()
     found = [f for f in scan.found if not inside or any(p == inside or p.startswith(inside + "/") for p in f.files)]
     refused = [
         LeftOut(r.reason if r.reason.startswith(r.path) else f"{r.path}: {r.reason}", f"refused: {r.code}")
@@ -75,11 +80,15 @@ def recognise(scan: Scan, folder: Path, inside: str = "") -> Layout:
     if main == "dicom":
         return _dicom(found, refused)
     if main == "npz":
+        if len(rules.channels) > 1:
+            raise OverreadError(
+                "images.channels names several channels, and a row of an .npz archive is one image.", "leave images.channels out"
+            )
         return _npz(found, refused)
     description = folder / "dataset.json"
     if main == "nifti" and not inside and description.is_file():
-        return _decathlon(found, refused, read_json(description))
-    return _files(found, refused)
+        return _decathlon(found, refused, read_json(description), rules)
+    return _files(found, refused, rules)
 
 
 def _refuse_empty(scan: Scan, folder: Path, found: Sequence[Found], refused: Sequence[LeftOut]) -> None:
@@ -143,37 +152,53 @@ def _npz(found: Sequence[Found], refused: Sequence[LeftOut]) -> Layout:
 # ---- Decathlon and nnU-Net --------------------------------------------------------------------------
 
 
-def _decathlon(found: Sequence[Found], refused: Sequence[LeftOut], description: Mapping[str, Any]) -> Layout:
+def _decathlon(found: Sequence[Found], refused: Sequence[LeftOut], description: Mapping[str, Any], rules: ImageRules) -> Layout:
     kept, step = _readable(found, refused, "files")
-    paths = [f.files[0] for f in kept]
-    training = [p for p in paths if p.startswith("imagesTr/")]
+    training = [f for f in kept if f.files[0].startswith("imagesTr/")]
     if not training:
-        return _files(found, refused)
-    cases, channels = names.channels_of(training)
+        return _files(found, refused, rules)
+    paths, by_path = [f.files[0] for f in kept], {f.files[0]: f for f in kept}
+    channels = dict(rules.channels) or _declared_channels(training, description)
+    drafts, steps = cases_of_files(training, channels, rules)
     labels = {without_suffix(p).rsplit("/", 1)[-1]: p for p in paths if p.startswith("labelsTr/")}
     declared = {e["image"].removeprefix("./"): e["label"].removeprefix("./") for e in _listed(description)}
-    by_path = {f.files[0]: f for f in kept}
-    drafts, truth = [], {}
-    for case, files in cases.items():
-        draft = _file_draft(case, files, by_path)
-        drafts.append(draft)
-        label = declared.get(next(iter(files.values()))) or labels.get(case.rsplit("/", 1)[-1])
+    truth = {}
+    for draft in drafts:
+        files = [f for i in draft.images for f in i.files]
+        label = next((declared[f] for f in files if f in declared), None) or labels.get(case_of(draft).rsplit("/", 1)[-1])
         if label in by_path:
             truth[draft.name] = (label,)
     waiting = [LeftOut(p, "test image without a published truth") for p in paths if p.startswith("imagesTs/")]
-    form = "nnU-Net raw" if any(names.NUMBERED.match(names.stem(p)) for p in training) else "Decathlon"
-    named = description.get("channel_names") or description.get("modality") or {}
-    channels = tuple(_plain(named.get(str(k), c)) for k, c in enumerate(channels))
-    drafts = [replace(d, images=tuple(replace(i, channel=c) for i, c in zip(d.images, channels, strict=False))) for d in drafts]
+    form = "nnU-Net raw" if any(names.NUMBERED.match(names.stem(f.files[0])) for f in training) else "Decathlon"
+    reasons = {"images.folder": f"{form} layout: dataset.json, imagesTr/, labelsTr/"}
+    if channels and not rules.channels:
+        reasons["images.channels"] = "named in dataset.json"
     return Layout(
         f"{form} layout",
         tuple(drafts),
         channels,
         truth,
         structures_of(description),
-        (Step("images found", len(drafts), (*step.left_out, *waiting)),),
-        {"images.folder": f"{form} layout: dataset.json, imagesTr/, labelsTr/"},
+        (Step("images found", len(training), (*step.left_out, *waiting)), *steps),
+        reasons,
     )
+
+
+def _declared_channels(training: Sequence[Found], description: Mapping[str, Any]) -> dict[str, Rule]:
+    """Channels by the names in dataset.json: files numbered _0000 ..., the volumes of a 4D file, or the one image of a case."""
+    listed = description.get("channel_names") or description.get("modality") or {}
+    named = {int(k): _plain(v) for k, v in listed.items() if str(k).isdigit()} if isinstance(listed, Mapping) else {}
+    named = {k: name if list(named.values()).count(name) == 1 else f"{name}_{k}" for k, name in named.items()}
+    proposed = propose_channels([f.files[0] for f in training])
+    if proposed:
+        numbers = [rule["file"].strip("_") for rule in proposed.values()]
+        ordered = zip(proposed.items(), numbers, strict=True)
+        return {named.get(int(n), c) if n.isdigit() else c: rule for (c, rule), n in ordered}
+    volumes = max(int(f.attributes.get("components", 1)) for f in training)
+    if volumes > 1 and len(named) == volumes:
+        return {named[k]: {"volume": str(k)} for k in sorted(named)}
+    name = named.get(0, "image")
+    return {} if volumes > 1 or name == "image" else {name: {"file": "*"}}
 
 
 def _listed(description: Mapping[str, Any]) -> list[Mapping[str, str]]:
@@ -203,7 +228,7 @@ def structures_of(description: Mapping[str, Any]) -> dict[str, int]:
 # ---- NIfTI and raster files -------------------------------------------------------------------------
 
 
-def _files(found: Sequence[Found], refused: Sequence[LeftOut]) -> Layout:
+def _files(found: Sequence[Found], refused: Sequence[LeftOut], rules: ImageRules) -> Layout:
     kept, step = _readable(found, refused, "files")
     if not kept:
         raise OverreadError(
@@ -215,41 +240,29 @@ def _files(found: Sequence[Found], refused: Sequence[LeftOut]) -> Layout:
     partitions, patients = names.partition_folders(images), names.patient_folders(images)
     reasons, notes = {}, []
     classes = names.class_folders(images) if not masks else None
-    cases, channels = (
-        names.channels_of(images) if classes is None else ({without_suffix(p): {"image": p} for p in images}, ("image",))
-    )
-    if len(cases) < len(images) and len({without_suffix(p) for p in images}) < len(images):
+    channels: Mapping[str, Rule] = rules.channels or ({} if classes else propose_channels(images))
+    if len({without_suffix(p) for p in images}) < len(images):
         notes.append("some files differ only in their suffix")
-    drafts, incomplete = [], []
-    for case, files in cases.items():
-        if set(files) != set(channels):
-            missing = ", ".join(sorted(set(channels) - set(files)))
-            incomplete.append(LeftOut(case, f"a channel is missing ({missing})"))
-            continue
-        first = files[channels[0]]
-        draft = _file_draft(case, {c: files[c] for c in channels}, by_path)
-        drafts.append(
-            replace(
-                draft,
-                partition=partitions[first] if partitions else None,
-                patient=draft.patient or (patients[first] if patients else None),
-                label=classes[first] if classes else None,
-            )
+    drafts, steps = cases_of_files([by_path[p] for p in images], channels, rules)
+    for k, draft in enumerate(drafts):
+        first = next(i.files[0] for i in draft.images if i.files)
+        drafts[k] = replace(
+            draft,
+            partition=partitions[first] if partitions else None,
+            patient=draft.patient or (patients[first] if patients else None),
+            label=classes[first] if classes else None,
         )
     if patients:
         reasons["cohort.group_by"] = "folders are named like patients"
-    if len(channels) > 1:
-        reasons["images.channels"] = "files of one case differ in this part of their name"
+    if len(channels) > 1 and not rules.channels:
+        reasons["images.channels"] = "files of one case differ in this part of their name; the first is the reference"
     form = "class folders" if classes else "folder of files"
     return Layout(
         form,
         tuple(drafts),
         channels,
         _own_masks(drafts, masks),
-        steps=(
-            Step("images found", len(images), step.left_out),
-            *([Step("all channels there", len(drafts), tuple(incomplete))] if len(channels) > 1 else []),
-        ),
+        steps=(Step("images found", len(images), step.left_out), *steps),
         reasons=reasons,
         notes=tuple(notes),
     )
@@ -261,22 +274,6 @@ def _own_masks(drafts: Sequence[Draft], masks: Sequence[str]) -> dict[str, tuple
         return {}
     joined = join_masks(masks, drafts)
     return {drafts[d].name: (masks[m],) for m, d in joined.joined.items()}
-
-
-def _file_draft(case: str, files: Mapping[str, str], by_path: Mapping[str, Found]) -> Draft:
-    first = by_path[next(iter(files.values()))]
-    side, base = names.side_of(names.stem(case))
-    one = next(iter(files.values())) if len(files) == 1 else None
-    return Draft(
-        one or case,
-        tuple(dict.fromkeys([one, case] if one else [case, *files.values()])),
-        tuple(ImageReference(c, by_path[p].format, by_path[p].files) for c, p in files.items()),
-        patient=first.patient,
-        exam=first.study or (base if side else None),
-        exam_aliases=(base,) if side else (),
-        side=side,
-        attributes=dict(first.attributes),
-    )
 
 
 # ---- DICOM ------------------------------------------------------------------------------------------
@@ -293,7 +290,7 @@ def _dicom(found: Sequence[Found], refused: Sequence[LeftOut]) -> Layout:
             + ".",
             "fetch the series again, or set images.gaps or images.tilt to 'resample' where the reason is geometry",
         )
-    drafts = [_series_draft(f) for f in kept]
+    drafts = [series_draft(f) for f in kept]
     seen: Counter[str] = Counter()
     for k, draft in enumerate(drafts):
         seen[draft.name] += 1
@@ -305,16 +302,18 @@ def _dicom(found: Sequence[Found], refused: Sequence[LeftOut]) -> Layout:
     return Layout("DICOM studies", tuple(drafts), truth_files=truth, steps=(step,))
 
 
-def _series_draft(item: Found) -> Draft:
+def series_draft(item: Found) -> Draft:
+    """A DICOM series as a draft of its own."""
     a = item.attributes
     folder = item.files[0].rpartition("/")[0]
     path = item.files[0] if len(item.files) == 1 else folder
     exam_names = [n for n in (item.study, a.get("accession"), a.get("study_id")) if n]
     aliases = dict.fromkeys(str(n) for n in (f"{path} {item.name}".strip(), item.series, path, item.files[0]) if n)
+    called = ", ".join(str(n) for n in (item.name, a.get("volume")) if n)
     scanner = " ".join(str(a[k]) for k in ("vendor", "model") if a.get(k))
     covariates = {k: a[key] for k, key in (("age", "patient_age"), ("sex", "patient_sex")) if a.get(key) not in (None, "")}
     return Draft(
-        f"{path} ({item.name})" if item.name else path,
+        f"{path} ({called})" if called else path,
         tuple(aliases),
         (ImageReference("image", "dicom", item.files, item.index),),
         patient=item.patient or None,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from overread.cohort.index import Cohort
+from overread.cohort.labels.drawn import drawn_layers, is_drawn
+from overread.cohort.labels.masks import PLACED
+from overread.cohort.overlay import overlay
 from overread.cohort.place import place_layers
 from overread.core.case import Case, ImageReference, TruthReference
 from overread.core.errors import OverreadError, Refused
@@ -18,7 +22,6 @@ from overread.core.kinds import Findings, LabelMap, Measurements, Structure
 from overread.core.question import Question
 from overread.imaging.door import open_image
 from overread.imaging.labels import open_labels
-from overread.imaging.resample import resample_image
 
 
 def load_image(cohort: Cohort, case: Case) -> Image:
@@ -29,41 +32,46 @@ def load_image(cohort: Cohort, case: Case) -> Image:
 def open_channels(
     what: str, references: Sequence[ImageReference], folder: Path, *, gaps: str = "refuse", tilt: str = "refuse"
 ) -> Image:
-    """Open the files of one case and check what no later step could repair: numbers and geometry.
+    """Open the files of one case, check what no later step could repair, and lay the channels over the first one.
 
     what  how messages call the case
+
+    Training and reading both come here, so that they cannot differ.
     """
-    opened = [open_image([folder / f for f in r.files], r.format, r.index, gaps, tilt) for r in references]
-    opened = [_with_units(i, r.channel) for i, r in zip(opened, references, strict=True)]
+    opened = [_with_units(i, r.channel) for i, r in zip(_open(references, folder, gaps, tilt), references, strict=True)]
     for image in opened:
-        _check_image(what, image)
+        if image is not None:
+            _check_image(what, image)
     first = opened[0]
-    if len(opened) == 1:
+    if len(opened) == 1 and first is not None:
         return replace(first, channels=(references[0].channel,)) if len(first.channels) == 1 else first
-    for reference, image in zip(references, opened, strict=True):
-        if image.array.shape[0] != 1:
-            raise Refused(
-                "channels",
-                f"{what}: the file for channel '{reference.channel}' holds {image.array.shape[0]} channels; one was expected.",
-                "give each channel its own file, or leave the several-channel file as the only image of the case",
-            )
-        if image.units != first.units:
-            raise Refused("units", f"{what}: channel '{reference.channel}' is in {image.units}, the first in {first.units}.")
-    arrays = [first.array.astype(np.float32)] + [_onto(i, first.grid, what) for i in opened[1:]]
-    return replace(first, array=np.concatenate(arrays), channels=tuple(r.channel for r in references))
+    return overlay(what, [(r.channel, image) for r, image in zip(references, opened, strict=True)])
 
 
-def _with_units(image: Image, channel: str) -> Image:
+def _open(references: Sequence[ImageReference], folder: Path, gaps: str, tilt: str) -> list[Image | None]:
+    """One image per reference; None where it is missing. Volumes of one NIfTI file are decoded together."""
+    whole: dict[tuple[str, ...], Image] = {}
+    nifti = [r for r in references if r.format == "nifti" and r.index is not None]
+    for files in {r.files for r in nifti if sum(other.files == r.files for other in nifti) > 1}:
+        with suppress(Refused):  # a file with more volumes than are ever taken for channels opens volume by volume
+            whole[files] = open_image([folder / f for f in files], "nifti", None, gaps, tilt)
+    images: list[Image | None] = []
+    for r in references:
+        if r.format == "missing":
+            images.append(None)
+        elif r.files in whole and r.index is not None and r.index < len(whole[r.files].channels):
+            several = whole[r.files]
+            images.append(replace(several, array=several.array[r.index : r.index + 1], channels=(r.channel,)))
+        else:
+            images.append(open_image([folder / f for f in r.files], r.format, r.index, gaps, tilt))
+    return images
+
+
+def _with_units(image: Image | None, channel: str) -> Image | None:
     """A file without units whose channel is called "ct" holds HU, as nnU-Net and the Decathlon agree."""
-    return replace(image, units="HU") if channel.lower() == "ct" and image.units == "a.u." else image
-
-
-def _onto(image: Image, grid: Grid, what: str) -> np.ndarray:
-    if image.grid.is_same(grid):
-        return image.array.astype(np.float32)
-    if not (image.grid.spacing_known and grid.spacing_known):
-        raise Refused("channels-differ", f"{what}: channels have different sizes and no spacing, so they cannot be aligned.")
-    return resample_image(image.array.astype(np.float32), image.grid, grid)
+    if image is not None and channel.lower() == "ct" and image.units == "a.u.":
+        return replace(image, units="HU")
+    return image
 
 
 def _check_image(what: str, image: Image) -> None:
@@ -108,7 +116,9 @@ def load_truth(cohort: Cohort, case: Case, reference: TruthReference | None = No
 
 def open_layers(what: str, truth: TruthReference, folder: Path, grid: Grid) -> np.ndarray:
     """(L, Z, Y, X) integers of a truth's label files, on the image's grid."""
-    target = grid if truth.format == "dicom-seg" else None  # a SEG leaves empty slices out, so its reader places it
+    if is_drawn(truth):
+        return drawn_layers(what, truth, folder, grid)
+    target = grid if truth.format in PLACED else None  # a SEG leaves out what is empty, so its reader places it
     layers, source = open_labels([folder / f for f in truth.files], truth.format, grid=target)
     return place_layers(layers, source, grid, what=what)
 

@@ -33,12 +33,13 @@ def stage(progress: Progress | None, text: str) -> Iterator[Callable[[int, int],
     if progress is None:
         yield None
         return
-    before = 0
+    before, announced = 0, -1
 
     def tell(done: int, total: int) -> None:
-        nonlocal before
-        if before == 0:
+        nonlocal before, announced
+        if total != announced:  # the first word, or more was found on the way
             progress.start(total, text)
+            before, announced = 0, total
         progress.advance(done - before)
         before = done
 

@@ -1,174 +1,290 @@
-"""Several series of one exam: which one is the case, or which one is which channel.
+"""Several series of one exam: which one is the case, or which one is which channel, and why the others are not.
 
-A rule is `field = pattern` under [images.series] in project.toml; several lines must all fit. Fields are
-description, kernel, thickness, plane, protocol, contrast, modality, slices. Patterns are text with * and ?, or a comparison
-of a number ("<= 1.5"). `channel.field = pattern` names the series of one channel ("flair.description" = "*flair*").
+Rules are those of `overread.cohort.rules`; `init`, `update` and `read` choose here and nowhere else. Where rules leave no series,
+or several, that is said by name: nothing is chosen by chance.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import operator
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import dataclass, field, replace
 
 from overread.cohort.draft import Draft, LeftOut, Step
-from overread.core.errors import OverreadError
+from overread.cohort.patterns import RANKS, as_number, fits
+from overread.cohort.phase import phase_of
+from overread.cohort.rules import FILES_NEXT, SERIES_FIELDS, ImageRules, Rule, in_words
+from overread.cohort.series_table import proposal, propose_rule, table
+from overread.core.case import ImageReference
+from overread.core.errors import OverreadError, Refused
 
-FIELDS = {
-    "description": "description",
-    "kernel": "kernel",
-    "thickness": "thickness_mm",
-    "plane": "plane",
-    "protocol": "protocol",
-    "contrast": "contrast",
-    "modality": "modality",
-    "slices": "n_slices",
-}
-COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "=": operator.eq}
-SHOWN = 8
+TOLD = ("description", "kernel", "thickness", "plane", "phase", "volume")
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What rules make of the series of one exam.
+
+    draft    the case with its channels; None where refused
+    members  the series that were chosen, channel -> draft
+    passed   series that were not chosen, each with its reason
+    refusal  why the exam gives no case
+    """
+
+    draft: Draft | None
+    members: Mapping[str, Draft] = field(default_factory=dict)
+    passed: tuple[LeftOut, ...] = ()
+    refusal: Refused | None = None
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Drafts after the choice, one per exam (or per side of it), and what was left out."""
+    """Drafts after the choice, one per exam (or per side of it).
+
+    step     the step of the data flow; None where there was nothing to choose
+    told     lines for the terminal: what was chosen
+    renamed  name of a series -> name of the case that it became a channel of
+    """
 
     drafts: tuple[Draft, ...]
-    channels: tuple[str, ...]
-    step: Step | None
+    step: Step | None = None
+    told: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
-def choose_series(drafts: Sequence[Draft], rules: Mapping[str, str], channels: Sequence[str]) -> Chosen:
+def choose_series(drafts: Sequence[Draft], rules: ImageRules) -> Chosen:
     """One draft per exam by the rules; without rules an exam with several series stops with a table and a proposal."""
     if not any(d.images[0].format == "dicom" for d in drafts):
-        return Chosen(tuple(drafts), tuple(channels), None)
+        if rules.series:
+            raise OverreadError(
+                f"images.series ({in_words(rules.series)}) chooses among DICOM series, and these are plain files.",
+                "leave it out; to tell files of one case apart, " + FILES_NEXT,
+            )
+        return Chosen(tuple(drafts))
+    by_file = [channel for channel, rule in rules.channels.items() if "file" in rule]
+    if by_file:
+        raise OverreadError(
+            f"images.channels.{by_file[0]} is a rule for names of files, and these are DICOM series.",
+            f'write a rule for its series, for example {by_file[0]} = {{ description = "*{by_file[0]}*" }}',
+        )
+    by_exam = exams_of(drafts)
+    if not rules.for_series:
+        several = [members for members in by_exam if len(members) > 1]
+        if several:
+            raise _undecided(by_exam, len(several))
+        return Chosen(tuple(drafts))
+    picks = [pick(members, rules) for members in by_exam]
+    _refuse_undecided(picks, by_exam)
+    kept = [p.draft for p in picks if p.draft is not None]
+    if not kept:
+        raise _nothing(picks, drafts, rules)
+    absent = [c for c in rules.for_series if not any(c in p.members for p in picks)]
+    if absent:  # a channel that nobody has is a wrong rule, whatever is done where one is missing
+        raise OverreadError(
+            f"No series of any exam fits the channel '{absent[0]}' ({in_words(rules.for_series[absent[0]])}).\n"
+            + table(drafts, value_of),
+            f"correct its rule under images.channels, or leave '{absent[0]}' out",
+        )
+    out = [
+        LeftOut(members[0].name, p.refusal.what if p.refusal.code == "no-series-fits" else f"refused: {p.refusal.code}")
+        for p, members in zip(picks, by_exam, strict=True)
+        if p.refusal is not None
+    ]
+    passed = [item for p in picks if p.draft is not None for item in p.passed]
+    renamed = {m.name: p.draft.name for p in picks if p.draft is not None for m in p.members.values()}
+    step = Step("one case per exam, by the rules for its series", len(kept), (*out, *passed))
+    return Chosen(tuple(kept), step, tuple(_told(picks, rules)), renamed)
+
+
+def exams_of(drafts: Sequence[Draft]) -> list[list[Draft]]:
+    """Series grouped by exam, and by side where the headers name one."""
     by_exam: dict[tuple[str, str], list[Draft]] = defaultdict(list)
     for draft in drafts:
         by_exam[(draft.exam_name, draft.side)].append(draft)
-    if not rules:
-        several = {key: members for key, members in by_exam.items() if len(members) > 1}
-        if several:
-            raise _undecided(by_exam, several)
-        return Chosen(tuple(drafts), tuple(channels), None)
-    grouped = _by_channel(rules)
-    names = tuple(grouped)
-    kept: list[Draft] = []
-    left_out: list[LeftOut] = []
-    for members in by_exam.values():
-        picked = {}
-        for channel, rule in grouped.items():
-            hits = [d for d in members if _fits(d, rule)]
-            if len(hits) > 1:
-                raise _still_several(hits, rule)
-            picked[channel] = hits[0] if hits else None
-        missing = [c for c, d in picked.items() if d is None]
-        if missing:
-            left_out.append(LeftOut(members[0].name, "no series of the exam fits [images.series]"))
-            continue
-        chosen = [d for d in picked.values() if d is not None]
-        images = tuple(replace(d.images[0], channel=c) for c, d in zip(names, chosen, strict=True))
-        aliases = tuple(dict.fromkeys([a for d in chosen for a in d.aliases]))
-        kept.append(replace(chosen[0], images=images, aliases=aliases))
-    if not kept:
-        raise OverreadError(
-            f"No series fits [images.series]: {_words(rules)}.\n" + _table([d for m in by_exam.values() for d in m]),
-            "correct the pattern; * stands for any text",
-        )
-    return Chosen(tuple(kept), names, Step("one series per exam", len(kept), tuple(left_out)))
+    return list(by_exam.values())
 
 
-def _by_channel(rules: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    grouped: dict[str, dict[str, str]] = {}
-    for key, pattern in rules.items():
-        channel, _, name = key.rpartition(".")
-        if name not in FIELDS:
-            raise OverreadError(f"images.series: there is no field '{name}'.", f"known fields are {', '.join(FIELDS)}")
-        grouped.setdefault(channel or "image", {})[name] = pattern
-    if "image" in grouped and len(grouped) > 1:
-        raise OverreadError("images.series mixes lines with and without a channel.", "write all as channel.field = pattern")
-    return grouped
+def pick(members: Sequence[Draft], rules: ImageRules) -> Pick:
+    """Choose among the series of one exam, for each channel one."""
+    wanted = rules.for_series
+    picked: dict[str, Draft | None] = {}
+    for channel, rule in wanted.items():
+        hits = _ranked([d for d in members if why_not(d, rule) is None], rule)
+        if len(hits) > 1:
+            return Pick(None, refusal=_several(hits, channel, rule, len(wanted) > 1))
+        picked[channel] = hits[0] if hits else None
+    refusal = _missing(picked, wanted, rules) or _shared(picked) or _other_frame(picked)
+    if refusal is not None:
+        return Pick(None, refusal=refusal)
+    chosen = {c: d for c, d in picked.items() if d is not None}
+    return Pick(_draft(picked, chosen), chosen, _passed(members, chosen, wanted))
 
 
-def _fits(draft: Draft, rule: Mapping[str, str]) -> bool:
-    return all(_fits_one(_value(draft, name), pattern) for name, pattern in rule.items())
+def _draft(picked: Mapping[str, Draft | None], chosen: Mapping[str, Draft]) -> Draft:
+    """One case: named and described by its reference series."""
+    images = tuple(ImageReference(c, "missing", ()) if d is None else replace(d.images[0], channel=c) for c, d in picked.items())
+    first = next(iter(chosen.values()))
+    aliases = tuple(dict.fromkeys(alias for d in chosen.values() for alias in d.aliases))
+    return mark_missing(replace(first, images=images, aliases=aliases))
 
 
-def _value(draft: Draft, name: str) -> str:
-    value = draft.attributes.get(FIELDS[name])
+def mark_missing(draft: Draft) -> Draft:
+    """A case that says which of its channels are missing."""
+    lacking = [i.channel for i in draft.images if i.format == "missing"]
+    return replace(draft, covariates={**draft.covariates, "missing channels": ", ".join(lacking)}) if lacking else draft
+
+
+def _passed(members: Sequence[Draft], chosen: Mapping[str, Draft], wanted: Mapping[str, Rule]) -> tuple[LeftOut, ...]:
+    taken = {d.name for d in chosen.values()}
+    left = []
+    for d in members:
+        if d.name not in taken:
+            reasons = dict.fromkeys(why_not(d, rule) or f"not the {_rank_words(rule)}" for rule in wanted.values())
+            left.append(LeftOut(d.name, "series not chosen: " + "; ".join(reasons)))
+    return tuple(left)
+
+
+def why_not(draft: Draft, rule: Rule) -> str | None:
+    """The first line of a rule that a series does not fit, in words without its values; None where it fits all."""
+    for name, pattern in rule.items():
+        if pattern.strip().casefold() in RANKS:
+            if as_number(value_of(draft, name)) is None:
+                return f"{name} is not known"
+        elif not fits(value_of(draft, name), pattern):
+            return f"{name} is not '{pattern}'"
+    return None
+
+
+def _ranked(hits: list[Draft], rule: Rule) -> list[Draft]:
+    """Of the series that fit, those with the lowest or highest number, where the rule asks for it."""
+    for name, pattern in rule.items():
+        best = RANKS.get(pattern.strip().casefold())
+        if best is not None and hits:
+            numbers = [as_number(value_of(d, name)) or 0.0 for d in hits]
+            hits = [d for d, n in zip(hits, numbers, strict=True) if n == best(numbers)]
+    return hits
+
+
+def _rank_words(rule: Rule) -> str:
+    return ", ".join(f"{p.strip().casefold()} {n}" for n, p in rule.items() if p.strip().casefold() in RANKS) or "one that counts"
+
+
+def value_of(draft: Draft, name: str) -> str:
+    """A field of a series as text; "" where it is not known."""
+    if name == "phase":
+        return phase_of(draft.attributes)
+    value = draft.attributes.get(SERIES_FIELDS[name])
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _fits_one(value: str, pattern: str) -> bool:
-    comparison = re.fullmatch(r"\s*(<=|>=|<|>|=)\s*([\d.]+)\s*", pattern)
-    if comparison:
-        return bool(value) and bool(COMPARE[comparison[1]](float(value), float(comparison[2])))
-    return fnmatch.fnmatchcase(value.casefold(), pattern.casefold())
+def _missing(picked: Mapping[str, Draft | None], wanted: Mapping[str, Rule], rules: ImageRules) -> Refused | None:
+    lacking = [c for c, d in picked.items() if d is None]
+    reference = next(iter(picked))
+    if not lacking or (rules.missing == "zeros" and reference not in lacking):
+        return None
+    if len(picked) == 1:
+        what = f"no series of the exam fits [images.series] ({in_words(wanted[reference])})"
+    else:
+        words = "; ".join(f"no series fits {c}: {in_words(wanted[c])}" for c in lacking)
+        kind = "reference channel" if reference in lacking else "channel"
+        what = f"{kind} missing ({words})"
+    return Refused("no-series-fits", what, "name the rule that fits under [images] in project.toml")
 
 
-def propose_rule(by_exam: Sequence[Sequence[Draft]]) -> tuple[dict[str, str], int]:
-    """The rule of one or two fields that leaves exactly one series in most exams, and in how many."""
-    best: tuple[dict[str, str], int] = ({}, 0)
-    values = {n: Counter(v for m in by_exam for v in {_value(d, n) for d in m} if v) for n in FIELDS if n != "slices"}
-    options = [(n, v) for n, counter in values.items() for v, _ in counter.most_common(6)]
-    for size in (1, 2):
-        for pairs in combinations(options, size):
-            rule = dict(pairs)
-            if len(rule) < size:
-                continue
-            hits = sum(1 for members in by_exam if sum(all(_value(d, n) == v for n, v in rule.items()) for d in members) == 1)
-            if hits > best[1]:
-                best = (rule, hits)
-        if best[1] == len(by_exam):
-            break
-    return best
+def _shared(picked: Mapping[str, Draft | None]) -> Refused | None:
+    """One series cannot be two channels: a rule is too wide."""
+    owner: dict[str, str] = {}
+    for channel, draft in picked.items():
+        if draft is None:
+            continue
+        if draft.name in owner:
+            return Refused(
+                "two-channels-one-series",
+                f"The series {draft.name} fits two channels, '{owner[draft.name]}' and '{channel}'.",
+                "make the rules under images.channels more exact",
+            )
+        owner[draft.name] = channel
+    return None
 
 
-def _undecided(by_exam: Mapping[tuple[str, str], list[Draft]], several: Mapping[tuple[str, str], list[Draft]]) -> OverreadError:
-    rule, hits = propose_rule(list(by_exam.values()))
-    proposal = (
-        f"for example, which leaves one series in {hits} of {len(by_exam)} exams:\n    overread init ... "
-        + " ".join(f"--series {n}='{v}'" for n, v in rule.items())
-        + "\n  or several as channels, e.g. --series art.description='*arterial*' --series ven.description='*venous*'"
-        if rule
-        else "name it by --series FIELD=PATTERN"
+def _other_frame(picked: Mapping[str, Draft | None]) -> Refused | None:
+    """Volumes whose frames of reference differ have no known place to each other."""
+    placed = {c: d for c, d in picked.items() if d is not None and d.attributes.get("plane")}
+    if len(placed) < 2:
+        return None
+    (name, first), *others = placed.items()
+    for other, draft in others:
+        if draft.attributes.get("frame_of_reference") != first.attributes.get("frame_of_reference"):
+            return Refused(
+                "other-frame-of-reference",
+                f"The series of channels '{name}' and '{other}' ({first.name}; {draft.name}) lie in different frames of "
+                "reference: where one lies to the other is not known.",
+                "register the two and write them again in one frame of reference, or choose series of one examination",
+            )
+    return None
+
+
+def _several(hits: Sequence[Draft], channel: str, rule: Rule, is_channel: bool) -> Refused:
+    where = f"images.channels.{channel}" if is_channel else "images.series"
+    return Refused(
+        "several-series",
+        f"{len(hits)} series of one exam fit [{where}] ({in_words(rule) or 'no line'}): {hits[0].name} and {hits[1].name}.\n"
+        + table(hits, value_of),
+        f"add a line that tells them apart, e.g. --series {f'{channel}.' if is_channel else ''}{_telling(hits)}",
     )
+
+
+def _telling(hits: Sequence[Draft]) -> str:
+    """A line that would leave one of these series."""
+    line, left = propose_rule([hits], value_of)
+    if left and len(line) == 1:
+        name, pattern = next(iter(line.items()))
+        return f"{name}='{pattern}'"
+    return "number=highest for the last one acquired"
+
+
+def _refuse_undecided(picks: Sequence[Pick], by_exam: Sequence[Sequence[Draft]]) -> None:
+    """Stop where a rule is not exact enough: that is for the user to say, for all such exams at once."""
+    for code in ("several-series", "two-channels-one-series"):
+        faults = [p.refusal for p in picks if p.refusal is not None and p.refusal.code == code]
+        if faults:
+            count = f"{len(faults)} of {len(by_exam)} exams; the first: " if len(by_exam) > 1 else ""
+            raise Refused(code, count + faults[0].what, faults[0].next)
+
+
+def _nothing(picks: Sequence[Pick], drafts: Sequence[Draft], rules: ImageRules) -> OverreadError:
+    refusals = [p.refusal for p in picks if p.refusal is not None]
+    other = [r for r in refusals if r.code != "no-series-fits"]
+    if other and len(other) == len(refusals):
+        return Refused(other[0].code, f"No exam gives a case; the first: {other[0].what}", other[0].next)
+    wanted = rules.for_series
+    words = in_words(rules.series) if not rules.channels else "; ".join(f"{c}: {in_words(r)}" for c, r in wanted.items())
+    where = "images.channels" if rules.channels else "images.series"
+    if rules.channels:
+        words += f". {refusals[0].what}"
     return OverreadError(
-        f"{len(several)} of {len(by_exam)} exams have more than one series to learn from; which one counts is yours to say.\n"
-        + _table([d for members in by_exam.values() for d in members]),
-        proposal,
+        f"No series fits [{where}]: {words}.\n" + table(drafts, value_of), "correct the pattern; * stands for any text"
     )
 
 
-def _table(drafts: Sequence[Draft]) -> str:
-    """Kinds of series with their counts, widest columns first seen; no patient in it."""
-    columns = [n for n in FIELDS if n != "slices" and any(_value(d, n) for d in drafts)]
-    kinds: Counter[tuple[str, ...]] = Counter(tuple(_value(d, n) for n in columns) for d in drafts)
-    slices: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for d in drafts:
-        slices[tuple(_value(d, n) for n in columns)].append(int(d.attributes.get("n_slices") or 0))
-    head = ("series", "slices", *columns)
-    rows = [(str(n), _range(slices[kind]), *kind) for kind, n in kinds.most_common(SHOWN)]
-    widths = [max(len(r[k]) for r in (head, *rows)) for k in range(len(head))]
-    lines = ["  " + "  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in (head, *rows)]
-    if len(kinds) > SHOWN:
-        lines.append(f"  and {len(kinds) - SHOWN} more kinds")
-    return "\n".join(lines)
-
-
-def _range(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f"{low} to {high}"
-
-
-def _words(rule: Mapping[str, str]) -> str:
-    return ", ".join(f"{n} = '{p}'" for n, p in rule.items())
-
-
-def _still_several(hits: Sequence[Draft], rule: Mapping[str, str]) -> OverreadError:
+def _undecided(by_exam: Sequence[Sequence[Draft]], several: int) -> OverreadError:
     return OverreadError(
-        f"{len(hits)} series of one exam fit the rule {_words(rule)}: {hits[0].name} and {hits[1].name}.\n" + _table(hits),
-        "add a second field to the rule, e.g. --series thickness='<= 1.5'",
+        f"{several} of {len(by_exam)} exams have more than one series to learn from; which one counts is yours to say.\n"
+        + table([d for members in by_exam for d in members], value_of),
+        proposal(by_exam, value_of),
     )
+
+
+def _told(picks: Sequence[Pick], rules: ImageRules) -> list[str]:
+    """What was chosen: kinds of series with their counts, for each channel; no patient in it."""
+    lines = []
+    for channel, rule in rules.for_series.items():
+        chosen = [p.members[channel] for p in picks if channel in p.members]
+        name = f"channel {channel}" if rules.channels else "series chosen"
+        lines.append(f"{name}: {len(chosen)} exams, because {in_words(rule)}")
+        shown = [n for n in TOLD if any(value_of(d, n) for d in chosen)]
+        kinds = Counter(", ".join(f"{n} {value_of(d, n) or '-'}" for n in shown) for d in chosen)
+        lines += [f"  {n:>6}  {kind}" for kind, n in kinds.most_common(5)]
+        if len(kinds) > 5:
+            lines.append(f"          and {len(kinds) - 5} more kinds")
+    return lines

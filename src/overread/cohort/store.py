@@ -19,6 +19,7 @@ from overread.cohort.partition import Division, class_counts
 from overread.cohort.progress import Progress
 from overread.cohort.seal import seal, truth_digest
 from overread.core.case import Case
+from overread.imaging.archive import file_of
 from overread.record.files import digest_json, read_json, write_json, write_text
 
 
@@ -86,8 +87,8 @@ def store(
     _write_splits(project_dir, division, gathered, ids, seed, {x.case_id: known.place[x.case_id] for x in retired})
     write_json(project_dir / "cohort" / "flow.json", [step.as_dict() for step in (*gathered.steps, *steps)])
     roots = {"images": gathered.images_folder, "truth": gathered.truth_folder or gathered.images_folder}
-    places = {("images", f) for d in drafts for i in d.images for f in i.files}
-    places |= {("truth", f) for t in truths.values() for f in t.files}
+    places = {("images", file_of(roots["images"], f)) for d in drafts for i in d.images for f in i.files}
+    places |= {("truth", file_of(roots["truth"], f)) for t in truths.values() for f in t.files}
     if gathered.joined is not None:
         sheet = gathered.joined.sheet.path
         roots["sheet"] = sheet.resolve().parent

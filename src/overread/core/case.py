@@ -14,7 +14,7 @@ class ImageReference:
     """Where one channel of a case lies.
 
     channel  channel name
-    format   "dicom", "nifti", "raster" or "npz"
+    format   "dicom", "nifti", "nrrd", "mha", "raster" or "npz"; "missing" for a channel that the exam lacks
     files    paths relative to the cohort's image folder: every file of a DICOM series in order
              along the normal, or the one file
     index    row inside an ``.npz``, frame inside a multi-frame file; None for the whole file
@@ -30,9 +30,10 @@ class ImageReference:
 class TruthReference:
     """Where one truth of a case lies, and who gave it.
 
-    values  classification and regression: name -> value (None where not known)
+    values  classification and regression: name -> value (None where not known); drawn truths: structure -> label value
     files   segmentation: label files, relative to the truth folder
-    format  "value", "nifti", "raster", "dicom-seg" or "npz"
+    format  "value", "nifti", "nrrd", "mha", "raster", "dicom-seg" or "npz"; drawn truths: "rtstruct", "sr", or the format
+            of the label file with the places of its objects in it
     """
 
     values: Mapping[str, float | None] = field(default_factory=dict)

@@ -11,8 +11,10 @@ from typing import Any
 class Found:
     """One image that could become a channel of a case: a DICOM series, a file, a row of an archive.
 
-    format      "dicom", "nifti", "raster" or "npz"
-    files       paths relative to the scanned folder; a DICOM series in order along its normal
+    format      "dicom", "nifti", "nrrd", "mha", "raster" or "npz"
+    files       paths relative to the scanned folder; a DICOM series in order along its normal; after a detached
+                header (.hdr, .nhdr, .mhd) the files of its voxels. A path may lead into an archive:
+                ``export.zip/DICOM/IM0001`` (see `overread.imaging.archive`)
     name        series description or file stem: for people, not unique
     patient, study, series
                 identifiers as the file has them, None where it has none. They stay in
@@ -20,10 +22,11 @@ class Found:
     attributes  modality, body_part, vendor, model, kernel, thickness_mm, plane, description, n_slices,
                 synthetic, study_date, patient_sex, patient_age, site, accession and so on, where known.
                 ``ineligible`` holds the reason why this is no image to learn from (localizer, report,
-                missing slice ...) and ``code`` its short name; ``repairs`` what opening it would correct
+                missing slice ...) and ``code`` its short name; ``repairs`` what opening it would correct;
+                ``volume`` which of several volumes in one series this is ("echo 2", "b 800")
     shape       (Z, Y, X) voxels, None where not known
     spacing     (Z, Y, X) mm, None where the format carries none
-    index       row inside an ``.npz``; None for whole files
+    index       row inside an ``.npz``, number of the volume in a multi-frame file; None for whole files
     """
 
     format: str
@@ -57,12 +60,16 @@ class Scan:
     """All that lies in a folder.
 
     ignored  how many files of which suffix are no images ("" is no suffix)
+    hidden   how many files and folders were passed over because their names begin with a dot
+    notes    worth telling: what was found in archives, what a DICOMDIR lists
     """
 
     folder: str
     found: tuple[Found, ...]
     refused: tuple[RefusedFile, ...]
     ignored: Mapping[str, int]
+    hidden: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def eligible(self) -> tuple[Found, ...]:

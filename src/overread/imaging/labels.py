@@ -1,4 +1,4 @@
-"""Mask files: NIfTI, raster, DICOM SEG and ``.npz`` to integer layers on a grid."""
+"""Mask files: NIfTI, NRRD and 3D Slicer's .seg.nrrd, MetaImage, raster, DICOM SEG and ``.npz`` to integer layers on a grid."""
 
 from __future__ import annotations
 
@@ -10,52 +10,62 @@ import numpy as np
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
+from overread.imaging.archive import unpacked
 from overread.imaging.dicom.seg_reading import read_seg
-from overread.imaging.nifti import open_nifti
+from overread.imaging.door import VOLUMES, without_companions
 from overread.imaging.npz import open_npz_masks
-from overread.imaging.raster import open_raster
+from overread.imaging.nrrd import is_nrrd
+from overread.imaging.raster import open_raster_labels
+from overread.imaging.seg_nrrd import is_seg_nrrd, read_seg_nrrd
+from overread.imaging.shear import straight_labels
 
-FORMATS = ("nifti", "raster", "dicom-seg", "npz")
+FORMATS = (*VOLUMES, "raster", "dicom-seg", "npz")
 
 
 def open_labels(
-    files: Sequence[Path], format: str, index: int | None = None, *, grid: Grid | None = None
+    files: Sequence[Path], format: str, index: int | None = None, *, grid: Grid | None = None, tilt: str = "refuse"
 ) -> tuple[np.ndarray, Grid]:
     """Read the masks of one case.
 
     files    one file; several files of one case become layers, on one grid
-    format   "nifti", "raster", "dicom-seg" or "npz"
-    index    row of an ``.npz``, volume of a 4D NIfTI
-    grid     DICOM SEG: the image's grid to place the segments on, since a SEG leaves out empty slices
+    format   "nifti", "nrrd", "mha", "raster", "dicom-seg" or "npz"
+    index    row of an ``.npz``, volume of a 4D file
+    grid     DICOM SEG and .seg.nrrd: the image's grid to place the segments on, since both leave out what is empty
+    tilt     "resample" straightens masks whose axes are not at right angles, as it does their image
     returns  (L, Z, Y, X) integers, 0 background, and their grid
     """
     if not files:
         raise OverreadError("There is no mask file to open.", "check the truth folder")
-    opened = [_open_one(Path(path), format, index, grid) for path in files]
+    paths = without_companions([Path(path) for path in files], format)
+    with unpacked(paths) as here:
+        opened = [_open_one(path, format, index, grid, tilt) for path in here]
     first = opened[0][1]
-    for path, (_, other) in zip(files[1:], opened[1:], strict=True):
+    for path, (_, other) in zip(paths[1:], opened[1:], strict=True):
         if not first.is_same(other):
-            what = f"{Path(path).name} lies on another grid than {Path(files[0]).name}"
+            what = f"{path.name} lies on another grid than {paths[0].name}"
             raise Refused("other-grid", f"{what} ({first.distance_mm(other):.1f} mm apart).", "give masks of one grid per case")
     layers = [layers for layers, _ in opened]
     return (layers[0] if len(layers) == 1 else np.concatenate(layers)), first
 
 
 def open_seg(path: Path, grid: Grid | None = None) -> LabelMap:
-    """A DICOM SEG with the names of its segments; values are segment numbers, overlapping segments in layers."""
-    return read_seg(path, grid)
+    """A segmentation with the names of its segments, from DICOM SEG or 3D Slicer; overlapping segments in layers.
+
+    grid  the image's grid to place the segments on
+    """
+    with unpacked([Path(path)]) as (here,):
+        return read_seg_nrrd(here, grid) if is_nrrd(here) else read_seg(here, grid)
 
 
-def _open_one(path: Path, format: str, index: int | None, grid: Grid | None) -> tuple[np.ndarray, Grid]:
-    if format == "nifti":
-        image = open_nifti(path, index)
-        return _as_integers(image.array, path), image.grid
+def _open_one(path: Path, format: str, index: int | None, grid: Grid | None, tilt: str) -> tuple[np.ndarray, Grid]:
+    if format == "nrrd" and is_seg_nrrd(path):
+        segments = read_seg_nrrd(path, grid, tilt)
+        return segments.layers, segments.grid
+    if format in VOLUMES:
+        image = VOLUMES[format](path, index)
+        return straight_labels(_as_integers(image.array, path), image.grid, path.name, tilt)
     if format == "raster":
-        image = open_raster(path, index)
-        if image.array.shape[0] != 1:
-            what = f"{path.name} is a colour picture; a mask holds one label value per pixel."
-            raise Refused("colour-mask", what, "save the label values as grey (8 or 16 bit)")
-        return _as_integers(image.array, path), image.grid
+        return open_raster_labels(path, index)
     if format == "dicom-seg":
         placed = read_seg(path, grid)
         return placed.layers, placed.grid

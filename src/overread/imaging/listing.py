@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from overread.core.errors import Refused
-from overread.imaging.dicom.header import Header, relative
+from overread.imaging.archive import unpacked
+from overread.imaging.dicom.header import Header
 from overread.imaging.dicom.series import (
     frames_fault,
     group_series,
@@ -22,28 +23,41 @@ from overread.imaging.found import Found, RefusedFile
 from overread.imaging.inspect import Inspection
 from overread.imaging.nifti import nifti_stem
 from overread.imaging.npz import GIVEN_PARTITIONS, read_npz_labels, read_npz_parts
+from overread.imaging.nrrd import nrrd_stem
 
 
 def one_file(inspection: Inspection) -> Found:
-    """A NIfTI or raster file."""
+    """A file that holds one image: NIfTI, NRRD, MetaImage or raster."""
     path = Path(inspection.path)
     facts = inspection.facts
-    stem = nifti_stem(path) if inspection.format == "nifti" else path.stem
+    stem = _STEMS.get(inspection.format, _stem)(path)
     attributes: dict[str, Any] = {"synthetic": bool(facts["is_simulated"]), "n_slices": facts["shape"][0]}
     if facts.get("components", 1) > 1:
         attributes["components"] = facts["components"]
     if facts.get("notes"):
         attributes["notes"] = list(facts["notes"])
+    if facts.get("is_mask"):
+        attributes["is_mask"] = True
     spacing = tuple(facts["spacing"]) if facts.get("spacing") else None
-    return Found(inspection.format, (inspection.path,), stem, attributes=attributes, shape=tuple(facts["shape"]), spacing=spacing)
+    beside = PurePosixPath(inspection.path).parent
+    files = (inspection.path, *((beside / name).as_posix() for name in facts.get("companions", ())))
+    return Found(inspection.format, files, stem, attributes=attributes, shape=tuple(facts["shape"]), spacing=spacing)
+
+
+def _stem(path: Path) -> str:
+    return path.stem
+
+
+_STEMS = {"nifti": nifti_stem, "nrrd": nrrd_stem}
 
 
 def npz_rows(folder: Path, inspection: Inspection) -> list[Found]:
     """One entry per row; attributes say the split that the file gives and the row's labels."""
     path = Path(folder) / inspection.path
-    labels = read_npz_labels(path)
+    with unpacked([path]) as (local,):
+        labels, parts = read_npz_labels(local), read_npz_parts(local)
     rows = []
-    for part in read_npz_parts(path):
+    for part in parts:
         for row in range(part.count):
             attributes: dict[str, Any] = {"synthetic": False, "n_slices": part.shape[0]}
             if part.split:
@@ -55,21 +69,33 @@ def npz_rows(folder: Path, inspection: Inspection) -> list[Found]:
     return rows
 
 
-def dicom_series(headers: Sequence[Header], folder: Path, gaps: str, tilt: str) -> tuple[list[Found], list[RefusedFile]]:
-    """Every series, and files that are copies of an object already seen."""
-    kept: dict[str, Header] = {}
-    copies: list[RefusedFile] = []
-    for header in sorted(headers, key=lambda h: h.path):
-        key = header.sop_uid or header.path
-        if key in kept:
-            reason = f"{header.name} is the same object (SOP Instance UID) as {relative(kept[key], folder)}."
-            copies.append(RefusedFile(relative(header, folder), "duplicate-file", reason))
-        else:
-            kept[key] = header
-    return [_series(group, folder, gaps, tilt) for group in group_series(kept.values())], copies
+def copy_of(copy: Inspection, original: Inspection) -> RefusedFile:
+    """Why a file is left out that has the SOP Instance UID of another: the same object again, or a UID given twice."""
+    name = PurePosixPath(copy.path).name
+    if _place(copy.header) == _place(original.header):
+        reason = f"{name} is the same object (SOP Instance UID) as {original.path}."
+        return RefusedFile(copy.path, "duplicate-file", reason)
+    reason = (
+        f"{name} has the SOP Instance UID of {original.path}, but is another image: a program gave one UID twice, "
+        "and which image it means cannot be known."
+    )
+    return RefusedFile(copy.path, "shared-uid", reason)
 
 
-def _series(headers: list[Header], folder: Path, gaps: str, tilt: str) -> Found:
+def _place(header: Header | None) -> tuple[Any, ...]:
+    """What two copies of one object have in common, however their pixels are coded."""
+    return () if header is None else (header.rows, header.columns, header.frames, header.planes, header.instance)
+
+
+def dicom_series(headers: Sequence[Header], gaps: str, tilt: str) -> list[Found]:
+    """The images among the files of one series, or of several: volumes, films, and what is no image, each with its reason.
+
+    headers  with paths relative to the scanned folder
+    """
+    return [_series(group, gaps, tilt) for group in group_series(headers)]
+
+
+def _series(headers: list[Header], gaps: str, tilt: str) -> Found:
     first = headers[0]
     attributes = _attributes(first, len(headers))
     shape: tuple[int, int, int] | None = (first.frames, first.rows, first.columns) if first.rows else None
@@ -92,7 +118,7 @@ def _series(headers: list[Header], folder: Path, gaps: str, tilt: str) -> Found:
         attributes |= {"code": frames.code, "ineligible": frames.what}
     return Found(
         "dicom",
-        tuple(relative(header, folder) for header in headers),
+        tuple(header.path for header in headers),
         str(first.about.get("description") or Path(first.path).stem),
         first.patient_id or None,
         first.study_uid or None,
@@ -100,6 +126,7 @@ def _series(headers: list[Header], folder: Path, gaps: str, tilt: str) -> Found:
         attributes,
         shape,
         spacing,
+        first.volume,
     )
 
 

@@ -1,14 +1,12 @@
-"""NumPy archives as MedMNIST writes them: rows of small images with labels.
+"""NumPy archives as MedMNIST writes them: rows of small images with labels. Pickled objects are never read.
 
 Source: Yang et al., "MedMNIST v2", Scientific Data 10, 41 (2023).
 """
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import math
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,8 @@ from overread.core.errors import Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.imaging.finite import refuse_not_finite
+from overread.imaging.npz_members import member, member_shapes
+from overread.imaging.volumes import as_working
 
 GIVEN_PARTITIONS = {"train": "training", "val": "tuning", "test": "internal"}
 COLOURS = ("red", "green", "blue")
@@ -46,7 +46,7 @@ class NpzPart:
 
 def read_npz_parts(path: Path) -> tuple[NpzPart, ...]:
     """The image members of an archive in the order train, val, test; only their headers are read."""
-    shapes = _member_shapes(Path(path))
+    shapes = member_shapes(Path(path))
     names = [f"{split}_images" for split in GIVEN_PARTITIONS if f"{split}_images" in shapes]
     names = names or [name for name in ("images", "image") if name in shapes]
     if not names:
@@ -58,7 +58,7 @@ def read_npz_parts(path: Path) -> tuple[NpzPart, ...]:
     parts: list[NpzPart] = []
     for name in names:
         count, *row_shape = shapes[name] or (0,)
-        if len(row_shape) not in (2, 3):
+        if len(row_shape) not in (2, 3) or min(row_shape) < 1:
             raise Refused("bad-shape", f"{Path(path).name}: {name} has the shape {shapes[name]}; expected N x Y x X.")
         start = parts[-1].start + parts[-1].count if parts else 0
         split = name.removesuffix("_images") if name.endswith("_images") else ""
@@ -69,11 +69,11 @@ def read_npz_parts(path: Path) -> tuple[NpzPart, ...]:
 def read_npz_labels(path: Path) -> dict[str, np.ndarray]:
     """The labels of each split, (N, K) as stored; empty where the file has none."""
     labels: dict[str, np.ndarray] = {}
-    shapes = _member_shapes(Path(path))
+    shapes = member_shapes(Path(path))
     for part in read_npz_parts(path):
         name = part.member.replace("images", "labels").replace("image", "label")
         if name in shapes:
-            array = _member(Path(path), name)
+            array = member(Path(path), name)
             if len(array) != part.count:
                 raise Refused("label-count", f"{Path(path).name}: {part.count} rows of images but {len(array)} of {name}.")
             labels[part.split] = array.reshape(len(array), -1)
@@ -84,9 +84,7 @@ def open_npz(path: Path, index: int | None) -> Image:
     """One row as an image without spacing: planar, or a volume for N x Z x Y x X."""
     path = Path(path)
     part, row = _row(path, index)
-    array = _member(path, part.member)[row]
-    if array.dtype.kind == "f":
-        array = array.astype(np.float32)
+    array = as_working(np.asarray(member(path, part.member)[row]))
     has_channels = array.ndim == 3 and _has_channels(array.shape)
     array = array.transpose(2, 0, 1)[:, None] if has_channels else array.reshape(1, *part.shape)
     refuse_not_finite(array, f"{path.name} row {index}")
@@ -99,10 +97,14 @@ def open_npz_masks(path: Path, index: int | None) -> tuple[np.ndarray, Grid]:
     path = Path(path)
     part, row = _row(path, index)
     name = part.member.replace("images", "masks").replace("image", "mask")
-    if name not in _member_shapes(path):
+    if name not in member_shapes(path):
         raise Refused("no-masks", f"{path.name} has no array {name}.", "add it, or use labels instead of masks")
     grid = Grid.from_spacing(part.shape, spacing_known=False, is_planar=part.shape[0] == 1)
-    return _member(path, name)[row].reshape(1, *part.shape), grid
+    masks = member(path, name)
+    if masks.shape[:1] != (part.count,) or math.prod(masks.shape[1:]) != math.prod(part.shape):
+        what = f"{path.name}: {name} has the shape {masks.shape}; its images are {part.count} of {part.shape}."
+        raise Refused("mask-shape", what, "give each image a mask of its size")
+    return as_working(np.asarray(masks[row])).reshape(1, *part.shape), grid
 
 
 def _row(path: Path, index: int | None) -> tuple[NpzPart, int]:
@@ -116,51 +118,3 @@ def _row(path: Path, index: int | None) -> tuple[NpzPart, int]:
 
 def _has_channels(row_shape: tuple[int, ...]) -> bool:
     return len(row_shape) == 3 and row_shape[-1] in (1, 3)
-
-
-def _member_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    return _cached_shapes(str(path), *_stamp(path))
-
-
-def _member(path: Path, name: str) -> np.ndarray:
-    return _cached_member(str(path), name, *_stamp(path))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of the file, so that a changed one is read again."""
-    if not path.is_file():
-        raise Refused("missing-file", f"{path} does not exist.", "check the path, or scan the folder again")
-    state = path.stat()
-    if state.st_size == 0:
-        raise Refused("empty-file", f"{path.name} has zero bytes.", "fetch the file again")
-    return state.st_size, state.st_mtime_ns
-
-
-@lru_cache(maxsize=16)
-def _cached_shapes(path: str, size: int, time: int) -> dict[str, tuple[int, ...]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy"): _shape(archive, name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, zlib.error) as error:
-        name = Path(path).name
-        raise Refused("unreadable", f"{name} is not a readable NumPy archive: {error}.", "fetch the file again") from error
-
-
-def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
-    with archive.open(name) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return tuple(read(file)[0])
-
-
-@lru_cache(maxsize=3)
-def _cached_member(path: str, name: str, size: int, time: int) -> np.ndarray:
-    """A member, unpacked once: a row of a compressed archive cannot be read alone."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            array: np.ndarray = archive[name]
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, zlib.error) as error:
-        what = f"{Path(path).name}: its array {name} cannot be read: {error}."
-        raise Refused("truncated", what, "fetch the file again") from error
-    array.setflags(write=False)
-    return array

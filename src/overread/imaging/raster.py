@@ -1,9 +1,15 @@
-"""PNG, JPEG, TIFF and BMP: pixels without millimetres."""
+"""PNG, JPEG, TIFF and BMP: pixels, without millimetres unless a TIFF states them in so many words.
+
+Resolution in dots per inch is what a printer or a scanner of paper once wanted, not the size of anatomy: it is never
+taken for pixel spacing. A TIFF of ImageJ or OME that names a unit of length is believed (`overread.imaging.tiff`).
+"""
 
 from __future__ import annotations
 
+import struct
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +23,46 @@ from overread.core.errors import Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.imaging.finite import refuse_not_finite
+from overread.imaging.raster_pixels import label_values, pixels, refuse_unsafe_tiff
+from overread.imaging.tiff import Stack, read_stack
+from overread.imaging.volumes import check_index, open_for_reading, refuse_large
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+FAULTS = (  # what Pillow raises over a damaged file
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
 COLOURS = ("red", "green", "blue")
-GREY_MODES = {"1", "L", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 SYNTHETIC_WORD = "PHANTOM"
 TAIL_BYTES = 4096  # how far from its end a JPEG may carry its end marker; cameras append padding
 EXIF_ORIENTATION = 0x0112
+Decode = Callable[[Pillow.Image], tuple[np.ndarray, list[str]]]
 
 
 @dataclass(frozen=True)
 class RasterHeader:
-    """What a raster file says before its pixels are decoded."""
+    """What a raster file says before its pixels are decoded.
 
-    shape: tuple[int, int, int]  # (1, Y, X)
+    shape    (Z, Y, X); Z is 1 but for a TIFF that says that its pages are slices
+    pages    pictures in the file, slices of one volume counting as one
+    spacing  (Z, Y, X) mm where the file states it
+    """
+
+    shape: tuple[int, int, int]
     mode: str
     pages: int
     is_simulated: bool
+    spacing: tuple[float, float, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_raster(path: Path) -> bool:
@@ -45,101 +74,129 @@ def read_raster_header(path: Path) -> RasterHeader:
         width, height = file.size
         if _is_turned(file):
             width, height = height, width
-        header = RasterHeader((1, height, width), file.mode, getattr(file, "n_frames", 1), _is_simulated(file))
+        refuse_unsafe_tiff(Path(path), file)
+        stack = read_stack(Path(path).name, file)
+        pages = getattr(file, "n_frames", 1)
+        depth = pages if stack.is_volume else 1
+        refuse_large(Path(path).name, (depth, height, width, len(file.getbands())), np.dtype(np.float32))
+        shape = (depth, height, width)
+        pages = 1 if stack.is_volume else pages
+        header = RasterHeader(shape, file.mode, pages, _is_simulated(file), stack.spacing, stack.notes)
     _refuse_truncated(Path(path))
     return header
 
 
 def open_raster(path: Path, index: int | None = None) -> Image:
-    """One picture as a planar image without spacing.
+    """One picture as a planar image, or the slices of one TIFF as a volume.
 
     index    page of a TIFF with several
-    returns  (1, 1, Y, X), or (3, 1, Y, X) red, green, blue; uint8, uint16, int32 or float32 as stored.
+    returns  (1, Z, Y, X), or (3, Z, Y, X) red, green, blue; uint8, uint16, int32 or float32 as stored.
              Grey stored as three equal channels comes back as one, and the source says so
     """
     path = Path(path)
-    source: dict[str, Any] = {"format": "raster"}
     with _opened(path) as file:
-        source["is_simulated"] = _is_simulated(file)
-        _choose_page(path, file, index)
-        if _exif(file).get(EXIF_ORIENTATION, 1) != 1:
-            source["notes"] = ["turned as its EXIF orientation says"]
-        try:
-            array = _pixels(path, ImageOps.exif_transpose(file) if _exif(file) else file)
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise Refused("truncated", f"{path.name} is cut short or damaged: {error}.", "fetch the file again") from error
+        stack = read_stack(path.name, file)
+        is_simulated, is_turned = _is_simulated(file), _exif(file).get(EXIF_ORIENTATION, 1) != 1
+        array, notes = _decoded(path, file, stack, index)
+    if is_turned:
+        notes = [*notes, "turned as its EXIF orientation says"]
     if array.shape[0] == 3 and (array[0] == array[1]).all() and (array[0] == array[2]).all():
         array = array[:1]
-        source["notes"] = [*source.get("notes", []), "grey stored as red, green, blue; one channel kept"]
+        notes = [*notes, "grey stored as red, green, blue; one channel kept"]
     refuse_not_finite(array, path.name)
-    grid = Grid.from_spacing((1, array.shape[-2], array.shape[-1]), spacing_known=False, is_planar=True)
-    return Image(array[:, None], grid, "a.u.", COLOURS if len(array) == 3 else ("image",), source)
+    source: dict[str, Any] = {"format": "raster", "is_simulated": is_simulated}
+    if notes:
+        source["notes"] = notes
+    return Image(array, _grid(array, stack), "a.u.", COLOURS if len(array) == 3 else ("image",), source)
+
+
+def open_raster_labels(path: Path, index: int | None = None) -> tuple[np.ndarray, Grid]:
+    """A picture of label values: (1, Z, Y, X) integers and its grid.
+
+    A palette in colours names classes, as Pascal VOC does: its indices are the values. Of a grey palette the
+    grey levels are, and both must be the same
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        stack = read_stack(path.name, file)
+        array = _each_page(path, file, stack, index, lambda page: (label_values(path, page), []))[0]
+    return array, _grid(array, stack)
+
+
+def _decoded(path: Path, file: Pillow.Image, stack: Stack, index: int | None) -> tuple[np.ndarray, list[str]]:
+    array, notes = _each_page(path, file, stack, index, lambda page: pixels(path, page))
+    return array, [*stack.notes, *notes]
+
+
+def _each_page(path: Path, file: Pillow.Image, stack: Stack, index: int | None, decode: Decode) -> tuple[np.ndarray, list[str]]:
+    """(C, Z, Y, X) of the wanted page, or of all where they are the slices of a volume; and notes."""
+    count = getattr(file, "n_frames", 1)
+    if index is None and count > 1 and not stack.is_volume:
+        raise Refused("several-pages", f"{path.name} has {count} pages; expected one picture.", "save each page as a file")
+    if index is not None:
+        check_index(index, count, path.name)
+    wanted = range(count) if stack.is_volume and index is None else [index or 0]
+    pages: list[np.ndarray] = []
+    notes: list[str] = []
+    for number in wanted:
+        try:
+            file.seek(number)
+            refuse_unsafe_tiff(path, file)
+            refuse_large(path.name, (len(wanted), *file.size[::-1], len(file.getbands())), np.dtype(np.float32))
+            array, notes = decode(ImageOps.exif_transpose(file) if _is_upright_needed(file) else file)
+        except Refused:
+            raise
+        except FAULTS as error:
+            raise Refused("truncated", f"{path.name} is cut short or damaged: {error}.", "fetch the file again") from error
+        if pages and array.shape != pages[0].shape:
+            raise Refused("mixed-size", f"{path.name} has pages of different sizes.", "save the slices with one size")
+        pages.append(array)
+    return np.stack(pages, axis=1), notes
+
+
+def _grid(array: np.ndarray, stack: Stack) -> Grid:
+    shape = (array.shape[1], array.shape[2], array.shape[3])
+    spacing = stack.spacing or (1.0, 1.0, 1.0)
+    return Grid.from_spacing(shape, spacing, spacing_known=stack.spacing is not None, is_planar=shape[0] == 1)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Pillow.Image]:
-    path = Path(path)
-    if not path.is_file():
-        raise Refused("missing-file", f"{path} does not exist.", "check the path, or scan the folder again")
-    if path.stat().st_size == 0:
-        raise Refused("empty-file", f"{path.name} has zero bytes.", "fetch the file again")
+    path = open_for_reading(Path(path))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # a large film is no attack; the error limit stays
+        warnings.simplefilter("ignore")  # a large film is no attack (the error limit stays); odd tags are no errors
         try:
-            file = Pillow.open(path)
+            with Pillow.open(path, formats=FORMATS) as file:
+                yield file
         except UnidentifiedImageError as error:
             what = f"{path.name} is not a readable {path.suffix.lstrip('.').upper()} file."
             raise Refused("unreadable", what, "fetch the file again, or remove it") from error
         except Pillow.DecompressionBombError as error:
             raise Refused("too-large", f"{path.name}: {error}", "cut it into smaller images") from error
-        except (OSError, SyntaxError, ValueError) as error:
+        except FAULTS as error:
             raise Refused("unreadable", f"{path.name} cannot be read: {error}.", "fetch the file again") from error
-        with file:
-            yield file
 
 
-def _choose_page(path: Path, file: Pillow.Image, index: int | None) -> None:
-    pages = getattr(file, "n_frames", 1)
-    if index is None and pages > 1:
-        raise Refused("several-pages", f"{path.name} has {pages} pages; expected one picture.", "save each page as a file")
-    if index is not None:
-        if not 0 <= index < pages:
-            raise Refused("no-such-page", f"{path.name} has {pages} pages; there is no page {index}.")
-        file.seek(index)
-
-
-def _pixels(path: Path, file: Pillow.Image) -> np.ndarray:
-    """(1 or 3, Y, X) as stored."""
-    if file.format in (None, "PNG") and _png_bits(path) == 16 and file.mode in ("RGB", "RGBA"):
-        raise Refused(
-            "colour-16-bit",
-            f"{path.name} is a colour PNG of 16 bits; only 8 bits per colour can be read without loss.",
-            "save it with 8 bits per colour, or as 16-bit grey",
-        )
-    if file.mode not in GREY_MODES and file.mode != "RGB":
-        file = file.convert("L" if file.mode == "LA" else "RGB")  # palette, alpha, CMYK and YCbCr are ways to store a colour
-    array = np.asarray(file)
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-
-
-def _png_bits(path: Path) -> int:
-    """Bits per channel from the IHDR chunk; 0 for other formats."""
-    with open(path, "rb") as file:
-        head = file.read(25)
-    return head[24] if head.startswith(b"\x89PNG") and len(head) == 25 else 0
+def _is_upright_needed(file: Pillow.Image) -> bool:
+    return file.format in ("JPEG", "MPO") and bool(_exif(file))  # Pillow turns a TIFF itself
 
 
 def _is_turned(file: Pillow.Image) -> bool:
     """EXIF orientations 5 to 8 swap rows and columns."""
-    return int(_exif(file).get(EXIF_ORIENTATION, 1) or 1) >= 5
+    try:
+        return int(_exif(file).get(EXIF_ORIENTATION, 1) or 1) >= 5
+    except (TypeError, ValueError):
+        return False
 
 
 def _exif(file: Pillow.Image) -> dict[int, Any]:
     """Of photographs; Pillow would decode a whole PNG to look for it."""
-    return dict(file.getexif()) if file.format in ("JPEG", "MPO", "TIFF") else {}
+    if file.format not in ("JPEG", "MPO", "TIFF"):
+        return {}
+    try:
+        return dict(file.getexif())
+    except FAULTS:
+        return {}  # a broken note about the picture is no broken picture
 
 
 def _is_simulated(file: Pillow.Image) -> bool:

@@ -31,7 +31,7 @@ def resample_image(array: np.ndarray, source: Grid, target: Grid, *, order: int 
     returns  (C, Z, Y, X) float32 on `target`
     """
     _check(array, source, order)
-    step = _index_map(source, target)
+    step = index_map(source, target)
     if np.allclose(step, np.eye(4), atol=1e-9) and source.shape == target.shape:
         return array.astype(np.float32)
     axes = _aligned_axes(step, target.shape)
@@ -50,7 +50,7 @@ def resample_labels(layers: np.ndarray, source: Grid, target: Grid) -> np.ndarra
     _check(layers, source, 1)
     if layers.dtype.kind not in "iub":
         raise OverreadError(f"Labels must be integers; got {layers.dtype}.")
-    step = _index_map(source, target)
+    step = index_map(source, target)
     if np.allclose(step, np.eye(4), atol=1e-9) and source.shape == target.shape:
         return layers.copy()
     return np.stack([_layer(layer, step, target.shape) for layer in layers])
@@ -63,8 +63,8 @@ def _check(array: np.ndarray, source: Grid, order: int) -> None:
         raise OverreadError(f"Interpolation order {order} is not offered; expected 1 (linear) or 3 (cubic).")
 
 
-def _index_map(source: Grid, target: Grid) -> np.ndarray:
-    """(4, 4): index on the target -> index on the source."""
+def index_map(source: Grid, target: Grid) -> np.ndarray:
+    """(4, 4): index (z, y, x) on the target -> fractional index on the source."""
     for grid in (source, target):
         if not grid.is_invertible:
             raise Refused(
@@ -140,7 +140,7 @@ def axis_matrix(positions: tuple[float, ...], count: int, order: int, smooth: bo
     base = np.eye(count)
     factor = abs(places[1] - places[0]) if len(places) > 1 else 1.0
     if smooth and factor > ANTIALIAS_FACTOR:
-        base = ndimage.gaussian_filter1d(base, (factor - 1) / 2, axis=0, mode="nearest")
+        base = ndimage.gaussian_filter1d(base, min((factor - 1) / 2, count), axis=0, mode="nearest")
     if order == 3 and count > 1:
         base = ndimage.spline_filter1d(base, 3, axis=0, mode="mirror")
     places = np.clip(places, 0, count - 1)
@@ -183,7 +183,7 @@ def _general(
     work = volume.astype(np.float32)
     factors = np.linalg.norm(step[:3, :3], axis=1)
     if smooth and (factors > ANTIALIAS_FACTOR).any():
-        sigma = np.where(factors > ANTIALIAS_FACTOR, (factors - 1) / 2, 0)
+        sigma = np.where(factors > ANTIALIAS_FACTOR, np.minimum((factors - 1) / 2, volume.shape), 0)  # wider is flat already
         work = ndimage.gaussian_filter(work, sigma, mode="nearest")
     if order == 3:
         work = ndimage.spline_filter(work, 3, output=np.float32, mode="mirror")

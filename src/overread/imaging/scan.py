@@ -1,39 +1,48 @@
 """What lies in a folder: every image with its attributes, every refusal with its reason, in a fixed order.
 
-Only headers are read. Above some hundred DICOM files the work is shared among processes.
+Only headers are read. Above some hundred files the work is shared among processes. Headers wait on disk until their
+series is put together, so that what is held grows with the number of images and of paths, not with that of headers.
 """
 
 from __future__ import annotations
 
-import os
-import warnings
+import sqlite3
+import sys
+import time
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
+from tempfile import gettempdir
+from typing import Any
 
 from overread.core.errors import OverreadError, Refused
-from overread.imaging.dicom.header import Header
+from overread.imaging.archive import Member, lies_unpacked
+from overread.imaging.crew import CHUNK, inspect_all, process_count
+from overread.imaging.dicom.directory import not_there
 from overread.imaging.found import Found, RefusedFile, Scan
 from overread.imaging.header_cache import HeaderCache
-from overread.imaging.inspect import Inspection, inspect_file
-from overread.imaging.listing import dicom_series, npz_rows, one_file
+from overread.imaging.inspect import inspect_file, unpack
+from overread.imaging.listing import copy_of, dicom_series, npz_rows, one_file
+from overread.imaging.walk import Walk, stamp_of
 
-PARALLEL_FROM = 400  # files; below, starting processes costs more than it saves
-CHUNK = 64  # files handed to a process at a time
+IMAGE_FILES = ("nifti", "nrrd", "mha", "raster")
+KEEP_SECONDS = 5.0  # an interrupted scan loses no more than this
+Tell = Callable[[int, int], None]
 
 
 def scan(
     folder: Path,
     *,
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Tell | None = None,
     gaps: str = "refuse",
     tilt: str = "refuse",
     cache: Path | None = None,
 ) -> Scan:
-    """Look at every file below `folder`.
+    """Look at every file below `folder`, members of .zip archives among them.
 
     workers     processes; None decides by the number of files and processors
     progress    called with (files done, files in all)
@@ -43,9 +52,8 @@ def scan(
     folder = Path(folder)
     if not folder.is_dir():
         raise OverreadError(f"{folder} is not a folder.", "give the folder that holds the images")
-    names = sorted(_files_below(folder))
-    inspections = _inspect_all(folder, names, workers, progress, cache)
-    return _collect(folder, inspections, gaps, tilt)
+    walk = Walk(folder)
+    return _scanned(folder, walk, walk.files, workers, progress, (gaps, tilt), cache)
 
 
 def scan_file(path: Path, *, gaps: str = "refuse", tilt: str = "refuse") -> tuple[Found, ...]:
@@ -54,89 +62,147 @@ def scan_file(path: Path, *, gaps: str = "refuse", tilt: str = "refuse") -> tupl
     inspection = inspect_file(path.parent, path.name)
     if inspection.code:
         raise Refused(inspection.code, inspection.reason, inspection.next)
+    if inspection.format == "dicomdir":
+        what = f"{path.name} is the table of contents of a disc, not an image."
+        raise Refused("dicomdir", what, "give the folder that it lies in")
     if inspection.format == "ignored":
+        raise Refused("unknown-format", f"{path.name} is no image that Overread reads.", f"give {FORMATS_TEXT}")
+    stamp = stamp_of(path.stat())
+    result = _scanned(path.parent, Walk(path.parent), lambda: iter([(path.name, stamp)]), None, None, (gaps, tilt), None)
+    if not result.found:
+        reasons = "; ".join(refused.reason for refused in result.refused[:5])
         raise Refused(
-            "unknown-format", f"{path.name} is no image that Overread reads.", "give DICOM, NIfTI, PNG, JPEG, TIFF or .npz"
+            "nothing-eligible", f"{path.name} holds no image that can be read. {reasons}".strip(), f"give {FORMATS_TEXT}"
         )
-    return _collect(path.parent, [inspection], gaps, tilt).found
+    return result.found
 
 
-def _files_below(folder: Path) -> Iterator[str]:
-    """Relative paths with forward slashes; hidden files and folders are left out, linked folders entered once."""
-    seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        for name in files:
-            if not name.startswith("."):
-                yield Path(os.path.relpath(os.path.join(root, name), folder)).as_posix()
+FORMATS_TEXT = "DICOM, NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, .npz, or a .zip of these"
 
 
-def _inspect_all(
+def _scanned(
     folder: Path,
-    names: Sequence[str],
+    walk: Walk,
+    files: Callable[[], Iterator[tuple[str, str]]],
     workers: int | None,
-    progress: Callable[[int, int], None] | None,
+    progress: Tell | None,
+    repairs: tuple[str, str],
     cache: Path | None,
-) -> Iterator[Inspection]:
-    """One inspection per file, in the order of `names`."""
-    remembered = HeaderCache(cache) if cache else None
+) -> Scan:
+    seen = HeaderCache(folder, cache)
     try:
-        known = {name: remembered.get(folder, name) for name in names} if remembered else {}
-        missing = [name for name in names if known.get(name) is None]
-        fresh = _inspect(folder, missing, workers)
-        for done, name in enumerate(names, start=1):
-            inspection = known.get(name)
-            if inspection is None:
-                inspection = next(fresh)
-                if remembered:
-                    remembered.put(folder, inspection)
-            if progress:
-                progress(done, len(names))
-            yield inspection
-    finally:
-        if remembered:
-            remembered.close()
+        seen.expect(files())
+        _look(seen, folder, workers, progress)
+        if notes_of_archives := _expect_members(seen, folder, walk):
+            _look(seen, folder, workers, progress)
+        result = _collect(seen, folder, walk, repairs, notes_of_archives)
+        seen.forget_others()
+        seen.close()
+        return result
+    except (sqlite3.DatabaseError, zlib.error, ValueError, KeyError, TypeError) as error:
+        if cache is None:
+            if isinstance(error, sqlite3.OperationalError):
+                raise OverreadError(f"Headers could not be put aside: {error}.", f"free space in {gettempdir()}") from error
+            raise
+        seen.abandon(remove=not isinstance(error, sqlite3.OperationalError))  # locked by another scan, or damaged inside
+        return scan(folder, workers=workers, progress=progress, gaps=repairs[0], tilt=repairs[1])
+    except BaseException:
+        seen.close()
+        raise
 
 
-def _inspect(folder: Path, names: Sequence[str], workers: int | None) -> Iterator[Inspection]:
-    count = workers if workers is not None else _worker_count(len(names))
-    if count <= 1:
-        for name in names:
-            yield inspect_file(folder, name)
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads; the children only parse headers
-        with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
-            yield from pool.map(inspect_file, [folder] * len(names), names, chunksize=CHUNK)
+def _look(seen: HeaderCache, folder: Path, workers: int | None, progress: Tell | None) -> None:
+    """Inspect what is not known yet."""
+    total, missing = seen.expected(), seen.unknown()
+    done = total - missing
+    if progress and total and done:
+        progress(done, total)
+    kept = time.monotonic()
+    processes = process_count(missing) if workers is None else workers
+    for rows in inspect_all(folder, seen.next_unknown(CHUNK), processes):
+        seen.put(rows)
+        done += len(rows)
+        if progress:
+            progress(done, total)
+        if time.monotonic() - kept > KEEP_SECONDS:
+            seen.keep()
+            kept = time.monotonic()
+    seen.keep()
 
 
-def _worker_count(files: int) -> int:
-    """One where there is little to do, or where processes cannot be forked (a script would run twice)."""
-    return 1 if files < PARALLEL_FROM or os.name != "posix" or os.uname().sysname != "Linux" else min(os.cpu_count() or 1, 8)
+def _expect_members(seen: HeaderCache, folder: Path, walk: Walk) -> list[str]:
+    """Add the members of archives to what is to be looked at; a note for each archive."""
+    notes = []
+    for path, stamp, content in list(seen.of_format("archive")):
+        facts = unpack(path, content).facts
+        members = [Member(**member) for member in facts["members"]]
+        walk.refused += [RefusedFile(f"{path}/{name}", code, reason) for name, code, reason in facts["refused"]]
+        if lies_unpacked(folder / path, members):
+            notes.append(f"{path} lies unpacked beside itself; its files were read there")
+            continue
+        notes.append(f"{path} is an archive; files read in it: {len(members)}")
+        seen.expect(((f"{path}/{m.path}", f"{stamp}/{m.checksum}/{m.size}") for m in members), inside=True)
+    return notes
 
 
-def _collect(folder: Path, inspections: Iterator[Inspection] | Sequence[Inspection], gaps: str, tilt: str) -> Scan:
-    found: list[Found] = []
-    refused: list[RefusedFile] = []
+def _collect(seen: HeaderCache, folder: Path, walk: Walk, repairs: tuple[str, str], notes: list[str]) -> Scan:
+    refused, found = list(walk.refused), list[Found]()
+    for path, _, content in seen.of_format("refused"):
+        inspection = unpack(path, content)
+        refused.append(RefusedFile(path, inspection.code, inspection.reason))
+    for format in IMAGE_FILES:
+        found += [_plain(one_file(unpack(path, content))) for path, _, content in seen.of_format(format)]
+    for path, _, content in seen.of_format("npz"):
+        found += npz_rows(folder, unpack(path, content))
+    for path, known, one, other in seen.copies():
+        refused.append(copy_of(unpack(path, one), unpack(known, other)))
+    for _, rows in groupby(seen.by_series(), key=itemgetter(0)):
+        headers = [unpack(path, content).header for _, path, content in rows]
+        found += [_plain(f) for f in dicom_series([h for h in headers if h is not None], *repairs)]
     ignored: Counter[str] = Counter()
-    headers: list[Header] = []
-    for inspection in inspections:
-        if inspection.code:
-            refused.append(RefusedFile(inspection.path, inspection.code, inspection.reason))
-        elif inspection.format == "ignored":
-            ignored[Path(inspection.path).suffix.lower()] += 1
-        elif inspection.header is not None:
-            headers.append(inspection.header)
-        elif inspection.format == "npz":
-            found += npz_rows(folder, inspection)
-        else:
-            found.append(one_file(inspection))
-    series, copies = dicom_series(headers, folder, gaps, tilt)
-    found = sorted([*found, *series], key=lambda f: (f.files, -1 if f.index is None else f.index))
-    refused = sorted([*refused, *copies], key=lambda r: r.path)
-    return Scan(str(folder), tuple(found), tuple(refused), dict(sorted(ignored.items())))
+    of_headers = {name for f in found if f.format in IMAGE_FILES for name in f.files[1:]}
+    for path, _, _ in seen.of_format("ignored"):
+        if path not in of_headers:
+            ignored[PurePosixPath(path).suffix.lower()] += 1
+    for path, _, content in seen.of_format("dicomdir"):
+        missing, note = _of_dicomdir(seen, path, unpack(path, content).facts["lists"])
+        refused += missing
+        notes.append(note)
+    return Scan(
+        str(folder),
+        tuple(sorted(found, key=lambda f: (f.files, -1 if f.index is None else f.index))),
+        tuple(sorted(refused, key=lambda r: (r.path, r.code))),
+        dict(sorted(ignored.items())),
+        walk.hidden,
+        tuple(notes),
+    )
+
+
+def _of_dicomdir(seen: HeaderCache, path: str, listed: list[str]) -> tuple[list[RefusedFile], str]:
+    """Files that a DICOMDIR lists and that are not there, and a note."""
+    below = path.rpartition("/")[0]
+    missing = not_there(listed, set(seen.names(below)))
+    lost = [
+        RefusedFile(f"{below}/{name}" if below else name, "missing-file", f"{path} lists {name}, which is not there.")
+        for name in missing
+    ]
+    return lost, f"{path} is the table of contents of a disc: {len(listed)} files, {len(missing)} of them missing"
+
+
+def _plain(found: Found) -> Found:
+    """With texts that many images share held once."""
+    attributes: dict[str, Any] = {
+        sys.intern(name): sys.intern(value) if isinstance(value, str) else value for name, value in found.attributes.items()
+    }
+    return Found(
+        found.format,
+        found.files,
+        sys.intern(found.name),
+        None if found.patient is None else sys.intern(found.patient),
+        None if found.study is None else sys.intern(found.study),
+        found.series,
+        attributes,
+        found.shape,
+        found.spacing,
+        found.index,
+    )

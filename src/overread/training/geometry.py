@@ -129,9 +129,13 @@ def _patch(
         reasons["patch"] = (
             "the median case fits whole" if whole else f"the largest cube-like window within {limit / 1e6:.2f} million voxels"
         )
-    stages = plan_stages(
-        [max(8, int(np.ceil(v))) for v in size[first:]], [float(v) for v in spacing[first:]], base_features=budget.base_features
+    window = [max(8, int(np.ceil(v))) for v in size[first:]]
+    is_small = dimensions == 3 and np.prod(window) <= budget.small_window
+    features = budget.base_features * (2 if is_small else 1)
+    reasons["features"] = f"{features} channels at full resolution" + (
+        ": a small window leaves time for twice the usual number" if is_small else f": usual on this machine ({device})"
     )
+    stages = plan_stages(window, [float(v) for v in spacing[first:]], base_features=features)
     return (1,) * first + tuple(stages.patch), stages  # type: ignore[return-value]
 
 
@@ -229,13 +233,15 @@ def _network(name: str, channels: int, outputs: int, dimensions: int, serves: st
 
 
 def _normalisation(facts: Fingerprint, reasons: dict[str, str]) -> tuple[Normalisation, ...]:
-    if facts.units in ("HU", "SUV"):
+    units = facts.units.split(", ") if ", " in facts.units else [facts.units] * len(facts.channels)  # CT with PET: one each
+    if any(u in ("HU", "SUV") for u in units):
         reasons["normalisation"] = (
             f"{facts.units} mean the same on every scanner: clipped to the 0.5 to 99.5 percentile of the training cases"
             f"{' inside the structures' if facts.foreground else ''}, then scaled by their mean and spread"
         )
         where = facts.foreground or facts.intensity
-        return tuple(Normalisation("window", i.p0_5, i.p99_5, i.mean, max(i.std, 1e-6)) for i in where)
+        fixed = [Normalisation("window", i.p0_5, i.p99_5, i.mean, max(i.std, 1e-6)) for i in where]
+        return tuple(n if u in ("HU", "SUV") else Normalisation("per-image") for n, u in zip(fixed, units, strict=True))
     reasons["normalisation"] = "intensities have no fixed scale here, so each image is scaled by its own mean and spread"
     return tuple(Normalisation("per-image") for _ in facts.channels)
 

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from overread.core.errors import OverreadError
+from overread.training.muon import Muon
 
 # name -> (default learning rate, default weight decay)
 OPTIMIZERS: dict[str, tuple[float, float]] = {
+    "muon": (2e-3, 1e-2),
     "adamw": (1e-3, 1e-2),
     "adam": (1e-3, 0.0),
     "sgd": (1e-2, 3e-5),
@@ -23,6 +25,8 @@ def optimizer(name: str, network: nn.Module, rate: float, decay: float) -> torch
     """The optimizer by name. Weight decay is kept from biases and norms, which have one dimension."""
     if name not in OPTIMIZERS:
         raise OverreadError(f"'{name}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
+    if name == "muon":
+        return Muon(network, rate, decay)
     groups = [
         {"params": [p for p in network.parameters() if p.requires_grad and p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in network.parameters() if p.requires_grad and p.ndim <= 1], "weight_decay": 0.0},

@@ -64,6 +64,7 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
             "mirror": list(plan.test_mirror),
             "precision": plan.precision,
             "aggregation": aggregation,
+            "images": cohort.rules.as_dict(),
         },
         training=training,
         intended_use="research; not a medical device",
@@ -80,8 +81,8 @@ def snapshot(planned: Planned, average: nn.Module, run: RunFolder) -> None:
 def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outcome, progress: Progress | None) -> ModelCard:
     """Read the tuning cases, fit the decisions on them, write the model once, and read the internal test's images."""
     run, cohort = planned.run, planned.cohort
-    aggregation = settings.question.aggregation
-    card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome, aggregation=aggregation)
+    card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome, aggregation=settings.question.aggregation)
+    card = replace(card, reading={**card.reading, "codes": dict(settings.codes)})
     predictor = predictor_of(card, outcome.network)
     tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, "Reading the tuning cases")
     decisions = _decide(settings, cohort, tuning)

@@ -6,12 +6,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from overread.cohort.ask import Said
 from overread.cohort.draft import Step
-from overread.cohort.gather import Gathered, Request, gather
+from overread.cohort.gather import Gathered, Request, gather, headers_path
 from overread.cohort.given import given_split
 from overread.cohort.partition import Division, Wish, divide, left_by_split
 from overread.cohort.progress import Progress
@@ -21,6 +22,7 @@ from overread.record.ledger import Ledger
 from overread.workflow.init_settings import draft_settings
 from overread.workflow.init_summary import summarise
 from overread.workflow.project import Project
+from overread.workflow.scan_table import look_at, rehearsed, undecided
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import write_settings
 
@@ -60,6 +62,7 @@ def init(
     leave_out_faulty: bool = False,
     gaps: str = "refuse",
     tilt: str = "refuse",
+    missing: str = "refuse",
     progress: Progress | None = None,
 ) -> Project:
     """Make a project in `folder`, whole or not at all; what was found and chosen stands in `project.summary`.
@@ -73,12 +76,14 @@ def init(
     positive     the class that counts as disease, where there are two
     folds        cross-validation with so many folds instead of three partitions
     unit         unit of analysis: "lesion", "side", "exam" or "patient"
-    dry_run      look and say, write nothing
+    dry_run      look and say, write nothing; `project.summary` begins with a table of patients, studies and series. What
+                 only the user can decide need not be said yet: it is listed
     label        columns that hold the truth; several are findings
     names        value in the truth -> name of its class or structure
-    series       rules for the choice among several DICOM series, field -> pattern
+    series       rules for the choice among several series, field -> pattern; channel.field -> pattern makes channels
     aggregation  "any", "max" or "mean": how several rows or exams make one truth and one answer
     index_exam   "all", "first", "last", or "nearest to COLUMN within N days"
+    missing      "refuse" leaves exams out that lack a channel, "zeros" fills the channel
     multi_label  one column of 0 and 1 is a finding, not one of two classes
     leak_override     why a leak in the given split is accepted; recorded in the ledger
     leave_out_faulty  leave cases out whose mask does not fit its image, instead of stopping
@@ -106,17 +111,26 @@ def init(
         gaps,
         tilt,
         faulty="leave out" if leave_out_faulty else "refuse",
+        missing=missing,
     )
-    gathered = gather(request, progress)
-    wish = Wish(folds, tuning, internal, seed, stratify_by, leak_override)
-    division = divide_by(gathered, splits, wish)
-    step = left_by_split(gathered.drafts, division)
-    steps = [step] if step else []
-    settings, reasons = draft_settings(folder, request, gathered, division, wish, splits)
-    if dry_run:
-        return Project(folder, summarise(folder, gathered, division, steps, settings, None), settings)
-    stored = _write(folder, settings, reasons, gathered, division, steps, wish, progress)
-    return Project(folder, summarise(folder, gathered, division, steps, settings, stored))
+    with tempfile.TemporaryDirectory(prefix="overread-") as place:
+        request = replace(request, headers=Path(place) / "headers.sqlite")
+        looked = look_at(request.images, gaps, tilt, progress, request.headers) if dry_run else None
+        try:
+            gathered = gather(request, progress)
+            wish = Wish(folds, tuning, internal, seed, stratify_by, leak_override)
+            division = divide_by(gathered, splits, wish)
+            step = left_by_split(gathered.drafts, division)
+            steps = [step] if step else []
+            settings, reasons = draft_settings(folder, request, gathered, division, wish, splits)
+        except OverreadError as error:
+            if looked is None:
+                raise
+            return Project(folder, undecided(looked, error))
+        if looked is not None:
+            return Project(folder, rehearsed(looked, summarise(folder, gathered, division, steps, settings, None)), settings)
+        stored = _write(folder, settings, reasons, gathered, division, steps, wish, request.headers, progress)
+        return Project(folder, summarise(folder, gathered, division, steps, settings, stored))
 
 
 def divide_by(gathered: Gathered, splits: str | Path | None, wish: Wish) -> Division:
@@ -150,6 +164,7 @@ def _write(
     division: Division,
     steps: Sequence[Step],
     wish: Wish,
+    headers: Path | None,
     progress: Progress | None,
 ) -> Stored:
     """Build the project beside its place and move it there at the end: nothing is ever half-written."""
@@ -163,6 +178,9 @@ def _write(
     try:
         stored = store(beside, gathered, division, wish.seed, steps=steps, progress=progress)
         write_settings(beside / "project.toml", settings, reasons)
+        if headers is not None:
+            shutil.copyfile(headers, headers_path(beside))
+            os.chmod(headers_path(beside), 0o600)
         record_start(beside, stored.version, division, gathered, stored, wish)
         os.chmod(beside, 0o755)
         if folder.exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 from overread.cohort.gather import Gathered, Request
 from overread.cohort.names import NAME_RULES
 from overread.cohort.partition import Division, Wish
+from overread.cohort.rules import Rule
 from overread.workflow.settings import (
     CohortSection,
     EvaluationSection,
@@ -28,10 +29,14 @@ def draft_settings(
     reasons = dict(gathered.reasons)
     reasons["images.folder"] = gathered.layout.form
     reasons |= division.reasons
+    if gathered.chosen:
+        where = "images.channels" if gathered.channels else "images.series"
+        reasons[where] = f"you said so; {len(gathered.drafts)} exams have what it asks for"
     images = ImagesSection(
         folder=_relative(request.images, folder),
-        channels=gathered.channels,
-        series=dict(request.series),
+        channels={name: _shortest(rule) for name, rule in gathered.channels.items()},
+        series=dict(gathered.series),
+        missing=gathered.missing,  # type: ignore[arg-type]
         gaps=request.gaps,  # type: ignore[arg-type]
         tilt=request.tilt,  # type: ignore[arg-type]
     )
@@ -97,6 +102,11 @@ def draft_settings(
         evaluation=EvaluationSection(),
     )
     return settings, {k: v for k, v in reasons.items() if v}
+
+
+def _shortest(rule: Rule) -> str | dict[str, str]:
+    """A rule of the file's name alone as its pattern."""
+    return rule["file"] if set(rule) == {"file"} else dict(rule)
 
 
 def _given(splits: str | Path | None, folder: Path) -> str | None:

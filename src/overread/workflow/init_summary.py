@@ -13,6 +13,7 @@ import numpy as np
 from overread.cohort.draft import Step
 from overread.cohort.gather import Gathered
 from overread.cohort.partition import Division, class_counts
+from overread.cohort.rules import in_words
 from overread.cohort.store import Stored
 from overread.workflow.project import Summary
 from overread.workflow.settings import Settings
@@ -44,6 +45,9 @@ def summarise(
         "patients": len({d.patient for d, p in zip(gathered.drafts, division.place, strict=True) if p is not None}),
         "patient_known": gathered.patient_known,
         "question": gathered.question.as_dict(),
+        "channels": {name: dict(rule) for name, rule in gathered.channels.items()},
+        "series": dict(gathered.series),
+        "missing_channels": dict(missing_channels(gathered)),
         "scheme": division.scheme,
         "parts": table,
         "flow": [s.as_dict() for s in every],
@@ -63,9 +67,11 @@ def _found(gathered: Gathered, settings: Settings) -> list[str]:
     spacing = " x ".join(f"{v:.3g}" for v in np.median(np.array(spaced), axis=0)) + " mm (median)" if spaced else "not known"
     patients = len({d.patient for d in gathered.drafts}) if gathered.patient_known else "not known"
     kind = "PHANTOM: simulated images, not patients. " if gathered.is_phantom else ""
+    channels = ", ".join(gathered.seen[0].channels)
     lines = [
         f"Found: {kind}{gathered.layout.form}, {len(gathered.drafts)} cases, patients {patients}",
-        f"  size (Z, Y, X) {size}; spacing {spacing}; units {gathered.seen[0].units}; channels {', '.join(gathered.channels)}",
+        f"  size (Z, Y, X) {size}; spacing {spacing}; units {gathered.seen[0].units}; channels {channels}",
+        *_channels(gathered),
         f"  patients: {gathered.patient_reason}",
     ]
     lines += [f"  {line}" for line in gathered.matched]
@@ -91,6 +97,27 @@ def _found(gathered: Gathered, settings: Settings) -> list[str]:
             column = gathered.roles.splits[0]
             lines.append(f"  note: column '{column}' looks like a split; to keep to it, say --splits {shlex.quote(column)}")
     return lines
+
+
+def _channels(gathered: Gathered) -> list[str]:
+    """Which image is which channel, which series were chosen, and what is filled in where one is missing."""
+    lines = [f"  {line}" for line in gathered.chosen]
+    if gathered.channels and not gathered.chosen:
+        lines += [f"  channel {name}: {in_words(rule)}" for name, rule in gathered.channels.items()]
+    if len(gathered.channels) > 1:
+        first = next(iter(gathered.channels))
+        lines.append(f"  channels are laid over '{first}' in millimetres; the truth must lie on its grid")
+    lines += [
+        f"  channel {name} is missing in {n} of {len(gathered.drafts)} cases and filled with zeros there"
+        for name, n in missing_channels(gathered)
+    ]
+    return lines
+
+
+def missing_channels(gathered: Gathered) -> list[tuple[str, int]]:
+    """Channel -> how many cases lack it."""
+    counts = Counter(i.channel for d in gathered.drafts for i in d.images if i.format == "missing")
+    return [(name, counts[name]) for name in gathered.channels if counts[name]]
 
 
 def _flow(steps: Sequence[Step]) -> list[str]:

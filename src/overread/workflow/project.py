@@ -11,6 +11,7 @@ from typing import Any
 
 from overread.cohort.check import check_unchanged
 from overread.cohort.index import Cohort, fold_numbers, load_cohort, read_splits
+from overread.cohort.rules import image_rules
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.record.ledger import Ledger
@@ -97,9 +98,8 @@ class Project:
         if check:
             check_unchanged(self.path, self.images_folder, self.truth_folder, self.sheet)
         images = self.settings.images
-        return load_cohort(
-            self.path, self.question, self.images_folder, self.truth_folder, fold, gaps=images.gaps, tilt=images.tilt
-        )
+        rules = image_rules(images.series, images.channels, images.missing, images.gaps, images.tilt)
+        return load_cohort(self.path, self.question, self.images_folder, self.truth_folder, fold, rules=rules)
 
     def run(self, name: str | None = None, fold: int | None = None) -> RunFolder:
         """The folder of a run: `runs/<name>/`, or `runs/<name>/fold-<k>/` of one fold.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +13,19 @@ import numpy as np
 
 from overread.batches.prepare import Prepared, prepare_image
 from overread.cohort.load import open_channels
-from overread.cohort.names import channels_of
 from overread.cohort.progress import Progress
-from overread.core.case import ImageReference
 from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.core.kinds import Findings, LabelMap, Map, Measurements
 from overread.core.question import Question, Reading
 from overread.evaluation.answered import call
-from overread.imaging.dicom.seg import write_seg
-from overread.imaging.found import Found
+from overread.imaging.dicom.outputs import NEEDS_MAPS
 from overread.imaging.nifti import write_nifti
-from overread.imaging.scan import scan, scan_file
 from overread.metrics.quick import values_of
 from overread.reading.model import Model, ModelCard, load_model
 from overread.record.files import write_json, write_text
-
-
-@dataclass(frozen=True)
-class Exam:
-    """One thing to read: a name for its answers, the folder, and its images, one per channel."""
-
-    name: str
-    folder: Path
-    images: tuple[Found, ...]
-
-    @property
-    def references(self) -> tuple[ImageReference, ...]:
-        return tuple(ImageReference(f.name, f.format, f.files, f.index) for f in self.images)
+from overread.workflow.dicom_results import write_dicom_results
+from overread.workflow.read_exams import Exam, exams_in
 
 
 class Reader:
@@ -74,30 +59,37 @@ def read(
     progress: Progress | None = None,
     *,
     probabilities: bool = False,
+    series: Mapping[str, str] | None = None,
+    dicom: Sequence[str] = ("seg",),
 ) -> list[Reading]:
     """Read studies and write `answers.csv`, `answers.json` and, for structures, masks beside them.
 
     probabilities  also write a probability map (NIfTI, 0 to 1) per structure
+    series         rules for series that are called otherwise than those of the training, see `rules_of`
+    dicom          objects to write for DICOM input: "seg", "sr", "sc", "fractional", "map"
 
     A study that cannot be answered is listed with its reason; that is not a negative answer. Refused
     where no study at all can be answered.
     """
     loaded, out = load_model(Path(model)), Path(out)
-    exams = list(exams_in([Path(s) for s in studies], loaded.card))
+    exams = list(exams_in([Path(s) for s in studies], loaded.card, series))
     out.mkdir(parents=True, exist_ok=True)
     if progress is not None:
         progress.start(len(exams), "Reading")
     readings = []
     for exam in exams:
-        reading, image = read_exam(loaded, exam, probabilities=probabilities)
+        reading, image = read_exam(loaded, exam, probabilities=probabilities or not NEEDS_MAPS.isdisjoint(dicom))
         if isinstance(reading.answer, LabelMap) and image is not None:
-            _write_structures(out, exam, reading, image, loaded.card)
+            _write_structures(out, exam, reading, image)
+        calls = called(reading.answer, loaded.card) if isinstance(reading.answer, Findings) else None
+        notes = write_dicom_results(out, dicom, exam, reading, image, loaded.card, Path(model).stem, calls)
+        reading = replace(reading, warnings=(*reading.warnings, *notes))
         readings.append(replace(reading, maps=()) if len(exams) > 1 else reading)
         if progress is not None:
             progress.advance(1, exam.name)
     if progress is not None:
         progress.finish()
-    _write_tables(out, loaded.card, readings)
+    _write_tables(out, loaded.card, readings, exams)
     refused = [r for r in readings if r.refusal]
     if len(refused) == len(readings):
         raise OverreadError(
@@ -107,48 +99,12 @@ def read(
     return readings
 
 
-def exams_in(paths: Sequence[Path], card: ModelCard) -> Iterator[Exam]:
-    """The exams under some files and folders; each eligible image alone, or grouped by channel where the model has several."""
-    taken: set[str] = set()
-    for path in paths:
-        if not path.exists():
-            raise OverreadError(f"There is nothing at {path}.", "check the path")
-        folder = path if path.is_dir() else path.parent
-        found = scan(path).eligible if path.is_dir() else scan_file(path)
-        if not found:
-            raise OverreadError(f"{path} holds no image that can be read.", "give DICOM, NIfTI, PNG, JPEG, TIFF or .npz images")
-        for name, images in _grouped(found, card):
-            unique = name
-            while unique in taken:
-                unique += "_"
-            taken.add(unique)
-            yield Exam(unique, folder, images)
-
-
-def _grouped(found: Sequence[Found], card: ModelCard) -> Iterator[tuple[str, tuple[Found, ...]]]:
-    wanted = card.preparation.channels
-    if len(wanted) == 1 or (len(found) == 1 and not found[0].files[1:]):
-        for each in found:
-            yield _safe(each), (each,)
-        return
-    by_file = {f.files[0]: f for f in found}
-    groups, channels = channels_of(sorted(by_file))
-    order = wanted if set(wanted) <= set(channels) else channels
-    for name, files in groups.items():
-        yield Path(name).name, tuple(by_file[files[c]] for c in order if c in files)
-
-
-def _safe(found: Found) -> str:
-    """A file name for the answers of an image: its own name, without what a file system dislikes."""
-    name = found.name if found.index is None else f"{found.name}-{found.index}"
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
-    return kept or "study"
-
-
 def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple[Reading, Image | None]:
     """Read one exam; what cannot be read is a reading with a refusal."""
+    if exam.refusal is not None:
+        return Reading(exam.name, None, warnings=exam.notes, refusal=exam.refusal.what), None
     try:
-        image = open_channels(exam.name, exam.references, exam.folder)
+        image = open_channels(exam.name, exam.references, exam.folder, gaps=exam.gaps, tilt=exam.tilt)
         image, assumed = _as_trained(image, model.card)
         prepared = prepare_image(image, model.card.preparation)
     except OverreadError as refusal:
@@ -156,7 +112,7 @@ def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple
     raw = model.predictor.raw(prepared.array)
     answer = model.predictor.answer_from(raw, prepared)
     maps: tuple[Map, ...] = model.predictor.maps(raw, prepared) if probabilities and raw.ndim == 4 else ()
-    return Reading(exam.name, answer, maps, warnings=(*assumed, *_warnings(model.card, image, prepared))), image
+    return Reading(exam.name, answer, maps, warnings=(*exam.notes, *assumed, *_warnings(model.card, image, prepared))), image
 
 
 def _as_trained(image: Image, card: ModelCard) -> tuple[Image, tuple[str, ...]]:
@@ -170,7 +126,9 @@ def _as_trained(image: Image, card: ModelCard) -> tuple[Image, tuple[str, ...]]:
 
 
 def _warnings(card: ModelCard, image: Image, prepared: Prepared) -> tuple[str, ...]:
-    found = []
+    found = [f"channel '{c}' is missing; it was filled with zeros" for c in image.source.get("missing_channels", ())]
+    for channel, share in image.source.get("covered", {}).items():
+        found.append(f"channel '{channel}' covers {share:.0%} of the reference channel; outside it has its smallest value")
     if card.is_phantom and not image.source.get("is_simulated"):
         found.append("the model learned from a PHANTOM; its answer on a patient means nothing")
     if card.reading.get("aggregation", "none") != "none":
@@ -186,7 +144,7 @@ def _warnings(card: ModelCard, image: Image, prepared: Prepared) -> tuple[str, .
     return tuple(found)
 
 
-def _write_structures(out: Path, exam: Exam, reading: Reading, image: Image, card: ModelCard) -> None:
+def _write_structures(out: Path, exam: Exam, reading: Reading, image: Image) -> None:
     answer = reading.answer
     assert isinstance(answer, LabelMap)
     note = "PHANTOM, Overread answer, for research" if image.source.get("is_simulated") else "Overread answer, for research"
@@ -195,12 +153,9 @@ def _write_structures(out: Path, exam: Exam, reading: Reading, image: Image, car
         write_nifti(out / f"{exam.name}{suffix}.nii.gz", answer.layers[layer], answer.grid, description=note)
     for each in reading.maps:
         write_nifti(out / f"{exam.name}_{each.target}_probability.nii.gz", each.array, each.grid, description=note)
-    if exam.images[0].format == "dicom" and answer.layers.any():
-        files = [exam.folder / f for f in exam.images[0].files]
-        write_seg(out / f"{exam.name}_seg.dcm", answer, files, description=f"{', '.join(answer.names)} by {card.sha256[7:15]}")
 
 
-def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading]) -> None:
+def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading], exams: Sequence[Exam]) -> None:
     rows = [_row(r, card) for r in readings]
     columns = list(dict.fromkeys(k for row in rows for k in row))
     text = io.StringIO()
@@ -210,7 +165,10 @@ def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading]) -> No
     write_text(out / "answers.csv", text.getvalue())
     about = {"model": card.sha256, "intended_use": card.intended_use, "learned_from_phantom": card.is_phantom}
     decisions = card.decisions.as_dict()
-    listed = [{**row, "warnings": list(r.warnings), "refusal": r.refusal} for row, r in zip(rows, readings, strict=True)]
+    listed = [
+        {**row, "images": dict(exam.chosen or {}), "warnings": list(r.warnings), "refusal": r.refusal}
+        for row, r, exam in zip(rows, readings, exams, strict=True)
+    ]
     write_json(out / "answers.json", {"format": 1, **about, "decisions": decisions, "readings": listed})
 
 

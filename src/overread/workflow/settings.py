@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Auto = Literal["auto"]
+Code = Annotated[str, StringConstraints(pattern=r"^\s*\S+\s+\S+\s+\S.{0,63}$")]  # scheme, value, meaning
 Task = Literal["classification", "regression", "segmentation"]
 
 
@@ -21,10 +22,36 @@ class ProjectSection(_Section):
 
 class ImagesSection(_Section):
     folder: str  # absolute, or relative to the project folder
-    channels: tuple[str, ...] = ("image",)  # names of the channels, in order; "ct" says that values are HU
-    series: dict[str, str] = Field(default_factory=dict)  # field -> pattern; chooses among eligible DICOM series
+    channels: dict[str, str | dict[str, str]] = Field(default_factory=dict)  # channel -> end of its files' names, or rule
+    series: dict[str, str] = Field(default_factory=dict)  # field -> pattern: which of several DICOM series of an exam counts
+    missing: Literal["refuse", "zeros"] = "refuse"  # an exam without a channel: leave it out, or fill the channel with zeros
     gaps: Literal["refuse", "resample"] = "refuse"  # missing slices: refuse the series, or interpolate and say so
     tilt: Literal["refuse", "resample"] = "refuse"  # a tilted gantry: refuse the series, or undo the shear and say so
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_rules(cls, values: Any) -> Any:
+        """Numbers as patterns; and the form before channels had rules: a list of names, rules as "channel.field" of series.
+
+        A list of names without such rules told what was found by itself, and still is.
+        """
+        if not isinstance(values, dict):
+            return values
+        series, channels = values.get("series", {}), values.get("channels", {})
+        if isinstance(channels, list | tuple) and isinstance(series, dict):
+            dotted = {k: v for k, v in series.items() if "." in k}
+            rules: dict[str, Any] = {}
+            for key, pattern in dotted.items():
+                rules.setdefault(key.rpartition(".")[0], {})[key.rpartition(".")[2]] = pattern
+            channels, series = rules, {k: v for k, v in series.items() if k not in dotted}
+        return {**values, "channels": _patterns(channels), "series": _patterns(series)}
+
+
+def _patterns(values: Any) -> Any:
+    """thickness = 1.5 says the same as thickness = "1.5"."""
+    if isinstance(values, dict):
+        return {k: _patterns(v) for k, v in values.items()}
+    return f"{values:g}" if isinstance(values, int | float) and not isinstance(values, bool) else values
 
 
 class TruthSection(_Section):
@@ -90,7 +117,7 @@ class TrainingSection(_Section):
     minutes: float | None = None  # budget of `overread train` where it is told none
     epochs: int | None = None  # the same, in epochs
     loss: str = "auto"  # by name; `overread plan` says which it took
-    optimizer: str = "auto"  # adamw, adam, sgd, rmsprop
+    optimizer: str = "auto"  # muon, adamw, adam, sgd, rmsprop
     schedule: str = "auto"  # cosine, polynomial, linear, constant
     learning_rate: float | Auto = "auto"
     weight_decay: float | Auto = "auto"
@@ -125,3 +152,4 @@ class Settings(_Section):
     split: SplitSection = SplitSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    codes: dict[str, Code] = Field(default_factory=dict)  # name of a class -> its code in DICOM results: "SCT 10200004 Liver"

@@ -13,7 +13,7 @@ from typing import Any
 from overread.cohort.ask import Said
 from overread.cohort.check import read_files
 from overread.cohort.draft import Draft, LeftOut, Step
-from overread.cohort.gather import Gathered, Request, gather
+from overread.cohort.gather import Gathered, Request, gather, headers_path
 from overread.cohort.given import given_split
 from overread.cohort.identity import Link, read_key, read_links
 from overread.cohort.index import read_index, read_splits
@@ -138,6 +138,9 @@ def _request(project: Project) -> Request:
         s.images.gaps,
         s.images.tilt,
         How(s.truth.reader, s.truth.method, s.truth.date),
+        headers=headers_path(project.path),
+        channels=s.images.channels,
+        missing=s.images.missing,
     )
 
 

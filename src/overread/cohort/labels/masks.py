@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from overread.cohort.draft import Draft
+from overread.cohort.labels.images import Images
 from overread.cohort.match import FOLDER_RULE, MASK_RULE, RULES, Match, match
 from overread.cohort.place import place_layers
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
+from overread.imaging.dicom.seg_reading import refuse_other_frame, seg_facts
 from overread.imaging.door import open_image
 from overread.imaging.found import Found
-from overread.imaging.labels import open_labels
+from overread.imaging.labels import open_labels, open_seg
+from overread.imaging.seg_nrrd import is_seg_nrrd
 
 MASK_RULES = (*RULES, MASK_RULE, FOLDER_RULE)
 BY_UID = "the image series that the segmentation refers to"
+BY_IMAGE = "the images that its frames were derived from"
 BY_GEOMETRY = "the only image on the same grid"
+PLACED = ("dicom-seg", "nrrd")  # formats that leave out what is empty, so that their reader needs the image's grid
 MOST_BY_GEOMETRY = 64  # opening every pair of files is slow; names are the ordinary way
+
+
+def names_segments(form: str, path: Path) -> bool:
+    """A mask file that says what its values mean: a DICOM SEG, or a segmentation of 3D Slicer."""
+    return form == "dicom-seg" or (form == "nrrd" and is_seg_nrrd(path))
+
+
+def segment_names(form: str, path: Path) -> dict[str, int]:
+    """Segment name -> value of a file that names its segments."""
+    if form == "dicom-seg":
+        return {name: number for number, name in seg_facts(path).segments.items()}
+    return {s.name: s.value for s in open_seg(path).structures}
 
 
 def join_masks(files: Sequence[str], drafts: Sequence[Draft]) -> Match:
@@ -25,20 +43,35 @@ def join_masks(files: Sequence[str], drafts: Sequence[Draft]) -> Match:
     return match(files, [d.aliases for d in drafts], what="mask", rules=MASK_RULES)
 
 
-def join_segmentations(found: Sequence[Found], drafts: Sequence[Draft]) -> Match:
-    """Join DICOM segmentations to the series they refer to."""
-    series = {d.attributes["series"]: k for k, d in enumerate(drafts) if d.attributes.get("series")}
+def join_segmentations(found: Sequence[Found], drafts: Sequence[Draft], folders: tuple[Path, Path] | None = None) -> Match:
+    """Join DICOM segmentations to the series they refer to.
+
+    folders  of the segmentations and of the images: then the images that frames were derived from count too, and a
+             segmentation in another frame of reference than its series is refused. Without them it is left alone
+    """
+    images = Images(drafts, folders[1] if folders else Path())
     joined: dict[int, int] = {}
+    rules: Counter[str] = Counter()
     for k, item in enumerate(found):
-        hits = [series[uid] for uid in item.attributes.get("references", ()) if uid in series]
-        if hits:
-            if hits[0] in joined.values():
-                raise OverreadError(
-                    f"Two segmentations refer to one series, {drafts[hits[0]].name}; the second is {item.files[0]}.",
-                    "keep one segmentation for each image in the truth folder",
-                )
-            joined[k] = hits[0]
-    return _result(joined, {BY_UID: len(joined)} if joined else {}, len(found), len(drafts))
+        hits, rule = images.in_series(item.attributes.get("references", ())), BY_UID
+        if not hits and folders is not None:
+            hits, rule = images.naming(seg_facts(folders[0] / item.files[0]).sources), BY_IMAGE
+        if not hits:
+            continue
+        draft = drafts[hits[0]]
+        own, other = (str(a.get("frame_of_reference") or "") for a in (item.attributes, draft.attributes))
+        if own and other and own != other:
+            if folders is not None:
+                refuse_other_frame(item.files[0], own, other)
+            continue
+        if hits[0] in joined.values():
+            raise OverreadError(
+                f"Two segmentations refer to one series, {draft.name}; the second is {item.files[0]}.",
+                "keep one segmentation for each image in the truth folder; several readers belong into a folder each",
+            )
+        joined[k] = hits[0]
+        rules[rule] += 1
+    return _result(joined, dict(rules), len(found), len(drafts))
 
 
 def join_by_geometry(
@@ -73,7 +106,7 @@ def _grid(draft: Draft, folder: Path) -> Grid | None:
 def _fits(file: Path, form: str, target: Grid) -> bool:
     """Is the mask on this grid? A shape alone is not enough: many films have the same size."""
     try:
-        layers, source = open_labels([file], form, grid=target if form == "dicom-seg" else None)
+        layers, source = open_labels([file], form, grid=target if form in PLACED else None)
         place_layers(layers, source, target, what=file.name)
     except Refused:
         return False

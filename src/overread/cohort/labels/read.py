@@ -4,25 +4,46 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from overread.cohort import ask
 from overread.cohort.ask import Said
 from overread.cohort.draft import Draft
 from overread.cohort.join import Joined
-from overread.cohort.labels.masks import BY_GEOMETRY, join_by_geometry, join_masks, join_segmentations
-from overread.cohort.labels.values import How, exclusive_truth, findings_truth, measured_truth, refuse_one_class, spelling_notes
+from overread.cohort.labels.masks import (
+    BY_GEOMETRY,
+    join_by_geometry,
+    join_masks,
+    join_segmentations,
+    names_segments,
+    segment_names,
+)
+from overread.cohort.labels.objects import Drawing, Objects, answer, numbering, renamed
+from overread.cohort.labels.values import (
+    How,
+    exclusive_truth,
+    findings_truth,
+    is_uncertain,
+    measured_truth,
+    refuse_one_class,
+    spelling_notes,
+    without_uncertain,
+)
 from overread.cohort.layouts import Layout, structures_of
 from overread.cohort.progress import Progress, stage
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.imaging.found import Found
+from overread.imaging.labels import open_labels, open_seg
 from overread.imaging.scan import scan
 from overread.record.files import read_json
 
 SHOWN = 5
+MASK_FORMATS = ("nifti", "nrrd", "mha", "raster")
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,7 @@ class Truths:
     structures  segmentation: structure -> value, where declared
     matched     lines about how masks were joined
     unknown     masks that fit no image
+    readers     draft name -> the truth of every reader, where labels tell readers apart
     """
 
     by_name: Mapping[str, TruthReference]
@@ -45,6 +67,53 @@ class Truths:
     matched: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    readers: Mapping[str, tuple[TruthReference, ...]] = field(default_factory=dict)
+
+
+# ---- drawn labels -----------------------------------------------------------------------------------
+
+
+def drawn_truths(objects: Objects, drafts: Sequence[Draft], said: Said, how: How) -> tuple[str, Truths]:
+    """The task, and the truths that boxes, outlines, contours or reports give for it."""
+    if said.labels and said.task != "regression":
+        raise OverreadError(
+            f"--truth gives {objects.title} labels, and --label names the column '{said.labels[0]}' of a sheet.",
+            "keep one of them; patients and covariates may stay in the sheet",
+        )
+    found = answer(objects, said, how)
+    silent = f"no {objects.title} label is about it"
+    why_not = {d.name: objects.refused.get(d.name, silent) for d in drafts if d.name not in found.by_name}
+    return found.task, Truths(
+        found.by_name,
+        why_not,
+        found.question,
+        found.structures,
+        found.reasons,
+        objects.matched,
+        objects.unknown,
+        (*objects.notes, *found.notes),
+        found.readers,
+    )
+
+
+def findings_of_masks(masks: Truths, drafts: Sequence[Draft], folder: Path, said: Said, how: How) -> Truths:
+    """Which structures each mask holds at all, as findings.
+
+    folder  what the mask files are relative to
+    """
+    held: dict[str, set[str]] = {}
+    called = {value: name for name, value in masks.structures.items()}
+    for name, truth in masks.by_name.items():
+        if names_segments(truth.format, folder / truth.files[0]):
+            label_map = open_seg(folder / truth.files[0])
+            held[name] = {n for n in label_map.names if label_map.mask(n).any()}
+            continue
+        layers, _ = open_labels([folder / f for f in truth.files], truth.format)
+        held[name] = {called.get(v, said.names.get(str(v), f"label {v}")) for v in np.unique(layers).tolist() if v}
+    classes = tuple(called.values()) or tuple(sorted(set().union(*held.values())))
+    drawings = {name: (Drawing(masks.by_name[name].files, (), frozenset(present)),) for name, present in held.items()}
+    objects = Objects("masks", "mask", folder, classes, drawings, 0, 0, {}, masks.matched, masks.unknown)
+    return drawn_truths(objects, drafts, replace(said, task="classification"), how)[1]
 
 
 # ---- masks ------------------------------------------------------------------------------------------
@@ -58,6 +127,7 @@ def mask_truths(
     drafts: Sequence[Draft],
     how: How,
     progress: Progress | None,
+    said: Said | None = None,
 ) -> Truths | None:
     """Masks of a truth folder, or those that the layout of the image folder names; None where there are neither."""
     if truth is None or truth_folder is None:
@@ -89,10 +159,17 @@ def mask_truths(
             f"The truth folder {truth_folder} holds no masks.", "give the folder with NIfTI, PNG or DICOM SEG masks"
         )
     unknown += [f"{r.path}: {r.reason}" for r in scanned.refused[:SHOWN]]
+    structures = _declared(truth_folder, layout)
+    numbers = by_segment_name(references, truth_folder, said or Said()) if not structures else {}
+    if numbers:
+        references = {n: replace(t, values={k: float(v) for k, v in numbers.items()}) for n, t in references.items()}
+        structures = {renamed(name, said or Said()): value for name, value in numbers.items()}
+        listed = ", ".join(f"{v} = {n}" for n, v in structures.items())
+        matched.append(f"segments are numbered differently from file to file and were joined by their names: {listed}")
     return Truths(
         references,
         {d.name: "no mask" for d in drafts if d.name not in references},
-        structures=_declared(truth_folder, layout),
+        structures=structures,
         matched=tuple(matched),
         unknown=tuple(unknown),
     )
@@ -102,11 +179,11 @@ def _join(
     found: Sequence[Found], drafts: Sequence[Draft], truth_folder: Path, images_folder: Path, how: How
 ) -> tuple[dict[str, TruthReference], list[str], list[str]]:
     segs = [f for f in found if f.format == "dicom" and f.attributes.get("modality") == "SEG"]
-    files = {f.files[0]: f.format for f in found if f.format in ("nifti", "raster")}
+    files = {f.files[0]: f.format for f in found if f.format in MASK_FORMATS}
     references: dict[str, TruthReference] = {}
     rules: Counter[str] = Counter()
     if segs:
-        joined = join_segmentations(segs, drafts)
+        joined = join_segmentations(segs, drafts, (truth_folder, images_folder))
         rules.update(joined.rules)
         for s, d in joined.joined.items():
             references[drafts[d].name] = TruthReference(
@@ -135,6 +212,21 @@ def _join(
     if len(rest) > SHOWN:
         unknown.append(f"and {len(rest) - SHOWN} more masks")
     return references, matched, unknown
+
+
+def by_segment_name(references: Mapping[str, TruthReference], folder: Path, said: Said) -> dict[str, int]:
+    """Segment name -> label value for all files together, where the files number their segments differently; else empty."""
+    if not references or not all(names_segments(t.format, folder / t.files[0]) for t in references.values()):
+        return {}
+    names: dict[str, set[int]] = {}
+    values: dict[int, set[str]] = {}
+    for truth in references.values():
+        for name, value in segment_names(truth.format, folder / truth.files[0]).items():
+            names.setdefault(name, set()).add(value)
+            values.setdefault(value, set()).add(name)
+    if all(len(n) == 1 for n in names.values()) and all(len(v) == 1 for v in values.values()):
+        return {}
+    return numbering(sorted(names, key=str.casefold), said)
 
 
 def _declared(truth_folder: Path, layout: Layout) -> Mapping[str, int]:
@@ -166,19 +258,29 @@ def label_truths(
     if task == "regression":
         return _numbers(columns, drafts, joined, said, aggregation, how, why_not)
     cells = {c: {k: aggregate(c, rows, aggregation) for k, rows in joined.cells(c).items()} for c in columns}
-    if len(columns) > 1 or said.exclusive is False:
+    is_findings = len(columns) > 1 or said.exclusive is False
+    notes: list[str] = []
+    for column in columns:
+        before = cells[column]
+        cells[column], more = without_uncertain(column, before, said.names, finding=is_findings)
+        notes += more
+        why_not |= {
+            drafts[k].name: "its label is uncertain" for k, c in cells[column].items() if c is None and before[k] is not None
+        }
+    if is_findings:
         question, reasons = ask.classification(said, [], columns)
         truths = {
             drafts[k].name: findings_truth({n: cells[c].get(k) for n, c in zip(question.classes, columns, strict=True)}, how)
             for k in joined.rows
         }
-        return _checked(truths, why_not, question, reasons, joined, ())
+        return _checked(truths, why_not, question, reasons, joined, tuple(notes))
     column = columns[0]
     named = {k: _named(cell, said) for k, cell in cells[column].items()}
     _refuse_one_class([named[k] for k in named], f"(column '{column}')")
     question, reasons = ask.classification(said, list(named.values()), columns)
     truths = {drafts[k].name: exclusive_truth(cell, question.classes, how) for k, cell in named.items()}
-    return _checked(truths, why_not, question, reasons, joined, tuple(spelling_notes(joined.sheet.column(column), column)))
+    notes += spelling_notes([c for c in joined.sheet.column(column) if not is_uncertain(c)], column)
+    return _checked(truths, why_not, question, reasons, joined, tuple(notes))
 
 
 def _checked(

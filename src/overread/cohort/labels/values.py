@@ -10,6 +10,14 @@ from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 
 YES, NO = {"1", "yes", "true", "present"}, {"0", "no", "false", "absent"}
+UNCERTAIN = {"uncertain", "unsure", "not sure", "?"}  # a value of its own: not known, unless the user says what it means
+UNCERTAIN_FINDING = UNCERTAIN | {
+    "-1",
+    "unclear",
+    "equivocal",
+    "indeterminate",
+    "u",
+}  # beside yes and no nothing else they could be
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,38 @@ def _same(cell: str) -> str:
     """Cells that mean one class: 'Yes' and 'yes', '1' and '1.0'."""
     word = " ".join(cell.casefold().split())
     return word.removesuffix(".0") if word.removesuffix(".0").lstrip("-").isdigit() else word
+
+
+def is_uncertain(cell: str | None, *, finding: bool = False) -> bool:
+    """A reader's word for not knowing; -1 only beside 0 and 1, as CheXpert writes it."""
+    return cell is not None and _same(cell) in (UNCERTAIN_FINDING if finding else UNCERTAIN)
+
+
+def without_uncertain(
+    column: str, cells: Mapping[int, str | None], names: Mapping[str, str], *, finding: bool = False
+) -> tuple[dict[int, str | None], list[str]]:
+    """Cells with what the user calls them; an uncertain one that the user did not name is not known, and counted.
+
+    names  value as written -> what it means, e.g. uncertain -> 1, or uncertain -> uncertain to keep it as a class
+    """
+    given = {_same(value): name for value, name in names.items()}
+    told: Counter[str] = Counter()
+    kept: dict[int, str | None] = {}
+    for k, cell in cells.items():
+        word = None if cell is None else _same(cell)
+        if word is not None and word in given:
+            kept[k] = given[word]
+        elif is_uncertain(cell, finding=finding):
+            told[str(cell)] += 1
+            kept[k] = None
+        else:
+            kept[k] = cell
+    meaning = "1 or 0" if finding else "CLASS"
+    notes = [
+        f"column '{column}': {n} cells '{word}' count as not known; say --name {word}={meaning} to give them a meaning"
+        for word, n in told.items()
+    ]
+    return kept, notes
 
 
 def spelling_notes(cells: Sequence[str | None], column: str) -> list[str]:

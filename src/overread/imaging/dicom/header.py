@@ -22,8 +22,12 @@ from pydicom.uid import (
 )
 
 from overread.core.errors import Refused
+from overread.imaging.dicom.mosaic import CSA_TAGS, mosaic_tiles
+from overread.imaging.dicom.multiframe import KEYWORDS as MULTIFRAME_KEYWORDS
 from overread.imaging.dicom.planes import Plane, frame_planes, plane_of
+from overread.imaging.dicom.quick_tags import quick_tags
 from overread.imaging.dicom.values import floats, number, text, words
+from overread.imaging.dicom.varying import tags_to_read
 
 PIXEL_TAGS = {0x7FE00008: 4, 0x7FE00009: 8, 0x7FE00010: 0}  # float, double and ordinary pixel data
 NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian}
@@ -38,10 +42,10 @@ KEYWORDS_TEXT = (
     "WindowWidth InstanceNumber SeriesNumber SeriesDescription StudyDescription ProtocolName BodyPartExamined Manufacturer "
     "ManufacturerModelName ConvolutionKernel Laterality ImageLaterality ViewPosition StudyDate PatientSex PatientAge "
     "InstitutionName SyntheticData PatientSpeciesDescription BurnedInAnnotation ReferencedSeriesSequence ContrastBolusAgent "
-    "MagneticFieldStrength KVP EchoTime RepetitionTime DiffusionBValue TemporalPositionIdentifier AcquisitionNumber "
-    "TriggerTime FlipAngle SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence DimensionIndexSequence"
+    "MagneticFieldStrength AcquisitionMatrix"
 )
-TAGS = [Tag(keyword) for keyword in KEYWORDS_TEXT.split()]
+TAGS = [*(Tag(keyword) for keyword in (*KEYWORDS_TEXT.split(), *MULTIFRAME_KEYWORDS)), *tags_to_read(), *CSA_TAGS]
+WANTED = frozenset(int(tag) for tag in TAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,11 @@ class Header:
     pixel_offset   byte at which uncompressed little-endian pixels start; None for every other coding
     pixel_spacing  (row, column) mm between pixel centres
     spacing_at     "patient", or "detector" where only the detector's spacing is known
-    about          descriptive values by name (body_part, vendor, kernel, patient_age ...); identifiers among them
+    about          descriptive values by name (body_part, vendor, kernel, patient_age ...); identifiers among them;
+                   ``volume`` names the volume where a series holds several ("echo 2", "b 800")
+    tiles          slices tiled into the one picture of a mosaic; 0 where it is none
+    concatenation  UID that joins the parts of one multi-frame object stored in several files
+    volume         number of the volume among those of its multi-frame file; None where the file holds one
     """
 
     path: str
@@ -85,6 +93,9 @@ class Header:
     instance: int
     is_synthetic: bool
     about: Mapping[str, Any]
+    tiles: int = 0
+    concatenation: str = ""
+    volume: int | None = None
 
     @property
     def name(self) -> str:
@@ -122,14 +133,18 @@ def read_header(path: Path) -> Header:
         raise Refused("empty-file", f"{path.name} has zero bytes.", "fetch the file again")
     with warnings.catch_warnings(), open(path, "rb") as file:
         warnings.simplefilter("ignore")  # odd values are judged here, one by one
-        tags = _read_tags(path, file)
+        quick = quick_tags(file, WANTED)
+        tags: Any = _read_tags(path, file) if quick is None else quick  # both answer `get` and hold a `file_meta`
+        if not _sop_class(tags) and not text(tags, "Rows"):
+            what = f"{path.name} is not a DICOM object: it has no SOP Class UID."
+            raise Refused("unreadable", what, "fetch the file again")
         syntax = text(tags.file_meta, "TransferSyntaxUID") or str(ImplicitVRLittleEndian)
         pixels = (True, None, None) if syntax == DeflatedExplicitVRLittleEndian else _pixel_element(file, syntax)
         try:
             header = _header(path, tags, syntax, *pixels[:2])
         except Refused:
             raise
-        except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, NotImplementedError) as error:
+        except Exception as error:  # sequences are parsed when they are first looked at, and may be damaged anywhere
             raise Refused("unreadable", f"{path.name} has a damaged DICOM header: {error}.", "fetch the file again") from error
     _refuse_cut(header, size, pixels[2])
     return header
@@ -145,8 +160,6 @@ def _read_tags(path: Path, file: Any) -> Dataset:
     except Exception as error:  # a damaged file can break the parser anywhere; whatever it says goes to the user
         what = f"{path.name} has a damaged DICOM header: {type(error).__name__} {error}."
         raise Refused("unreadable", what, "fetch the file again") from error
-    if not _sop_class(tags) and not text(tags, "Rows"):
-        raise Refused("unreadable", f"{path.name} is not a DICOM object: it has no SOP Class UID.", "fetch the file again")
     return tags
 
 
@@ -211,6 +224,8 @@ def _header(path: Path, tags: Dataset, syntax: str, has_pixels: bool, offset: in
         instance=int(number(tags, "InstanceNumber") or 0),
         is_synthetic=text(tags, "SyntheticData").upper() == "YES",
         about=_about(tags),
+        tiles=mosaic_tiles(tags),
+        concatenation=text(tags, "ConcatenationUID"),
     )
 
 

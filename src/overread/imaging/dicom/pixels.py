@@ -1,179 +1,255 @@
-"""Stored pixels to values: decode, cut unused bits, rescale slice by slice.
+"""Stored pixels of a file, frame by frame: native or compressed, bits in their place, colour as red, green, blue.
 
-Sources: DICOM PS3.5 section 8 (encoding), PS3.3 C.7.6.3 (image pixel), C.11.1 (modality LUT).
+Sources: DICOM PS3.5 section 8 (encoding), PS3.3 C.7.6.3 (image pixel).
 """
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom import config
-from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from overread.core.errors import Refused
+from overread.imaging.dicom.codecs import RLE, damaged, decode
+from overread.imaging.dicom.colour import is_palette, through_palette
+from overread.imaging.dicom.elements import Elements, inflated, numbers_of, read_elements
+from overread.imaging.dicom.encapsulated import FrameIndex
 from overread.imaging.dicom.header import Header
+from overread.imaging.dicom.multiframe import functional_groups, group
+from overread.imaging.dicom.planes import Plane
+from overread.imaging.dicom.values import number
 
-NO_CODEC = ("missing dependencies", "does not support", "no pixel data decoders")  # what pydicom says without a decoder
-PLUGINS = "pip install pyjpegls pylibjpeg-openjpeg pylibjpeg-rle python-gdcm"
+NATIVE = {
+    ImplicitVRLittleEndian: "<",
+    ExplicitVRLittleEndian: "<",
+    DeflatedExplicitVRLittleEndian: "<",
+    ExplicitVRBigEndian: ">",
+}
+DEFLATE_MOST = 1032  # times that deflated bytes may grow
+FLOATS = {"FloatPixelData": "f4", "DoubleFloatPixelData": "f8"}
+KEYWORDS_TEXT = (
+    "SpecificCharacterSet BitsAllocated BitsStored HighBit PixelRepresentation PlanarConfiguration PixelPaddingValue "
+    "PixelPaddingRangeLimit ModalityLUTSequence RescaleSlope RescaleIntercept RescaleType WindowCenter WindowWidth "
+    "WindowCenterWidthExplanation VOILUTFunction VOILUTSequence RealWorldValueMappingSequence SharedFunctionalGroupsSequence "
+    "PerFrameFunctionalGroupsSequence RedPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableDescriptor "
+    "BluePaletteColorLookupTableDescriptor RedPaletteColorLookupTableData GreenPaletteColorLookupTableData "
+    "BluePaletteColorLookupTableData SegmentedRedPaletteColorLookupTableData SegmentedGreenPaletteColorLookupTableData "
+    "SegmentedBluePaletteColorLookupTableData ExtendedOffsetTable PixelDataProviderURL"
+)
+WANTED = numbers_of(KEYWORDS_TEXT.split())
+
+
+class PixelFile:
+    """One file opened for its pixels; a context manager that closes it.
+
+    header  what the file says of itself; the frames' order and place come from there
+    """
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+
+    @cached_property
+    def elements(self) -> Elements:
+        return read_elements(self.header.path, self.header.transfer_syntax, WANTED)
+
+    @cached_property
+    def groups(self) -> list[tuple[Dataset, Dataset]]:
+        """(own, shared) functional groups of every frame; empty in a classic file."""
+        return functional_groups(self.elements.tags, self.header.frames)
+
+    @cached_property
+    def _file(self) -> BinaryIO:
+        if self.header.transfer_syntax == DeflatedExplicitVRLittleEndian:
+            return BytesIO(inflated(self.header.path, (self.elements.pixel_at or 0) + self.size))
+        return open(self.header.path, "rb")
+
+    @cached_property
+    def _index(self) -> FrameIndex:
+        table = self.elements.tags.get("ExtendedOffsetTable") or b""
+        extended = np.frombuffer(table[: len(table) // 8 * 8], "<u8").tolist()
+        return FrameIndex(self._file, self.elements.pixel_at or 0, extended)
+
+    def close(self) -> None:
+        if "_file" in self.__dict__:
+            self._file.close()
+            del self.__dict__["_file"]
+            self.__dict__.pop("_index", None)
+
+    def __enter__(self) -> PixelFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all frames, uncompressed."""
+        header = self.header
+        bits = header.rows * header.columns * header.samples * header.frames * header.bits_allocated
+        return (bits * 2 // 3 if header.photometric == "YBR_FULL_422" else bits) // 8
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of grey frames as stored."""
+        if self.elements.pixel_name in FLOATS:
+            return np.dtype(FLOATS[self.elements.pixel_name])
+        width = 1 if self.header.bits_allocated == 1 else self.header.bits_allocated // 8
+        return np.dtype(f"{'i' if self.header.is_signed else 'u'}{width}")
+
+    def frame(self, index: int = 0) -> np.ndarray:
+        """(Y, X) as stored, or (Y, X, 3) red, green, blue."""
+        array = np.empty((self.header.rows, self.header.columns), self.dtype) if self._is_plain else None
+        if array is not None:
+            self.read_into(array, index)
+            return array
+        return self._decoded(index)
+
+    def read_into(self, target: np.ndarray, index: int = 0) -> None:
+        """Put a grey frame into a (Y, X) contiguous array of type `dtype`."""
+        if not self._is_plain:
+            target[...] = self._decoded(index)
+            return
+        assert self.elements.pixel_at is not None
+        self._file.seek(self.elements.pixel_at + index * target.nbytes)
+        if self._file.readinto(target.reshape(-1).view(np.uint8)) < target.nbytes:  # type: ignore[attr-defined]
+            raise Refused("truncated", f"{self.header.name} ends inside its pixels.", "fetch the file again")
+        if self._order == ">":
+            target.byteswap(inplace=True)
+        _put_bits_in_place(target, self.header, self._high_bit)
+
+    @property
+    def _order(self) -> str:
+        return NATIVE.get(UID(self.header.transfer_syntax, config.IGNORE), "")
+
+    @property
+    def _high_bit(self) -> int:
+        given = number(self.elements.tags, "HighBit")
+        return int(given) if given is not None else self.header.bits_stored - 1
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Uncompressed grey of whole bytes, in their own order: straight from the file into an array."""
+        header, elements = self.header, self.elements
+        if not self._order or elements.pixel_at is None or header.samples != 1 or is_palette(header):
+            return False
+        if elements.pixel_name in FLOATS:
+            return True
+        return header.bits_allocated in ((8, 16, 32) if self._order == "<" else (16, 32))
+
+    def _decoded(self, index: int) -> np.ndarray:
+        header = self.header
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what pydicom only warns about is judged here by shape and length
+            array = self._through_dataset(index) if self._order or self.elements.pixel_at is None else self._through_codec(index)
+        if array.shape[:2] != (header.rows, header.columns) or array.ndim > 3:
+            raise damaged(header, f"it decodes to {array.shape}, the header says {header.rows} x {header.columns}")
+        if array.ndim == 3:
+            return array
+        is_stored_as_cells = bool(self._order) or header.transfer_syntax == RLE or self.elements.pixel_at is None
+        _put_bits_in_place(array, header, self._high_bit if is_stored_as_cells else header.bits_stored - 1)
+        return through_palette(array, self.elements.tags, header) if is_palette(header) else array
+
+    def _through_codec(self, index: int) -> np.ndarray:
+        stream = self._index.frame(index, self.header.frames, self.header.name)
+        planar = int(number(self.elements.tags, "PlanarConfiguration") or 0)
+        return decode(stream, self.header, planar)
+
+    def _through_dataset(self, index: int) -> np.ndarray:
+        """Deflated and odd files, colour and single bits: pydicom reads the file as a whole."""
+        header = self.header
+        array: Any
+        try:
+            tags = pydicom.dcmread(header.path, force=True)
+            tags.ensure_file_meta()
+            tags.file_meta.TransferSyntaxUID = UID(header.transfer_syntax, config.IGNORE)
+            array = pydicom.pixels.pixel_array(tags, raw=header.samples == 1, index=index)
+        except Exception as error:  # decoders are many and raise whatever they like; the user needs the file and the words
+            raise damaged(header, " ".join(str(error).split())[:200].rstrip(".")) from error
+        return np.asarray(array)
+
+
+@dataclass(frozen=True)
+class FrameSlot:
+    """One frame to read: its file, its number in there, and its plane where it has one."""
+
+    file: PixelFile
+    frame: int
+    plane: Plane | None = None
+
+    @property
+    def header(self) -> Header:
+        return self.file.header
+
+    def group(self, name: str) -> Dataset:
+        """A functional group of this frame; the file's own tags where it has no such groups."""
+        tags = self.file.elements.tags
+        if "PerFrameFunctionalGroupsSequence" not in tags and "SharedFunctionalGroupsSequence" not in tags:
+            return tags
+        groups = self.file.groups
+        return group(*groups[self.frame], name) if groups else Dataset()
 
 
 def stored_frame(header: Header, frame: int | None = None) -> np.ndarray:
-    """One frame as stored: (Y, X) integers, or (Y, X, 3) red, green, blue.
+    """One frame as stored: (Y, X) integers or floats, or (Y, X, 3) red, green, blue.
 
     frame  index inside a multi-frame file; None for a file of one frame
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what pydicom only warns about is judged here by shape and length
-        array = _native_frame(header, frame)
-        if array is None:
-            array = _decoded_frame(header, frame)
-    expected = (header.rows, header.columns)
-    if array.ndim == 3 and array.shape[0] == 1:
-        array = array[0]
-    if array.shape[:2] != expected or array.ndim > 3:
-        what = f"{header.name} decodes to {array.shape}; its header says {expected[0]} x {expected[1]}."
-        raise Refused("unreadable", what, "fetch the file again")
-    return _without_unused_bits(array, header) if array.ndim == 2 else array
+    with PixelFile(header) as file:
+        return file.frame(frame or 0)
 
 
-def is_colour(header: Header) -> bool:
-    return header.samples == 3 or header.photometric == "PALETTE COLOR"
+def refuse_unreadable(file: PixelFile) -> None:
+    """Refuse pixels that no rule of the standard describes, before anything is decoded."""
+    header, elements = file.header, file.elements
+    if not elements.pixel_name:
+        raise Refused("no-pixels", f"{header.name} has no pixels.", "fetch the file again")
+    if elements.pixel_name in FLOATS:
+        return
+    if header.bits_allocated not in (1, 8, 16, 32):
+        what = f"{header.name} has {header.bits_allocated} bits per pixel allocated; expected 1, 8, 16 or 32."
+        raise Refused("pixel-bits", what, "export the series again with 8 or 16 bits")
+    is_wrong = not 0 < header.bits_stored <= header.bits_allocated
+    if is_wrong or not header.bits_stored - 1 <= file._high_bit < header.bits_allocated:
+        what = (
+            f"{header.name} says that {header.bits_stored} of {header.bits_allocated} bits are used, "
+            f"the highest being number {file._high_bit}; that cannot be."
+        )
+        raise Refused("pixel-bits", what, "fetch the file again")
+    held = os.path.getsize(header.path) * (DEFLATE_MOST if header.transfer_syntax == DeflatedExplicitVRLittleEndian else 1)
+    if file._order and elements.pixel_at is not None and elements.pixel_at + file.size > held:
+        what = f"{header.name} has {held - elements.pixel_at} bytes of pixels at most; its size needs {file.size}."
+        raise Refused("truncated", what, "fetch the file again")
 
 
-def has_plain_integers(headers: Sequence[Header], slopes: np.ndarray, intercepts: np.ndarray) -> bool:
-    """Slope 1 and whole intercepts everywhere: the values are integers and can stay 16 bits."""
-    is_integer = all(h.bits_allocated in (8, 16) and not h.has_modality_lut for h in headers)
-    return is_integer and bool((slopes == 1).all() and (intercepts == np.rint(intercepts)).all())
-
-
-def rescaled(stored: np.ndarray, slopes: np.ndarray, intercepts: np.ndarray, plain: bool) -> np.ndarray:
-    """Turn stored values into real ones, slope and intercept per slice.
-
-    stored   (N, Y, X) integers as decoded
-    slopes, intercepts  (N,) Rescale Slope (0028,1053) and Intercept (0028,1052)
-    plain    keep integers where slope is 1 and the intercept whole
-    returns  (N, Y, X); the smallest of uint8, int16, uint16, int32 that holds plain values, else float32
-    """
-    if not plain:
-        result = np.empty(stored.shape, np.float32)
-        for k in range(len(stored)):
-            np.multiply(stored[k], np.float32(slopes[k]), out=result[k], casting="unsafe")
-            result[k] += np.float32(intercepts[k])
-        return result
-    offsets = intercepts.astype(np.int64)
-    low = min(int(stored[k].min()) + int(offsets[k]) for k in range(len(stored)))
-    high = max(int(stored[k].max()) + int(offsets[k]) for k in range(len(stored)))
-    dtype = _smallest(low, high, stored.dtype)
-    if stored.dtype == dtype and not offsets.any():
-        return stored
-    if stored.dtype.itemsize == dtype.itemsize:  # addition wraps around, and the sum fits: no second array is needed
-        result = stored.view(dtype)
-        for k in range(len(result)):
-            result[k] += np.array(offsets[k]).astype(dtype)
-        return result
-    return np.stack([(stored[k].astype(np.int64) + offsets[k]).astype(dtype) for k in range(len(stored))])
-
-
-def through_modality_lut(stored: np.ndarray, header: Header) -> np.ndarray:
-    """(Y, X) stored values through the Modality LUT Sequence (0028,3000), float32."""
-    tags = pydicom.dcmread(header.path, stop_before_pixels=True, force=True)
-    return np.asarray(apply_modality_lut(stored, tags)).astype(np.float32)
-
-
-def inverted(stored: np.ndarray, header: Header) -> np.ndarray:
-    """MONOCHROME1 (low values are bright) turned to MONOCHROME2, on stored values; the range stays."""
-    if header.is_signed:
-        return -1 - stored
-    return (np.array((1 << header.bits_stored) - 1, stored.dtype) - stored).astype(stored.dtype)
-
-
-def _native_frame(header: Header, frame: int | None) -> np.ndarray | None:
-    """The fast way for uncompressed grey of 8 or 16 bits: straight from the file into an array."""
-    if header.pixel_offset is None or header.samples != 1 or header.bits_allocated not in (8, 16):
-        return None
-    if header.photometric == "PALETTE COLOR":
-        return None
-    kind = np.dtype(("<i" if header.is_signed else "<u") + str(header.bits_allocated // 8))
-    count = header.rows * header.columns
-    offset = header.pixel_offset + (frame or 0) * count * kind.itemsize
-    array = np.fromfile(header.path, kind, count, offset=offset)
-    if array.size < count:
-        raise Refused("truncated", f"{header.name} ends inside its pixels.", "fetch the file again")
-    return array.reshape(header.rows, header.columns)
-
-
-def _decoded_frame(header: Header, frame: int | None) -> np.ndarray:
-    """Any other coding, through pydicom's plug-ins."""
-    syntax = _syntax_name(header)
-    index = frame if header.frames > 1 else None
-    try:
-        if (
-            header.transfer_syntax == DeflatedExplicitVRLittleEndian
-            or header.photometric == "PALETTE COLOR"
-            or not _has_preamble(header)
-        ):
-            return _through_dataset(header, index)
-        return pixel_array(header.path, raw=not is_colour(header), index=index)
-    except Refused:
-        raise
-    except (RuntimeError, NotImplementedError) as error:
-        if not isinstance(error, NotImplementedError) and not any(sign in str(error) for sign in NO_CODEC):
-            raise _damaged(header, error) from error
-        raise Refused(
-            "missing-codec",
-            f"{header.name} is coded as {syntax} with {header.bits_stored} bits, which nothing installed here can decode.",
-            f"{PLUGINS}; or export the series uncompressed",
-        ) from error
-    except Exception as error:  # decoders are many and raise whatever they like; the user needs the file and the words
-        raise _damaged(header, error) from error
-
-
-def _through_dataset(header: Header, index: int | None) -> np.ndarray:
-    tags = pydicom.dcmread(header.path, force=True)
-    if not hasattr(tags.file_meta, "TransferSyntaxUID"):
-        tags.file_meta.TransferSyntaxUID = UID(header.transfer_syntax, config.IGNORE)
-    array = np.asarray(tags.pixel_array)
-    array = array if index is None else array[index]
-    return np.asarray(apply_color_lut(array, tags)) if header.photometric == "PALETTE COLOR" else array
-
-
-def _syntax_name(header: Header) -> str:
-    return str(UID(header.transfer_syntax, config.IGNORE).name)
-
-
-def _has_preamble(header: Header) -> bool:
-    with open(header.path, "rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
-def _damaged(header: Header, error: Exception) -> Refused:
-    words = " ".join(str(error).split())[:200]
-    code = "truncated" if "less than" in words or isinstance(error, EOFError) else "unreadable"
-    what = f"{header.name} ({_syntax_name(header)}) cannot be decoded: {words}"
-    return Refused(code, what, "fetch the file again")
-
-
-def _without_unused_bits(array: np.ndarray, header: Header) -> np.ndarray:
-    """Clear bits above Bits Stored: old files keep overlays there."""
+def _put_bits_in_place(array: np.ndarray, header: Header, high_bit: int) -> None:
+    """Move stored bits down to bit 0 and clear those beside them: old files keep overlays there. In place."""
     bits = header.bits_stored
-    if array.dtype.kind not in "iu" or not 0 < bits < array.dtype.itemsize * 8:
-        return array
-    if header.is_signed:
+    width = array.dtype.itemsize * 8
+    if array.dtype.kind not in "iu" or header.bits_allocated == 1 or not 0 < bits < width:
+        return
+    shift = min(high_bit, width - 1) + 1 - bits
+    if array.dtype.kind == "i":
         low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-        if array.min() >= low and array.max() <= high:
-            return array
-        shift = array.dtype.itemsize * 8 - bits
-        return (array << shift) >> shift
-    return array if array.max() < (1 << bits) else array & np.array((1 << bits) - 1, array.dtype)
-
-
-def _smallest(low: int, high: int, stored: np.dtype) -> np.dtype:
-    """Prefer the stored type, then types of its width, then wider ones."""
-    for dtype in (stored, np.dtype(np.int16), np.dtype(np.uint16)):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return np.dtype(dtype)
-    return np.dtype(np.int32)
+        if shift > 0 or array.min() < low or array.max() > high:
+            np.left_shift(array, width - bits - shift, out=array)
+            np.right_shift(array, width - bits, out=array)
+        return
+    if shift > 0:
+        np.right_shift(array, shift, out=array)
+    if array.max() >= 1 << bits:
+        np.bitwise_and(array, np.array((1 << bits) - 1, array.dtype), out=array)

@@ -10,24 +10,9 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from overread.imaging.dicom.multiframe import dimensions, frame_values, functional_groups, group
 from overread.imaging.dicom.values import floats, number
-
-# What tells volumes apart that lie in one place: (name, functional group, keyword). The keyword alone in classic files.
-VARYING = (
-    ("echo time", "MREchoSequence", "EffectiveEchoTime"),
-    ("b-value", "MRDiffusionSequence", "DiffusionBValue"),
-    ("temporal position", "TemporalPositionSequence", "TemporalPositionTimeOffset"),
-    ("temporal position", "FrameContentSequence", "TemporalPositionIndex"),
-    ("trigger time", "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
-)
-CLASSIC = (
-    ("echo time", "EchoTime"),
-    ("b-value", "DiffusionBValue"),
-    ("temporal position", "TemporalPositionIdentifier"),
-    ("acquisition", "AcquisitionNumber"),
-    ("trigger time", "TriggerTime"),
-    ("flip angle", "FlipAngle"),
-)
+from overread.imaging.dicom.varying import Value, classic_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +23,7 @@ class Plane:
     orientation  (6,) direction along a row (towards higher columns), then along a column
     spacing      (row, column) mm
     varies       name -> value of what may tell this frame from another in the same place
+    frame        index of the frame inside its file
     """
 
     position: tuple[float, float, float]
@@ -45,7 +31,8 @@ class Plane:
     spacing: tuple[float, float]
     slope: float | None = None
     intercept: float | None = None
-    varies: tuple[tuple[str, float], ...] = ()
+    varies: tuple[tuple[str, Value], ...] = ()
+    frame: int = 0
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plane:
@@ -56,49 +43,33 @@ class Plane:
             values["slope"],
             values["intercept"],
             tuple((name, value) for name, value in values["varies"]),
+            values["frame"],
         )
 
 
 def plane_of(tags: Dataset) -> tuple[Plane, ...]:
     """The plane of a classic single-frame file; empty where position, orientation or spacing is missing."""
-    varies = tuple((name, value) for name, keyword in CLASSIC if (value := number(tags, keyword)) is not None)
-    return _plane(tags, tags, tags, tags, varies)
+    return _plane(tags, tags, tags, tags, classic_values(tags), 0)
 
 
 def frame_planes(tags: Dataset, frames: int) -> tuple[Plane, ...]:
     """The plane of every frame of an enhanced file; empty where one of them cannot be placed."""
-    shared = next(iter(tags.get("SharedFunctionalGroupsSequence") or ()), Dataset())
-    per_frame = list(tags.get("PerFrameFunctionalGroupsSequence") or ())
-    if len(per_frame) != frames:
-        return ()
+    index = dimensions(tags)
     planes: list[Plane] = []
-    for own in per_frame:
-        varies = []
-        for name, group, keyword in VARYING:
-            value = number(_group(own, shared, group), keyword)
-            if value is not None:
-                varies.append((name, value))
+    for frame, (own, shared) in enumerate(functional_groups(tags, frames)):
         planes += _plane(
-            _group(own, shared, "PlanePositionSequence"),
-            _group(own, shared, "PlaneOrientationSequence"),
-            _group(own, shared, "PixelMeasuresSequence"),
-            _group(own, shared, "PixelValueTransformationSequence"),
-            tuple(varies),
+            group(own, shared, "PlanePositionSequence"),
+            group(own, shared, "PlaneOrientationSequence"),
+            group(own, shared, "PixelMeasuresSequence"),
+            group(own, shared, "PixelValueTransformationSequence"),
+            frame_values(own, shared, index),
+            frame,
         )
     return tuple(planes) if len(planes) == frames else ()
 
 
-def _group(own: Dataset, shared: Dataset, name: str) -> Dataset:
-    """The first item of a functional group, the frame's own before the shared one."""
-    for groups in (own, shared):
-        items = groups.get(name)
-        if items:
-            return items[0]
-    return Dataset()
-
-
 def _plane(
-    place: Dataset, direction: Dataset, measures: Dataset, rescale: Dataset, varies: tuple[tuple[str, float], ...]
+    place: Dataset, direction: Dataset, measures: Dataset, rescale: Dataset, varies: tuple[tuple[str, Value], ...], frame: int
 ) -> tuple[Plane, ...]:
     position = floats(place, "ImagePositionPatient", 3)
     orientation = floats(direction, "ImageOrientationPatient", 6)
@@ -107,4 +78,4 @@ def _plane(
         return ()
     slope, intercept = number(rescale, "RescaleSlope"), number(rescale, "RescaleIntercept")
     x, y, z = position
-    return (Plane((x, y, z), orientation, (spacing[0], spacing[1]), slope, intercept, varies),)
+    return (Plane((x, y, z), orientation, (spacing[0], spacing[1]), slope, intercept, varies, frame),)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from overread.core.errors import Refused
 from overread.core.grid import Grid
-from overread.imaging.dicom.stack import Stack, tolerance_mm
+from overread.imaging.dicom.stack import Stack, tolerance_mm, too_few
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Repaired:
 def repair(array: np.ndarray, stack: Stack, *, fix_gaps: bool, fix_tilt: bool, name: str) -> Repaired:
     """Straighten a tilted stack, then fill its gaps.
 
-    array  (C, N, Y, X), slices in the order of `stack`
+    array  (C, N, Y, X), slices in the order of `stack`, which `find_fault` let pass
     """
     grid = stack.grid()
     repairs: list[str] = []
@@ -40,7 +39,10 @@ def repair(array: np.ndarray, stack: Stack, *, fix_gaps: bool, fix_tilt: bool, n
         affine[:3, 0] = stack.axes[0] * stack.spacing
         affine[:3, 3] = origin
         grid = Grid(array.shape[1:], affine)
-        repairs.append(f"gantry tilt of {stack.tilt_degrees:.1f} degrees undone: each slice moved in its plane, linearly")
+        repairs.append(
+            f"gantry tilt of {stack.tilt_degrees:.1f} degrees undone: each slice moved in its plane, by up to "
+            f"{np.linalg.norm(stack.shift, axis=1).max():.1f} mm, all pixels interpolated linearly"
+        )
     invented: tuple[int, ...] = ()
     if fix_gaps:
         array, spacing, invented = _fill(array, stack, name)
@@ -49,7 +51,10 @@ def repair(array: np.ndarray, stack: Stack, *, fix_gaps: bool, fix_tilt: bool, n
         affine[:3, 0] = across * spacing
         grid = Grid(array.shape[1:], affine)
         if invented:
-            repairs.append(f"{len(invented)} of {array.shape[1]} slices interpolated linearly between their neighbours")
+            repairs.append(
+                f"{len(invented)} of {array.shape[1]} slices interpolated linearly between their neighbours: "
+                f"{_listed(invented, spacing)} from the first slice"
+            )
     return Repaired(array, grid, tuple(repairs), invented)
 
 
@@ -85,11 +90,7 @@ def _fill(array: np.ndarray, stack: Stack, name: str) -> tuple[np.ndarray, float
     is_acquired = np.abs(places - stack.depth[nearest]) <= tolerance_mm(spacing)
     invented = tuple(int(k) for k in np.flatnonzero(~is_acquired))
     if len(invented) > len(stack.depth):
-        raise Refused(
-            "missing-slice",
-            f"{name} would need {len(invented)} interpolated slices beside {len(stack.depth)} acquired ones.",
-            "fetch the series again; most of it is missing",
-        )
+        raise too_few(len(invented), stack, name)
     result = np.empty((array.shape[0], steps + 1, *array.shape[2:]), array.dtype)
     for k, place in enumerate(places):
         if is_acquired[k]:
@@ -100,6 +101,12 @@ def _fill(array: np.ndarray, stack: Stack, name: str) -> tuple[np.ndarray, float
         mixed = array[:, above - 1].astype(np.float32) * (1 - share) + array[:, above].astype(np.float32) * share
         result[:, k] = _as_type(mixed, array.dtype)
     return result, spacing, invented
+
+
+def _listed(slices: tuple[int, ...], spacing: float, most: int = 12) -> str:
+    """Positions of slices in mm along the normal."""
+    listed = ", ".join(f"{k * spacing:.2f}" for k in slices[:most])
+    return f"{listed} mm" + (f" and {len(slices) - most} more" if len(slices) > most else "")
 
 
 def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -6,7 +6,7 @@ positions, never from Slice Thickness. Source: DICOM PS3.3 C.7.6.2.1.1.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +21,11 @@ UNIFORM = 0.05  # share of the spacing by which a slice may lie off its place; m
 ROUNDED_MM = 0.06  # positions written to a tenth of a millimetre lie this far off at most
 COUNTABLE = 0.25  # share of the spacing within which a gap counts as a whole number of slices
 DUPLICATE = 0.01  # share of the spacing below which two slices lie in one place
+TOUCHING_MM = 1e-3  # nearer than this two slices lie in one place whatever the spacing
+FARTHEST_MM = 1e5  # a position further than 100 m from the origin is damage
+PIXELS_MM = (1e-4, 1e3)  # pixel spacings outside this range are damage
+STEEPEST_DEGREES = 45.0  # gantries tilt by 30 at most; beyond this the positions are wrong, not the gantry
+SAME_PIXEL = 2e-4  # share by which pixel spacings may differ: a tenth of a pixel over 512
 TILT_DEGREES = 0.5  # a smaller angle between normal and stacking direction is rounding of positions
 ALIGNED_PIXELS = 0.1  # how far a slice may slide in its plane off the straight line through the others
 
@@ -76,6 +81,7 @@ def stack_planes(planes: Sequence[Plane], shapes: Sequence[tuple[int, int]], nam
     """
     if not planes:
         raise Refused("no-geometry", f"{name} carries no position or orientation, so it is no volume.", "use another series")
+    refuse_damaged(planes, name)
     _refuse_mixed(planes, shapes, name)
     if len(planes) == 1:
         raise Refused(
@@ -83,13 +89,27 @@ def stack_planes(planes: Sequence[Plane], shapes: Sequence[tuple[int, int]], nam
             f"{name} has one slice; a volume needs at least two, and its spacing comes from their positions.",
             "give the folder with the whole series, or fetch the series again",
         )
-    axes = _axes(planes[0], name)
+    axes = frame_axes(planes[0], name)
     positions = np.array([p.position for p in planes])
     order = np.argsort(positions @ axes[0], kind="stable")
     offsets = positions[order] - positions[order[0]]
     depth, shift = offsets @ axes[0], offsets @ axes[1:].T
-    spacing = _typical_spacing(planes, order, depth, name)
+    places = places_of(depth)
+    if places[-1] + 1 < len(planes):
+        raise _duplicate(positions[order], places, name)
+    spacing = _typical_spacing(depth)
     return Stack(tuple(int(k) for k in order), positions[order[0]], axes, planes[0].spacing, depth, shift, spacing, shapes[0])
+
+
+def refuse_damaged(planes: Sequence[Plane], name: str) -> None:
+    """Refuse numbers that no scanner writes, before anything is computed from them."""
+    for plane in planes:
+        if (
+            max(map(abs, plane.position)) > FARTHEST_MM
+            or not PIXELS_MM[0] <= min(plane.spacing) <= max(plane.spacing) <= PIXELS_MM[1]
+        ):
+            what = f"{name}: a slice lies at {plane.position} mm with pixels of {plane.spacing} mm, which cannot be."
+            raise Refused("no-geometry", what, "fetch the series again from the scanner or archive")
 
 
 def find_fault(stack: Stack, name: str, gaps: str = "refuse", tilt: str = "refuse") -> Refused | None:
@@ -100,10 +120,19 @@ def find_fault(stack: Stack, name: str, gaps: str = "refuse", tilt: str = "refus
     gap = _gap_fault(stack, name)
     if gap and gaps != "resample":
         return gap
+    regular = round(float(stack.depth[-1]) / stack.spacing) + 1
+    if gap and regular > 2 * len(stack.depth):
+        return too_few(regular - len(stack.depth), stack, name)
     tilted = _tilt_fault(stack, name)
-    if tilted and tilt != "resample":
+    if tilted and (tilt != "resample" or stack.tilt_degrees > STEEPEST_DEGREES):
         return tilted
     return _slide_fault(stack, name)
+
+
+def too_few(invented: int, stack: Stack, name: str) -> Refused:
+    """More slices would be invented than were acquired."""
+    what = f"{name} would need {invented} interpolated slices beside {len(stack.depth)} acquired ones."
+    return Refused("missing-slice", what, "fetch the series again; most of it is missing")
 
 
 def repairable(stack: Stack, name: str) -> tuple[str, ...]:
@@ -111,9 +140,21 @@ def repairable(stack: Stack, name: str) -> tuple[str, ...]:
     return ("gaps",) * (_gap_fault(stack, name) is not None) + ("tilt",) * stack.is_tilted
 
 
+def plane_name(normal: np.ndarray) -> str:
+    """axial, coronal or sagittal where the normal lies within 25 degrees of that axis, else oblique."""
+    strength = np.abs(normal) / max(float(np.linalg.norm(normal)), 1e-9)
+    axis = int(np.argmax(strength))
+    return ("sagittal", "coronal", "axial")[axis] if strength[axis] > 0.906 else "oblique"
+
+
 def tolerance_mm(spacing: float) -> float:
     """How far a slice may lie off its regular place."""
     return max(UNIFORM * spacing, ROUNDED_MM)
+
+
+def same_pixels(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two (row, column) pixel spacings are the same for all that can be seen."""
+    return all(abs(a - b) <= SAME_PIXEL * max(a, b) for a, b in zip(one, other, strict=True))
 
 
 def _refuse_mixed(planes: Sequence[Plane], shapes: Sequence[tuple[int, int]], name: str) -> None:
@@ -123,19 +164,20 @@ def _refuse_mixed(planes: Sequence[Plane], shapes: Sequence[tuple[int, int]], na
         what = f"{name} has slices of different size: {listed} pixels."
         raise Refused("mixed-size", what, "separate the acquisitions, or choose another series")
     first = np.array(planes[0].orientation)
-    odd = sum(bool(np.abs(np.array(p.orientation) - first).max() > ORIENTATION) for p in planes)
+    odd = int((np.abs(np.array([p.orientation for p in planes]) - first).max(axis=1) > ORIENTATION).sum())
     if odd:
         what = f"{name} has {odd} of {len(planes)} slices in another orientation than the first."
         raise Refused("mixed-orientation", what, "this is usual for a localizer; choose another series")
-    pixels = Counter(tuple(round(s, 4) for s in p.spacing) for p in planes)
-    if len(pixels) > 1:
+    if not all(same_pixels(p.spacing, planes[0].spacing) for p in planes):
+        pixels = Counter(tuple(round(s, 4) for s in p.spacing) for p in planes)
         listed = ", ".join(f"{n} of {y} x {x}" for (y, x), n in pixels.most_common())
         what = f"{name} has slices of different pixel spacing: {listed} mm."
         raise Refused("mixed-spacing", what, "separate the acquisitions, or choose another series")
 
 
-def _axes(plane: Plane, name: str) -> np.ndarray:
-    along_row, along_column = np.array(plane.orientation[:3]), np.array(plane.orientation[3:])
+def frame_axes(plane: Plane, name: str) -> np.ndarray:
+    """(3, 3) rows: unit normal, direction down a column (Y), direction along a row (X)."""
+    along_row, along_column = (np.clip(part, -2, 2) for part in (plane.orientation[:3], plane.orientation[3:]))
     lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
     if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(along_row @ along_column) > ORIENTATION:
         what = f"{name}: Image Orientation (0020,0037) {plane.orientation} is not two perpendicular directions of length 1."
@@ -145,16 +187,22 @@ def _axes(plane: Plane, name: str) -> np.ndarray:
     return np.stack([normal / np.linalg.norm(normal), along_column, along_row])
 
 
-def _typical_spacing(planes: Sequence[Plane], order: np.ndarray, depth: np.ndarray, name: str) -> float:
+def places_of(depth: np.ndarray) -> np.ndarray:
+    """(N,) number of the place of each slice; neighbours that touch share one.
+
+    depth  (N,) mm along the normal, in order
+    """
+    gaps = np.diff(depth)
+    apart = gaps[gaps > TOUCHING_MM]
+    near = max(DUPLICATE * float(np.median(apart)), TOUCHING_MM) if len(apart) else TOUCHING_MM
+    return np.concatenate([[0], np.cumsum(gaps > near)]).astype(int)
+
+
+def _typical_spacing(depth: np.ndarray) -> float:
     """The usual distance between neighbours, refined over all gaps that are a multiple of it."""
     gaps = np.diff(depth)
-    apart = gaps[gaps > DUPLICATE * max(float(np.median(gaps)), 1e-3)]
-    if len(apart) < len(gaps):
-        raise _duplicate(planes, order, gaps, len(apart) + 1, name)
-    for base in (
-        float(np.sort(gaps)[(len(gaps) - 1) // 2]),
-        float(gaps.min()),
-    ):  # the usual gap; the smallest where most are wide
+    usual, smallest = float(np.sort(gaps)[(len(gaps) - 1) // 2]), float(gaps.min())
+    for base in (usual, smallest):  # the smallest where most are wide
         steps = np.rint(gaps / base)
         if (steps >= 1).all() and (np.abs(gaps - steps * base) <= COUNTABLE * base).all():
             places = np.concatenate([[0], np.cumsum(steps)])
@@ -162,26 +210,29 @@ def _typical_spacing(planes: Sequence[Plane], order: np.ndarray, depth: np.ndarr
     return float(np.median(gaps))
 
 
-def _duplicate(planes: Sequence[Plane], order: np.ndarray, gaps: np.ndarray, places: int, name: str) -> Refused:
-    """Two slices in one place: one image twice, or several volumes in one series."""
-    differing = defaultdict(set)
-    for plane in planes:
-        for what, value in plane.varies:
-            differing[what].add(value)
-    reasons = [f"{what} {', '.join(f'{v:g}' for v in sorted(v))}" for what, v in differing.items() if 1 < len(v) <= 40]
-    if reasons and len(planes) % places == 0 and len(planes) > places:
+def _duplicate(positions: np.ndarray, places: np.ndarray, name: str) -> Refused:
+    """Several slices in one place; positions (N, 3) in order."""
+    count = int(places[-1]) + 1
+    if count == 1:
         return Refused(
-            "several-volumes",
-            f"{name} has {len(planes)} slices in {places} places: {len(planes) // places} volumes that differ in {reasons[0]}.",
-            "export each volume as its own series",
+            "one-slice",
+            f"{name} has {len(places)} images of one slice, at {_listed(positions[:1])}; a volume needs at least two places.",
+            "choose another series; a loop over one slice is no volume",
         )
-    first = int(np.argmin(gaps))
-    at = planes[int(order[first])].position
+    taken = np.flatnonzero(np.bincount(places) > 1)
+    first = [int(np.flatnonzero(places == place)[0]) for place in taken]
     return Refused(
         "duplicate-position",
-        f"{name} has {len(planes)} slices in only {places} places; two lie at {tuple(round(v, 2) for v in at)} mm.",
+        f"{name} has {len(places)} slices in only {count} places, and no tag tells them apart; "
+        f"several lie at {_listed(positions[first])}.",
         "remove the copies, or separate the acquisitions",
     )
+
+
+def _listed(positions: np.ndarray, most: int = 3) -> str:
+    listed = ", ".join("(" + ", ".join(f"{v:.2f}" for v in position) + ")" for position in positions[:most])
+    rest = len(positions) - most
+    return f"{listed} mm" + (f" and {rest} more" if rest > 0 else "")
 
 
 def _gap_fault(stack: Stack, name: str) -> Refused | None:
@@ -212,6 +263,8 @@ def _tilt_fault(stack: Stack, name: str) -> Refused | None:
         f"{name} was acquired with a tilted gantry: the slices are stacked {stack.tilt_degrees:.1f} degrees off their normal, "
         f"the last slid by {np.linalg.norm(stack.shift[-1]):.1f} mm."
     )
+    if stack.tilt_degrees > STEEPEST_DEGREES:
+        return Refused("gantry-tilt", what, "fetch the series again; no gantry tilts that far, so its positions are wrong")
     return Refused("gantry-tilt", what, 'set images.tilt = "resample" to undo the shear; the record will say so')
 
 

@@ -1,0 +1,143 @@
+"""An answer drawn on one frame of its image: grey values through the window, outlines, boxes, heat, and words on top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+from scipy import ndimage
+
+from overread.core.image import Image
+from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Map, Measurements
+from overread.imaging.dicom.evidence import SourceFrame
+from overread.imaging.dicom.write_common import Algorithm
+from overread.imaging.window import display_range, window
+
+LABEL = "RESEARCH - NOT FOR DIAGNOSIS"
+READABLE = 384  # pixels of the shorter side below which a picture is enlarged, so that its words can be read
+# Okabe and Ito (2008): told apart by colour-blind people too.
+COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+FILL = 0.18  # how strongly a structure tints the image inside its outline
+HEAT = 0.5
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture.
+
+    pixels  (rows, columns, 3) uint8 RGB
+    scale   how many pixels of the picture one pixel of the source became, each way
+    words   what was burned in
+    """
+
+    pixels: np.ndarray
+    scale: int
+    words: tuple[str, ...]
+
+
+def draw(
+    answer: Findings | Measurements | LabelMap | Boxes | Instances | Map,
+    image: Image,
+    frame: SourceFrame,
+    algorithm: Algorithm,
+    lines: Sequence[str] = (),
+) -> Drawing:
+    """Draw what `frame` shows of the answer.
+
+    lines  words for the corner, one each; names of structures get their colour
+    """
+    scale = max(1, -(-READABLE // min(frame.shape)))
+    canvas = np.repeat(np.repeat(_background(image, frame), scale, 0), scale, 1)
+    legend: list[tuple[str, tuple[int, int, int]]] = []
+    for name, mask, colour in _masks(answer, frame):
+        _tint(canvas, np.repeat(np.repeat(mask, scale, 0), scale, 1), colour)
+        legend.append((name, colour))
+    if isinstance(answer, Map):
+        _heat(canvas, np.repeat(np.repeat(frame.take(answer.array), scale, 0), scale, 1))
+        lines = [*lines, f"{answer.method} of {answer.target}, red is high"]
+    picture = Picture.fromarray(canvas)
+    pen = ImageDraw.Draw(picture)
+    if isinstance(answer, Boxes):
+        legend += _rectangles(pen, answer, frame, scale)
+    words = _words(pen, picture.size, algorithm, legend, lines)
+    return Drawing(np.asarray(picture), scale, words)
+
+
+def _background(image: Image, frame: SourceFrame) -> np.ndarray:
+    """(rows, columns, 3) uint8: colour as it is, grey through the window."""
+    if image.channels == ("red", "green", "blue") and image.array.dtype == np.uint8:
+        return np.ascontiguousarray(np.moveaxis(frame.take(image.array), 0, -1))
+    low, high = display_range(image)
+    grey = window(frame.take(image.array[0]), (low + high) / 2, high - low)
+    return np.repeat(np.rint(grey * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _masks(answer: object, frame: SourceFrame) -> Iterator[tuple[str, np.ndarray, tuple[int, int, int]]]:
+    """(name, (rows, columns) mask, colour) of everything drawn as an area."""
+    if isinstance(answer, LabelMap):
+        layers = frame.take(answer.layers)
+        for k, structure in enumerate(answer.structures):
+            yield structure.name, layers[structure.layer] == structure.value, COLOURS[k % len(COLOURS)]
+    if isinstance(answer, Instances):
+        kinds = list(dict.fromkeys(answer.classes))
+        for name, mask, score in zip(answer.classes, answer.masks, answer.scores, strict=True):
+            area = frame.take(mask)
+            if area.any():
+                yield f"{name} {float(score):.2f}", area, COLOURS[kinds.index(name) % len(COLOURS)]
+
+
+def _tint(canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> None:
+    inside = canvas[mask].astype(np.float32) * (1 - FILL) + np.array(colour) * FILL
+    canvas[mask] = np.rint(inside).astype(np.uint8)
+    edge = mask & ~ndimage.binary_erosion(mask, border_value=0)
+    canvas[edge] = colour
+
+
+def _heat(canvas: np.ndarray, values: np.ndarray) -> None:
+    """Red to yellow over the image, the stronger the higher the value among all of the frame."""
+    low, high = float(values.min()), float(values.max())
+    share = ((values - low) / max(high - low, 1e-12)).astype(np.float32)[..., None]
+    colour = np.concatenate([np.full_like(share, 255), 255 * np.clip(2 * share - 1, 0, 1), np.zeros_like(share)], axis=2)
+    canvas[...] = np.rint(canvas * (1 - HEAT * share) + colour * HEAT * share).astype(np.uint8)
+
+
+def _rectangles(
+    pen: ImageDraw.ImageDraw, answer: Boxes, frame: SourceFrame, scale: int
+) -> list[tuple[str, tuple[int, int, int]]]:
+    kinds = list(dict.fromkeys(answer.classes))
+    legend = []
+    for corners, name, score in zip(answer.corners, answer.classes, answer.scores, strict=True):
+        rectangle = frame.rectangle(corners)
+        if rectangle is None:
+            continue
+        colour = COLOURS[kinds.index(name) % len(COLOURS)]
+        top, left, bottom, right = ((edge + 0.5) * scale for edge in rectangle)
+        pen.rectangle([left, top, max(right - 1, left), max(bottom - 1, top)], outline=colour, width=max(1, scale // 2))
+        legend.append((f"{name} {float(score):.2f}", colour))
+    return legend
+
+
+def _words(
+    pen: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    algorithm: Algorithm,
+    legend: Sequence[tuple[str, tuple[int, int, int]]],
+    lines: Sequence[str],
+) -> tuple[str, ...]:
+    """The label and all other words, white or in their colour, each on a black strip that nothing shows through."""
+    height = max(11, min(size) // 32)
+    font = ImageFont.load_default(height)
+    rows = [(LABEL, (255, 80, 80)), (f"{algorithm.name} {algorithm.version}", (255, 255, 255))]
+    rows += [(line, (255, 255, 255)) for line in lines] + list(legend)
+    y = 2
+    for text, colour in rows:
+        if y + height + 4 > size[1]:
+            break
+        left, top, right, bottom = pen.textbbox((4, y), text, font=font)
+        pen.rectangle([left - 2, top - 2, right + 2, bottom + 2], fill=(0, 0, 0))
+        pen.text((4, y), text, fill=colour, font=font)
+        y += height + 5
+    return tuple(text for text, _ in rows)

@@ -1,0 +1,213 @@
+"""What lies in the studies that are given to `overread read`: exams, each with the images that the model wants.
+
+Images are chosen by the rules that chose them in training; they stand in the model file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from overread.cohort.draft import Draft
+from overread.cohort.file_channels import told_by_name
+from overread.cohort.layouts import series_draft
+from overread.cohort.rules import ImageRules, image_rules, in_words
+from overread.cohort.series import exams_of, pick
+from overread.core.case import ImageReference
+from overread.core.errors import OverreadError, Refused
+from overread.imaging.found import Found
+from overread.imaging.scan import scan, scan_file
+from overread.reading.model import ModelCard
+
+ONE_FILE = ("red", "channel_0")  # first channel of a picture in colour, or of a file with several volumes
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One thing to read.
+
+    name        of its answers
+    folder      references are relative to it
+    references  its images, one per channel, the reference first
+    chosen      channel -> the image in words: its file, or the description of its series
+    notes       what is to be said of the choice
+    refusal     why there is nothing to read; None where there is
+    """
+
+    name: str
+    folder: Path
+    references: tuple[ImageReference, ...]
+    gaps: str = "refuse"
+    tilt: str = "refuse"
+    chosen: Mapping[str, str] | None = None
+    notes: tuple[str, ...] = ()
+    refusal: OverreadError | None = None
+
+
+def rules_of(card: ModelCard, series: Mapping[str, str] | None = None) -> ImageRules:
+    """The rules of a model, some lines of them replaced.
+
+    series  field -> pattern, or "channel.field" -> pattern: for studies whose series are called otherwise than in training
+    """
+    names = card.preparation.channels
+    if "images" in card.reading:
+        rules = ImageRules.from_dict(card.reading["images"])
+    elif len(names) == 1 or names[0] in ONE_FILE:
+        rules = ImageRules()
+    else:
+        rules = ImageRules(channels={name: {"file": name} for name in names})
+    if not series:
+        return rules
+    said = image_rules(series, {})
+    unknown = [c for c in said.channels if c not in names]
+    if unknown:
+        raise OverreadError(f"The model has no channel '{unknown[0]}'.", f"its channels are {', '.join(names)}")
+    channels = {**rules.channels, **said.channels}
+    return replace(rules, series=said.series or rules.series, channels={c: channels[c] for c in names if c in channels})
+
+
+def exams_in(paths: Sequence[Path], card: ModelCard, series: Mapping[str, str] | None = None) -> Iterator[Exam]:
+    """The exams under some files and folders, each under a name of its own."""
+    rules, taken = rules_of(card, series), set[str]()
+    for folder, found in _places(paths, rules):
+        for exam in _exams(folder, found, rules):
+            unique = exam.name
+            while unique in taken:
+                unique += "_"
+            taken.add(unique)
+            yield replace(exam, name=unique)
+
+
+def _places(paths: Sequence[Path], rules: ImageRules) -> Iterator[tuple[Path, list[Found]]]:
+    """Folders with what was found in them; files that may be channels of one exam together, in whatever order they were given."""
+    files: dict[Path, list[Found]] = defaultdict(list)
+    for path in paths:
+        if not path.exists():
+            raise OverreadError(f"There is nothing at {path}.", "check the path")
+        if path.is_dir():
+            found = list(scan(path, gaps=rules.gaps, tilt=rules.tilt).eligible)
+        else:
+            found = list(scan_file(path, gaps=rules.gaps, tilt=rules.tilt))
+        if not found:
+            raise OverreadError(f"{path} holds no image that can be read.", "give DICOM, NIfTI, PNG, JPEG, TIFF or .npz images")
+        if path.is_file() and len(rules.channels) > 1:
+            files[path.parent.resolve()] += [f for f in found if f not in files[path.parent.resolve()]]
+        else:
+            yield (path if path.is_dir() else path.parent), found
+    for folder, found in files.items():
+        yield folder, sorted(found, key=lambda f: f.files)
+
+
+def _exams(folder: Path, found: Sequence[Found], rules: ImageRules) -> Iterator[Exam]:
+    series = [f for f in found if f.format == "dicom"]
+    files = [f for f in found if f.format != "dicom"]
+    yield from _of_series(folder, series, rules)
+    if files and len(rules.channels) > 1:
+        yield from _of_files(folder, files, rules)
+    else:
+        for each in files:
+            yield _alone(folder, each, rules)
+
+
+def _alone(folder: Path, found: Found, rules: ImageRules) -> Exam:
+    """One image, one exam."""
+    rule = next(iter(rules.channels.values()), {})
+    reference = ImageReference(found.name, found.format, found.files, found.index)
+    if "volume" in rule and int(found.attributes.get("components", 1)) > 1:
+        reference = replace(reference, index=int(rule["volume"]) if rule["volume"].isdigit() else None)
+    return Exam(_safe(found), folder, (reference,), rules.gaps, rules.tilt)
+
+
+# ---- DICOM ------------------------------------------------------------------------------------------
+
+
+def _of_series(folder: Path, found: Sequence[Found], rules: ImageRules) -> Iterator[Exam]:
+    wanted = replace(rules, channels={c: {n: p for n, p in r.items() if n != "file"} for c, r in rules.channels.items()})
+    if len(wanted.channels) <= 1 and not any(wanted.for_series.values()):
+        for each in found:
+            yield _alone(folder, each, rules)
+        return
+    by_name = {}
+    drafts = []
+    for each in found:
+        draft = series_draft(each)
+        while draft.name in by_name:
+            draft = replace(draft, name=f"{draft.name} #")
+        by_name[draft.name] = each
+        drafts.append(draft)
+    for members in exams_of(drafts):
+        yield _picked(folder, members, by_name, wanted)
+
+
+def _picked(folder: Path, members: Sequence[Draft], by_name: Mapping[str, Found], rules: ImageRules) -> Exam:
+    """The exam of some series; what the rules do not decide is a refusal and not a guess."""
+    silent = [c for c, rule in rules.channels.items() if not rule and len(rules.channels) > 1]
+    if silent:
+        refusal = Refused(
+            "no-series-rule",
+            f"the model tells its channels apart by the names of files, and this is a DICOM study; no rule says which series is "
+            f"{' or '.join(silent)}.",
+            f"say it, e.g. --series {silent[0]}.description='*{silent[0]}*'",
+        )
+        return Exam(_safe(by_name[members[0].name]), folder, (), refusal=refusal)
+    picked = pick(members, rules)
+    if picked.draft is None:
+        return Exam(_safe(by_name[members[0].name]), folder, (), refusal=picked.refusal)
+    chosen = {c: _series_in_words(by_name[d.name]) for c, d in picked.members.items()}
+    first = next(iter(picked.members.values()))
+    notes: tuple[str, ...] = ()
+    if len(members) > len(chosen):
+        lines = "; ".join(f"{c}: {in_words(r)}" for c, r in rules.for_series.items())
+        notes = (f"of {len(members)} series, {', '.join(chosen.values())} chosen by the rule of the training ({lines})",)
+    return Exam(_safe(by_name[first.name]), folder, picked.draft.images, rules.gaps, rules.tilt, chosen, notes)
+
+
+def _series_in_words(found: Found) -> str:
+    return ", ".join(str(part) for part in (found.name, found.attributes.get("volume")) if part)
+
+
+# ---- files ------------------------------------------------------------------------------------------
+
+
+def _of_files(folder: Path, found: Sequence[Found], rules: ImageRules) -> Iterator[Exam]:
+    grouped = told_by_name(found, rules.channels)
+    if grouped is None:
+        names = list(rules.channels)
+        refusal = Refused(
+            "no-channel-name",
+            f"the model reads {len(names)} images of an exam ({', '.join(names)}), and no file's name says which it is.",
+            f"end the names with {', '.join('_' + n for n in names)} or with _0000, _0001 ... in this order; "
+            f"for volumes of one file say --series {names[0]}.volume=0 and so on",
+        )
+        for each in found:
+            yield Exam(_safe(each), folder, (), refusal=refusal)
+        return
+    rest = tuple(f"{path} was not read: its name fits no channel" for path in grouped.strangers)
+    for case, files in grouped.cases.items():
+        name = _safe_name(Path(case).name or folder.resolve().name)
+        lacking = [c for c in rules.channels if c not in files]
+        reference = next(iter(rules.channels))
+        if reference in lacking or (lacking and rules.missing == "refuse"):
+            what = f"{'reference channel' if reference in lacking else 'channel'} missing ({', '.join(lacking)})"
+            yield Exam(name, folder, (), refusal=Refused("channel-missing", what, "give all images of the exam"), notes=rest)
+            continue
+        references = tuple(files.get(c, ImageReference(c, "missing", ())) for c in rules.channels)
+        chosen = {i.channel: _file_in_words(i) for i in references if i.files}
+        yield Exam(name, folder, references, rules.gaps, rules.tilt, chosen, rest)
+
+
+def _file_in_words(image: ImageReference) -> str:
+    return image.files[0] if image.index is None else f"{image.files[0]}, volume {image.index}"
+
+
+def _safe(found: Found) -> str:
+    """A file name for the answers of an image: its own name."""
+    return _safe_name(found.name if found.index is None else f"{found.name}-{found.index}")
+
+
+def _safe_name(name: str) -> str:
+    """A name without what a file system dislikes."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("._")
+    return kept or "study"
