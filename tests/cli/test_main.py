@@ -70,7 +70,7 @@ def test_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["trian"]) == 2
     assert "No verb 'trian'. Did you mean 'train'?" in capsys.readouterr().err
     assert main(["xyzzy"]) == 2
-    assert "There are: demo, phantom, init" in capsys.readouterr().err
+    assert "There are: demo, phantom, deidentify, init" in capsys.readouterr().err
 
 
 def test_outcome_in_words(verb, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,11 @@ def test_pet_with_a_map_to_suv_needs_nothing_else(tmp_path: Path, units: str) ->
     np.testing.assert_array_equal(image.array[0, 0], RAMP * 0.25)
 
 
+def test_pet_takes_no_other_map(tmp_path: Path) -> None:
+    files = make_mr(tmp_path, real_world("kBq/ml", 100), Modality="PT", Units="GML")
+    np.testing.assert_array_equal(open_dicom(files).array[0, 0], RAMP * 2 + 3)
+
+
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_windows_show_what_pydicom_shows(tmp_path: Path, function: str, photometric: str) -> None:

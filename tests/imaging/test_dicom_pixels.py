@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from pydicom.data import get_testdata_file
 
 from imaging.make_dicom import CT, DX, SECONDARY_CAPTURE, make_series, make_tags, write
 from overread.core.errors import OverreadError, Refused
+from overread.core.grid import Grid
 from overread.imaging.dicom.header import age_in_years, read_header
 from overread.imaging.dicom.pixels import stored_frame
 from overread.imaging.dicom.volume import open_dicom
+from overread.imaging.dicom.write_ct import CtSeries, Exam, write_ct
 from overread.imaging.window import Window, shown
 
 DARK_BRIGHT = {"PhotometricInterpretation": "MONOCHROME1"}
@@ -24,6 +27,16 @@ def test_hounsfield_units_stay_16_bit_integers(tmp_path: Path) -> None:
     image = open_dicom(make_series(tmp_path, [0.0, 1.0], volume=volume, BitsStored=12, HighBit=11))
     assert image.array.dtype == np.int16
     np.testing.assert_array_equal(image.array[0, 0], [[-1024, 0], [1024, 3071]])
+
+
+def test_hu_of_a_phantom_are_exact(tmp_path: Path) -> None:
+    hu = np.random.default_rng(0).integers(-1024, 3072, (4, 9, 7)).astype(np.int16)
+    day = date(2020, 1, 2)
+    exam = Exam("P-1", "PHANTOM^One", "F", day, day, "E-1", "A-1", "site", "key")
+    grid = Grid.from_spacing(hu.shape, (2.5, 0.8, 0.7))
+    image = open_dicom(write_ct(tmp_path / "ct", hu, grid, exam, CtSeries("Maker", "One", "B30f", 120, 2.5, "PHANTOM", False)))
+    assert (image.units, image.array.dtype) == ("HU", np.dtype(np.int16))
+    np.testing.assert_array_equal(image.array[0], hu)
 
 
 def test_slope_and_intercept_count_per_slice(tmp_path: Path) -> None:

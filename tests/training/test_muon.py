@@ -9,10 +9,11 @@ from torch import nn
 from overread.training.muon import EPSILON, Muon, is_matrix, orthogonal
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(8, 8), (16, 432), (128, 3456), (300, 40)])
-def test_singular_values_come_near_one(shape: tuple[int, int]) -> None:
+def test_singular_values_come_near_one(shape: tuple[int, int], dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+    values = torch.linalg.svdvals(orthogonal(torch.randn(shape), dtype))
     assert float(values.min()) > 0.6
     assert float(values.max()) < 1.3
 

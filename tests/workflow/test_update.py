@@ -154,15 +154,20 @@ def test_a_case_that_was_gone_comes_back_to_its_partition(tmp_path: Path) -> Non
     assert links(tmp_path / "p")["n1.png"] == "C-0017"
 
 
+def cohort_files(folder: Path) -> dict[Path, bytes]:
+    """Every file but the remembered headers, which describe the images and not the cohort."""
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "headers.sqlite"}
+
+
 def test_an_update_that_fails_leaves_the_cohort_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, sheet = film_cohort(tmp_path)
     project = init(tmp_path / "p", images, sheet=sheet, positive="ill")
-    before = {p: p.read_bytes() for p in sorted((tmp_path / "p").rglob("*")) if p.is_file()}
+    before = cohort_files(tmp_path / "p")
     add(sheet, images, "n1.png", "NEW-1", "ill", 9000)
     monkeypatch.setattr("overread.workflow.update._record", lambda *_: (_ for _ in ()).throw(RuntimeError("power cut")))
     with pytest.raises(RuntimeError):
         update(tmp_path / "p")
-    assert {p: p.read_bytes() for p in sorted((tmp_path / "p").rglob("*")) if p.is_file()} == before
+    assert cohort_files(tmp_path / "p") == before
     with pytest.raises(OverreadError, match=r"1 file is changed: labels.csv"):
         project.cohort()
 

@@ -100,7 +100,7 @@ def train(
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true")
     if recipe.channels_last:
         network = to_channels_last(network)
-    optimizer = make_optimizer(recipe.optimizer, network, recipe.learning_rate, recipe.weight_decay)
+    optimizer = make_optimizer(recipe.optimizer, network, recipe.learning_rate, recipe.weight_decay, recipe.precision)
     average = Average(network.to(fabric.device))
     taught, optimizer = fabric.setup(network, optimizer)
     if hasattr(network, "forward_scales"):

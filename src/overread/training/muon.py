@@ -30,16 +30,15 @@ def is_matrix(weight: Tensor) -> bool:
     return weight.ndim > 1 and weight.shape[0] >= FEWEST and weight.shape[1] >= FEWEST
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
+def orthogonal(matrix: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Nearly the orthogonal matrix nearest to an (R, C) matrix: singular values between 0.7 and 1.2.
 
-    Newton-Schulz iteration of the fifth order; on a GPU in bfloat16, whose rounding it tolerates.
+    Newton-Schulz iteration of the fifth order; it tolerates the rounding of bfloat16.
     """
     first, second, third = COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.mT if is_tall else matrix
-    x = x.to(torch.bfloat16 if matrix.is_cuda else torch.float32)
-    x = x / (x.norm() + 1e-7)
+    x = (x / (x.norm() + 1e-7)).to(dtype)
     for _ in range(ROUNDS):
         square = x @ x.mT
         x = first * x + (second * square + third * square @ square) @ x
@@ -51,9 +50,11 @@ class Muon(torch.optim.Optimizer):
 
     lr            learning rate of both
     weight_decay  share of a weight that a step of size 1 takes away; none for norms and biases
+    dtype         in which matrices are made orthogonal: what multiplies fastest here
     """
 
-    def __init__(self, network: nn.Module, lr: float, weight_decay: float) -> None:
+    def __init__(self, network: nn.Module, lr: float, weight_decay: float, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
         weights = [p for p in network.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": [p for p in weights if is_matrix(p)], "is_matrix": True, "weight_decay": weight_decay},
@@ -79,7 +80,7 @@ class Muon(torch.optim.Optimizer):
         momentum.lerp_(weight.grad, 1 - MOMENTUM)
         change = weight.grad.lerp(momentum, MOMENTUM).flatten(1)
         size = SIZE * max(change.shape) ** 0.5
-        weight.add_(orthogonal(change).reshape(weight.shape), alpha=-rate * size)
+        weight.add_(orthogonal(change, self.dtype).reshape(weight.shape), alpha=-rate * size)
 
     def _step_adamw(self, weight: nn.Parameter, rate: float) -> None:
         assert weight.grad is not None

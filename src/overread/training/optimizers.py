@@ -21,12 +21,12 @@ OPTIMIZERS: dict[str, tuple[float, float]] = {
 }
 
 
-def optimizer(name: str, network: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
-    """The optimizer by name. Weight decay is kept from biases and norms, which have one dimension."""
+def optimizer(name: str, network: nn.Module, rate: float, decay: float, precision: str = "float32") -> torch.optim.Optimizer:
+    """The optimizer by name; `precision` is the plan's number format. Weight decay is kept from biases and norms, which have one dimension."""
     if name not in OPTIMIZERS:
         raise OverreadError(f"'{name}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
     if name == "muon":
-        return Muon(network, rate, decay)
+        return Muon(network, rate, decay, torch.bfloat16 if precision == "bfloat16" else torch.float32)
     groups = [
         {"params": [p for p in network.parameters() if p.requires_grad and p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in network.parameters() if p.requires_grad and p.ndim <= 1], "weight_decay": 0.0},
