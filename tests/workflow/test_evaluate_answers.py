@@ -163,3 +163,17 @@ def test_faults_in_folders_are_named(mask_folders, tmp_path) -> None:
         evaluate_answers(tmp_path / "nowhere", answers, "segmentation")
     with pytest.raises(OverreadError, match="'detection' is not known"):
         evaluate_answers(truth, answers, "detection")
+
+
+def test_masks_of_slicer_are_read_as_nifti_ones_are(tmp_path) -> None:
+    nrrd = pytest.importorskip("nrrd")
+    header = {"space": "left-posterior-superior", "space directions": np.diag([1, 1, 3.0]), "space origin": [0, 0, 0]}
+    for side in ("truth", "answers"):
+        (tmp_path / side).mkdir()
+        for k in range(5):
+            mask = np.zeros((12, 10, 6), np.uint8)  # (X, Y, Z), as NRRD has it
+            mask[2:8, 2:8, 1 : 4 + (side == "answers")] = 1
+            nrrd.write(str(tmp_path / side / f"c{k}.nrrd"), mask, header)
+    result = evaluate_answers(tmp_path / "truth", tmp_path / "answers", "segmentation", classes={"liver": 1}, resamples=50)
+    assert result["dice"]["liver"].estimate == pytest.approx(2 * 3 / 7)
+    assert result["volume_error_ml"]["liver"].estimate == pytest.approx(36 * 3 / 1000)

@@ -20,7 +20,10 @@ from overread.evaluation.foreign import match_ids
 from overread.imaging.labels import open_labels
 from overread.record.files import read_json
 
-SUFFIXES = {".nii.gz": "nifti", ".nii": "nifti", ".png": "raster", ".tif": "raster", ".tiff": "raster"}
+SUFFIXES = {
+    ".nii.gz": "nifti", ".nii": "nifti", ".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha",
+    ".png": "raster", ".tif": "raster", ".tiff": "raster",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
