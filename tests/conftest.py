@@ -8,6 +8,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy networks gain nothing from threads, and workers would fight over cores
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("overread", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no test measures time
+settings.load_profile("overread")
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +25,7 @@ from overread.core.errors import OverreadError
 from overread.core.kinds import Kind, LabelMap
 from overread.core.preparation import Preparation
 from overread.record.files import digest_json
+from overread.record.workers import workers
 
 FOREGROUND_POINTS = 4000  # per class and case, enough to centre patches on
 
@@ -136,14 +135,14 @@ def _build(
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _in_order(work: Callable[[Case], Any], cases: list[Case], workers: int) -> Iterable[Any]:
+def _in_order(work: Callable[[Case], Any], cases: list[Case], count: int) -> Iterable[Any]:
     """Results in the order of the cases, a few ahead at most, so that memory stays flat."""
-    if workers < 2 or len(cases) < 16:
+    if count < 2 or len(cases) < 16:
         yield from map(work, cases)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        ahead = 4 * workers
-        chunk = max(1, min(64, len(cases) // (workers * 8)))
+    with workers(count) as pool:
+        ahead = 4 * count
+        chunk = max(1, min(64, len(cases) // (count * 8)))
         batches = [cases[k : k + chunk] for k in range(0, len(cases), chunk)]
         waiting = [pool.submit(_several, work, b) for b in batches[:ahead]]
         for k in range(len(batches)):

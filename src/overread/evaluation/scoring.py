@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +20,7 @@ from overread.core.question import Question
 from overread.evaluation.answered import NO_FOLD, ScoredCase
 from overread.imaging.labels import open_labels
 from overread.metrics.label_maps import score_label_maps
+from overread.record.workers import workers
 
 WORTH_A_POOL = 15.0  # seconds of work left; starting processes takes a second or two
 
@@ -87,7 +86,7 @@ def _scored(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[Scored
 
 
 def _in_processes(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[ScoredCase]:
-    with ProcessPoolExecutor(_processors(), multiprocessing.get_context("spawn")) as pool:
+    with workers(_processors()) as pool:
         yield from pool.map(work, pairs)
 
 
