@@ -74,8 +74,8 @@ def choose_augmentation(question: Question, wishes: Wishes, preparation: Prepara
         rotation_degrees=15.0 if dense else 10.0,
         scale=0.2 if dense else 0.1,
         shift=0.0 if dense else 0.06,
-        elastic=0.0,
-        chance=0.5 if dense else 0.8,
+        elastic=2.0 if dense else 0.0,
+        chance=0.8,
         intensity=1.0 if dense else 0.5,
         in_plane=in_plane,
     )
@@ -87,7 +87,9 @@ def choose_augmentation(question: Question, wishes: Wishes, preparation: Prepara
                 "Mirroring is on, but the question has sides: a mirrored left would be taught as a right.",
                 "set [training.augmentation] mirror = [], or [question] sided = false",
             )
-    reasons["augmentation"] = "moderate rotation, size and intensity changes"
+    reasons["augmentation"] = "moderate rotation, size and intensity changes" + (
+        ", and bending: few patients are shown again and again, never twice the same" if dense else ""
+    )
     if changes:
         reasons["augmentation"] += f"; set in project.toml: {', '.join(changes)}"
     reasons["mirror"] = (
