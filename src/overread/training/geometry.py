@@ -130,12 +130,7 @@ def _patch(
             "the median case fits whole" if whole else f"the largest cube-like window within {limit / 1e6:.2f} million voxels"
         )
     window = [max(8, int(np.ceil(v))) for v in size[first:]]
-    is_small = dimensions == 3 and np.prod(window) <= budget.small_window
-    features = budget.base_features * (2 if is_small else 1)
-    reasons["features"] = f"{features} channels at full resolution" + (
-        ": a small window leaves time for twice the usual number" if is_small else f": usual on this machine ({device})"
-    )
-    stages = plan_stages(window, [float(v) for v in spacing[first:]], base_features=features)
+    stages = plan_stages(window, [float(v) for v in spacing[first:]], base_features=budget.base_features)
     return (1,) * first + tuple(stages.patch), stages  # type: ignore[return-value]
 
 

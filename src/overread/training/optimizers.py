@@ -22,7 +22,10 @@ OPTIMIZERS: dict[str, tuple[float, float]] = {
 
 
 def optimizer(name: str, network: nn.Module, rate: float, decay: float, precision: str = "float32") -> torch.optim.Optimizer:
-    """The optimizer by name; `precision` is the plan's number format. Weight decay is kept from biases and norms, which have one dimension."""
+    """The optimizer by name; `precision` is the plan's number format.
+
+    Weight decay is kept from biases and norms, which have one dimension.
+    """
     if name not in OPTIMIZERS:
         raise OverreadError(f"'{name}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
     if name == "muon":

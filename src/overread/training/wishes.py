@@ -14,14 +14,12 @@ class Budget:
 
     patch_voxels, batch_voxels  of a window, and of the windows of one step
     base_features               channels of a U-Net at full resolution
-    small_window                voxels; a 3D window up to this size leaves time for twice the channels
     windows                     per case when reading
     """
 
     patch_voxels: int
     batch_voxels: int
     base_features: int
-    small_window: int
     windows: float
     image_edge_2d: int
     image_edge_3d: int
@@ -31,7 +29,6 @@ CPU = Budget(
     patch_voxels=420_000,
     batch_voxels=420_000,
     base_features=16,
-    small_window=100_000,
     windows=6,
     image_edge_2d=224,
     image_edge_3d=64,
@@ -40,7 +37,6 @@ GPU = Budget(
     patch_voxels=2_100_000,
     batch_voxels=4_200_000,
     base_features=32,
-    small_window=0,
     windows=64,
     image_edge_2d=448,
     image_edge_3d=128,
