@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pydicom
-import SimpleITK as sitk
+import SimpleITK
 from PIL import Image as Pillow
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -28,9 +28,7 @@ DICOM_FILES = (
     "compressed/mr_jpeg2000_lossless/IM-0001-0001-0001.dcm",
     "compressed/mr_rgb_jpeg2000/IM-0001-0001-0001.dcm",
     "compressed/mr_rle/IM-0001-0001-0001.dcm",
-    "vendors/*/*1.dcm",
     "mr_liver_coronal_TCGA-BC-4073/1-01.dcm",
-    "enhanced/*/*",
     "seg_sr_rt/highdicom/*image.dcm",
 )
 DICOM_LABELS = ("seg_sr_rt/*.dcm", "seg_sr_rt/highdicom/s*.dcm", "seg_sr_rt/rt_phantom/rt.dcm")
@@ -69,6 +67,7 @@ def _seed(format: str, path: Path, suffix: str | None = None) -> Seed:
 
 def _dicom(folder: Path) -> list[Seed]:
     images = [p for pattern in DICOM_FILES for p in sorted(folder.glob(pattern)) if p.stat().st_size <= LARGEST]
+    images += [min(maker.iterdir()) for maker in sorted((folder / "vendors").iterdir())]
     labels = [p for pattern in DICOM_LABELS for p in sorted(folder.glob(pattern)) if p.stat().st_size <= LARGEST]
     deflated = [_deflated(p) for p in images if p.name in ("ct_image.dcm", "1-01.dcm")]
     seeds = [Seed("dicom", f"{p.parent.name}/{p.name}", ".dcm", p.read_bytes()) for p in images]
@@ -126,12 +125,12 @@ def _volumes() -> list[Seed]:
     seeds = []
     with TemporaryDirectory() as folder:
         for kind in (np.int16, np.float32, np.uint8):
-            image = sitk.GetImageFromArray((numbers & 0x7F if kind is np.uint8 else numbers).astype(kind))
+            image = SimpleITK.GetImageFromArray((numbers & 0x7F if kind is np.uint8 else numbers).astype(kind))
             image.SetSpacing((0.8, 0.9, 2.5))
             for format, suffix in (("nrrd", ".nrrd"), ("mha", ".mha")):
                 for packed in (False, True):
                     path = Path(folder) / f"{np.dtype(kind).name}{'-packed' if packed else ''}{suffix}"
-                    sitk.WriteImage(image, str(path), packed)
+                    SimpleITK.WriteImage(image, str(path), packed)
                     seeds.append(_seed(format, path))
     seeds.append(Seed("nrrd", "segments", ".seg.nrrd", _segments()))
     return seeds
@@ -144,9 +143,12 @@ def _segments() -> bytes:
         "encoding: raw\nspace origin: (0,0,0)\nSegmentation_MasterRepresentation:=Binary labelmap\n"
     )
     for k, (name, layer, value) in enumerate((("liver", 0, 1), ("tumour", 1, 1), ("kidney", 0, 2))):
-        head += f"Segment{k}_ID:=Segment_{k}\nSegment{k}_Name:={name}\nSegment{k}_Layer:={layer}\nSegment{k}_LabelValue:={value}\n"
+        head += (
+            f"Segment{k}_ID:=Segment_{k}\nSegment{k}_Name:={name}\nSegment{k}_Layer:={layer}\nSegment{k}_LabelValue:={value}\n"
+        )
         head += f"Segment{k}_Extent:=0 7 0 9 0 5\nSegment{k}_Color:=0.5 0.1 0.{k}\n"
-    voxels = np.random.default_rng(1).integers(0, 3, 2 * 8 * 10 * 6).astype(np.uint8)
+    voxels = np.random.default_rng(1).integers(0, 3, (6, 10, 8, 2)).astype(np.uint8)
+    voxels[..., 1] &= 1
     return head.encode() + b"\n" + voxels.tobytes()
 
 
@@ -159,7 +161,12 @@ def _pictures(data: Path) -> list[Seed]:
     seeds.append(_seed("raster", next(iter(sorted((data / "brain_tumor_mr_2d").rglob("*.jpg"))))))
     numbers = np.random.default_rng(2).integers(0, 60000, (40, 50))
     grey, deep = Pillow.fromarray((numbers >> 8).astype(np.uint8)), Pillow.fromarray(numbers.astype(np.uint16))
-    named = [("grey", grey, {}), ("deep", deep, {}), ("palette", grey.convert("P"), {}), ("mask", grey.point(lambda v: v // 90), {})]
+    named = [
+        ("grey", grey, {}),
+        ("deep", deep, {}),
+        ("palette", grey.convert("P"), {}),
+        ("mask", grey.point(lambda v: v // 90), {}),
+    ]
     for name, picture, options in named:
         seeds += [Seed("raster", f"{name}.png", ".png", _saved(picture, "PNG", **options))]
         seeds += [Seed("raster", f"{name}.tif", ".tif", _saved(picture, "TIFF", **options))]
@@ -168,7 +175,7 @@ def _pictures(data: Path) -> list[Seed]:
     for packing in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"):
         seeds.append(Seed("raster", f"{packing}.tif", ".tif", _saved(grey, "TIFF", compression=packing)))
     told = "ImageJ=1.53\nimages=3\nslices=3\nunit=mm\nspacing=2.5\n"
-    stack = _saved(deep, "TIFF", save_all=True, append_images=[deep, deep], description=told, resolution=(2.0, 2.0))
+    stack = _saved(deep, "TIFF", save_all=True, append_images=[deep, deep], description=told, resolution=2.0)
     seeds.append(Seed("raster", "stack.tif", ".tif", stack))
     return seeds
 
@@ -181,7 +188,10 @@ def _saved(picture: Pillow.Image, format: str, **options: object) -> bytes:
 
 def _archives(data: Path) -> list[Seed]:
     rng = np.random.default_rng(3)
-    arrays = {"train_images": rng.integers(0, 255, (6, 9, 8)).astype(np.uint8), "train_labels": np.array([[0], [1], [0], [1], [1], [0]])}
+    arrays = {
+        "train_images": rng.integers(0, 255, (6, 9, 8)).astype(np.uint8),
+        "train_labels": np.array([[0], [1], [0], [1], [1], [0]]),
+    }
     volumes = {"image": rng.normal(size=(5, 6, 7)).astype(np.float32), "mask": rng.integers(0, 3, (5, 6, 7)).astype(np.uint8)}
     seeds = []
     for name, content in (("rows", arrays), ("volume", volumes)):
@@ -191,7 +201,15 @@ def _archives(data: Path) -> list[Seed]:
             seeds.append(Seed("npz", f"{name}-{how}", ".npz", file.getvalue()))
         first = next(iter(content))
         rest = {k: v for k, v in content.items() if k != first}
-        seeds.append(Seed("npz", f"{name}, inside", ".npz", _npy(content[first]), _zipped({f"{k}.npy": _npy(v) for k, v in rest.items()}, f"{first}.npy")))
+        seeds.append(
+            Seed(
+                "npz",
+                f"{name}, inside",
+                ".npz",
+                _npy(content[first]),
+                _zipped({f"{k}.npy": _npy(v) for k, v in rest.items()}, f"{first}.npy"),
+            )
+        )
     dicom = (data / "dicom" / "seg_sr_rt" / "highdicom" / "ct_image.dcm").read_bytes()
     seeds.append(Seed("zip", "export", ".zip", _zipped({"DICOM/IM1": dicom}, "DICOM/IM2")(dicom)))
     seeds.append(Seed("zip", "export, inside", ".zip", dicom, _zipped({"readme.txt": b"x"}, "DICOM/IM1")))
@@ -228,8 +246,14 @@ def _drawn() -> list[Seed]:
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 1, "bbox": box, "segmentation": [outline], "area": 1200, "iscrowd": 0},
             {"id": 2, "image_id": 1, "category_id": 2, "bbox": box, "segmentation": [], "score": 0.5, "reader": "A"},
-            {"id": 3, "image_id": 1, "category_id": 1, "iscrowd": 1, "segmentation": {"size": list(PICTURE), "counts": [100, 50, 409450]}},
-            {"id": 4, "image_id": 2, "category_id": 1, "segmentation": {"size": [4, 4], "counts": "04040400"}},
+            {
+                "id": 3,
+                "image_id": 1,
+                "category_id": 1,
+                "iscrowd": 1,
+                "segmentation": {"size": list(PICTURE), "counts": [100, 50, 409450]},
+            },
+            {"id": 4, "image_id": 2, "category_id": 1, "segmentation": {"size": [6, 6], "counts": "04040400"}},
         ],
     }
     shapes = [
@@ -237,12 +261,23 @@ def _drawn() -> list[Seed]:
         {"label": "cyst", "points": [[1, 2], [30, 40]], "shape_type": "rectangle"},
         {"label": "cyst", "points": [[100, 100], [130, 100]], "shape_type": "circle"},
     ]
-    labelme = {"version": "5.0", "flags": {}, "shapes": shapes, "imagePath": PICTURE_NAME, "imageData": None, "imageHeight": PICTURE[0], "imageWidth": PICTURE[1]}
+    labelme = {
+        "version": "5.0",
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": PICTURE_NAME,
+        "imageData": None,
+        "imageHeight": PICTURE[0],
+        "imageWidth": PICTURE[1],
+    }
     polygon = {"name": "polygon", "all_points_x": [1, 30, 30], "all_points_y": [2, 4, 60]}
     regions = [
         {"shape_attributes": polygon, "region_attributes": {"label": "tumour"}},
         {"shape_attributes": {"name": "circle", "cx": 50, "cy": 60, "r": 10}, "region_attributes": {"label": "cyst"}},
-        {"shape_attributes": {"name": "ellipse", "cx": 50, "cy": 60, "rx": 10, "ry": 5, "theta": 0.3}, "region_attributes": {"label": "cyst"}},
+        {
+            "shape_attributes": {"name": "ellipse", "cx": 50, "cy": 60, "rx": 10, "ry": 5, "theta": 0.3},
+            "region_attributes": {"label": "cyst"},
+        },
         {"shape_attributes": {"name": "rect", "x": 5, "y": 6, "width": 10, "height": 5}, "region_attributes": {"label": "cyst"}},
     ]
     via = {f"{PICTURE_NAME}123": {"filename": PICTURE_NAME, "size": 123, "regions": regions, "file_attributes": {}}}
@@ -261,7 +296,12 @@ def _drawn() -> list[Seed]:
         Seed("coco", "coco", ".json", json.dumps(coco).encode()),
         Seed("labelme", "labelme", ".json", json.dumps(labelme).encode()),
         Seed("via", "via", ".json", json.dumps(via).encode()),
-        Seed("via", "via project", ".json", json.dumps({"_via_settings": {}, "_via_img_metadata": via, "_via_attributes": {}}).encode()),
+        Seed(
+            "via",
+            "via project",
+            ".json",
+            json.dumps({"_via_settings": {}, "_via_img_metadata": via, "_via_attributes": {}}).encode(),
+        ),
         Seed("via", "via table", ".csv", table.encode()),
         Seed("voc", "voc", ".xml", voc.encode()),
         Seed("yolo", "boxes", ".txt", b"0 0.5 0.5 0.2 0.3\n1 0.25 0.75 0.1 0.1\n0 0.9 0.1 0.05 0.05\n"),
@@ -271,7 +311,9 @@ def _drawn() -> list[Seed]:
 
 def _sheets() -> list[Seed]:
     rows = [["patient", "file", "date", "label", "age", "volume"]]
-    rows += [[f"P{k:03d}", f"image{k}.dcm", f"2024-{k % 12 + 1:02d}-17", str(k % 2), str(40 + k), f"{k * 1.5:.2f}"] for k in range(30)]
+    rows += [
+        [f"P{k:03d}", f"image{k}.dcm", f"2024-{k % 12 + 1:02d}-17", str(k % 2), str(40 + k), f"{k * 1.5:.2f}"] for k in range(30)
+    ]
     lines = "\n".join(",".join(row) for row in rows)
     book = openpyxl.Workbook()
     page = book.active

@@ -60,9 +60,9 @@ def main() -> None:
         figures["bytes_per_further_file"] = round(grown * 2**20 / more)
     spread = {"files per second of first scans": spread_of([row["first"]["files_per_second"] for row in rows], 1)}
     settings = {"files": asked.files, "slices_per_series": SLICES, "pixels": [SIZE, SIZE]}
-    notes = ["peak_mib is of the scanning process itself, largest_process_mib of the largest of its helpers"]
+    notes = ["peak_mib is of the scanning process itself, largest_process_mib of the largest of its worker processes"]
     path = write_result("scan", started, settings=settings, figures=figures, spread=spread, notes=notes)
-    header = ["files", "series", "plain pydicom /s", "scan /s", "again /s", "peak MiB", "helper MiB", "cache MiB"]
+    header = ["files", "series", "plain pydicom /s", "scan /s", "again /s", "peak MiB", "worker MiB", "cache MiB"]
     cells = [
         [
             row["files"],

@@ -91,6 +91,8 @@ def test_masks_and_their_fusion(mask_folders: dict[str, Path], tmp_path: Path, c
     assert main(["audit", *words, "--class", "liver=1", "--fuse", "majority", "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "6 cases of 6 patients, readers ANNA, BEN, CARL." in said
+    assert "each counts as a patient of its own" in said
+    assert "-0.000" not in said
     assert "Dice" in said
     assert "liver, volume:" in said
     assert f"--truth {out}" in said

@@ -47,7 +47,7 @@ def test_a_comma_that_can_mean_two_things_is_refused(tmp_path: Path) -> None:
 def test_blank_cells_and_words_for_blank_are_missing(tmp_path: Path) -> None:
     sheet = read_sheet(text_sheet(tmp_path / "a.csv", "id,label\n1,\n2,n/a\n3,0\n4,  \n"))
     assert sheet.column("label") == [None, None, "0", None]
-    assert any("taken as missing: 'n/a' (1 cells)" in note for note in sheet.notes)
+    assert any("taken as missing: 'n/a' (1 cell)" in note for note in sheet.notes)
 
 
 def test_two_header_rows_in_text(tmp_path: Path) -> None:

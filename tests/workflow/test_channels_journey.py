@@ -178,6 +178,15 @@ def card(series: dict[str, str], channels: dict[str, Any], names: tuple[str, ...
     return SimpleNamespace(preparation=SimpleNamespace(channels=names), reading={"images": rules.as_dict()})
 
 
+def test_exams_that_are_called_alike_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    studies(tmp_path, {"thin": 1.0}, 3)
+    exams = list(exams_in([tmp_path / "dicom"], card({}, {}, ("image",))))
+    assert [e.name for e in exams] == ["study0_thin", "study1_thin", "study2_thin"]
+    assert [e.source for e in exams] == [str(tmp_path / "dicom" / f"study{k}" / "thin") for k in range(3)]
+    (alone,) = exams_in([tmp_path / "dicom" / "study1"], card({}, {}, ("image",)))
+    assert alone.name == "thin"
+
+
 def test_read_chooses_the_series_by_the_rule_of_the_training(tmp_path: Path) -> None:
     studies(tmp_path, {"thin": 1.0, "thick": 5.0}, 2)
     exams = list(exams_in([tmp_path / "dicom"], card({"thickness": "<= 2"}, {}, ("image",))))

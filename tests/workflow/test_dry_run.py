@@ -7,8 +7,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image as Pillow
+from pydicom.uid import generate_uid
 
 from imaging.make_dicom import CT, make_series, make_tags, write
 from overread.cli.main import main
@@ -48,12 +50,13 @@ def test_every_series_is_listed_with_pass_or_the_reason(images: Path, tmp_path: 
     rows = [line.split("  ") for line in lines[2:7]]
     table = [[cell.strip() for cell in row if cell.strip()] for row in rows]
     assert table[0] == ["patient", "study", "series", "kind", "files", "size (Z, Y, X)", "spacing mm", "pass, or why not"]
-    assert table[1] == ["MRN-0001", "2020-01-02", "1 Topogram", "CT", "1", "1 x 6 x 5", "1 x 0.8 x 0.7", "localizer"]
+    assert table[1] == ["MRN-0001", "2020-01-02", "1 Topogram", "CT", "1", "1 x 6 x 5", "0.8 x 0.7", "localizer"]
     assert table[2] == ["2 CT thorax", "CT", "3", "3 x 6 x 5", "2 x 0.8 x 0.7", "pass"]
     assert table[3][:2] == ["2021-03-04", "gap?[2J"]
     assert table[3][-1] == "missing-slice"
     assert table[4][0] == "MRN-0002"
     assert "slices are 2.00 mm apart, but 4.00 mm between slices 3 and 4" in out
+    assert "(--gaps resample)" in out  # the way out stands beside the reason
     assert "copy.dcm" not in lines[3]
     assert "duplicate-file" in out
     assert "truncated" in out
@@ -82,6 +85,30 @@ def test_the_table_as_json(images: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_what_can_be_repaired_is_shown(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out = told(capsys, tmp_path / "p", "--images", images, "--gaps", "resample")
     assert "pass (gaps repaired)" in out
+
+
+def test_an_archive_alone_is_looked_at_and_nothing_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = make_series(tmp_path / "unpacked" / "elsewhere", [0.0, 2.0, 4.0])
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as target:
+        for file in files:
+            target.write(file, f"study/{file.name}")
+    _, out = told(capsys, tmp_path / "p", "--images", tmp_path / "study.zip")
+    assert "1 series, 1 image, of which 1 pass" in out.splitlines()[0]
+    assert "elsewhere" not in out
+    assert "duplicate-file" not in out
+
+
+def test_a_volume_is_shown_though_the_name_is_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for k, (b, name) in enumerate(((0, "first"), (800, "second"))):
+        tags = {"DiffusionBValue": float(b), "SeriesDescription": "diffusion " * 6, "InstanceNumber": k}
+        make_series(tmp_path / "images" / name, [0.0, 2.0, 4.0], **tags)  # type: ignore[arg-type]
+    for file in (tmp_path / "images" / "second").iterdir():
+        tags = pydicom.dcmread(file)
+        tags.SOPInstanceUID = tags.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        tags.save_as(file)
+    _, out = told(capsys, tmp_path / "p", "--images", tmp_path / "images")
+    assert "... [b 0]" in out
+    assert "... [b 800]" in out
 
 
 def test_files_of_one_folder_share_a_row_and_a_zip_is_looked_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

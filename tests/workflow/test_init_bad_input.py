@@ -66,7 +66,7 @@ def test_unknown_ids_are_listed_with_the_nearest_image(tmp_path: Path) -> None:
     with open(sheet, "a") as file:
         file.write("p99_1.png,PAT-099,ill,50\n")
     project = init(tmp_path / "p", images, sheet=sheet, positive="ill")
-    assert "line 14: 'p99_1.png' (nearest image: " in str(project.summary)
+    assert "line 14: no usable image is called 'p99_1.png'; the nearest is " in str(project.summary)
 
 
 def test_one_patient_in_two_spellings(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_too_few_patients_say_what_went_before(tmp_path: Path) -> None:
     sheet.write_text("".join(rows[:3]))
     said = refusal(tmp_path, images, sheet=sheet, positive="ill", label=["label"])
     assert "Of 2 patients no training, tuning and test can be made; at least 3 are needed" in said
-    assert "Cases were left out before: 10 at 'truth known'" in said
+    assert "Left out before: 10 (no row in the sheet)." in said
 
 
 def test_words_and_entries_of_a_split_that_fit_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,28 @@ def test_real_sequences_of_a_patient(shared_data: Path, tmp_path: Path) -> None:
     assert gathered.seen[0].grid is not None
     assert gathered.seen[0].grid.shape == (182, 218, 182)
     assert [s.voxels for s in gathered.seen] == [{1: 1300}, {1: 49769}]
+
+
+def test_masks_may_lie_beside_the_images_of_a_patient(tmp_path: Path) -> None:
+    images, masks = cohort(tmp_path)
+    together = tmp_path / "together"
+    for file in sorted(images.rglob("*.nii.gz")):
+        case, _, channel = file.name.removesuffix(".nii.gz").rpartition("_")
+        (together / case).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, together / case / f"{channel.upper()}_registered.nii.gz")
+    for file in sorted(masks.rglob("*.nii.gz")):
+        shutil.copy(file, together / file.name.removesuffix(".nii.gz") / "GOLD_STANDARD.nii.gz")
+    rules = {"flair.file": "FLAIR", "t1.file": "T1"}
+    project = init(tmp_path / "p", together, together, series=rules)
+    assert len(project.cohort().cases) == 12
+    assert "masks: 12 joined (12 by the only one in the same folder)" in str(project.summary)
+    with pytest.raises(OverreadError, match="holds no masks: all that lies there was taken for images"):
+        init(tmp_path / "q", together, together)
+
+
+def test_a_folder_of_masks_in_the_image_folder_holds_no_images(tmp_path: Path) -> None:
+    images, masks = cohort(tmp_path)
+    shutil.copytree(masks, images / "drawn by hand")
+    project = init(tmp_path / "p", images, images / "drawn by hand")
+    assert len(project.cohort().cases) == 12
+    assert [i.channel for i in project.cohort().cases[0].images] == ["flair", "t1"]

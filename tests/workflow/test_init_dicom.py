@@ -137,3 +137,35 @@ def test_exams_of_a_patient_stay_together_and_the_first_may_count(tmp_path: Path
     first = init(tmp_path / "q", tmp_path / "dicom", sheet=sheet, positive="ill", index_exam="first")
     assert len(first.cohort().cases) == 6
     assert "-6  not the patient's first exam" in str(first.summary)
+
+
+def test_one_file_as_truth_is_that_file_alone(tmp_path: Path) -> None:
+    images = studies(tmp_path, {"thorax": 5.0})
+    for k, files in enumerate(sorted((images).glob("study*"))[:2]):
+        series = sorted(files.rglob("*.dcm"))
+        image = open_dicom(series)
+        mask = np.zeros((1, *image.grid.shape), np.uint8)
+        mask[0, 1, 1:3, 1:3] = 1
+        label_map = LabelMap(mask, (Structure("liver", 0, 1),), image.grid)
+        for reader in ("anna", "ben") if k == 0 else ("anna",):
+            write_seg(images / f"seg-{k}-{reader}.dcm", label_map, series, description=reader)
+    with pytest.raises(OverreadError, match="Two segmentations refer to one series"):
+        init(tmp_path / "p", images)
+    with pytest.raises(OverreadError, match="Of 1 patient no training"):
+        init(tmp_path / "p", images, images / "seg-1-anna.dcm")
+    project = init(tmp_path / "p", images, sheet=labels(tmp_path), label=["label"], positive="ill")
+    assert len(project.cohort().cases) == 8  # the segmentations are not asked for
+
+
+def test_series_with_gaps_are_said_whether_they_are_filled_or_left_out(tmp_path: Path) -> None:
+    images = studies(tmp_path, {"thorax": 5.0})
+    volume = np.zeros((4, 6, 5), np.int16)
+    tags = {"PatientID": "MRN-0009", "StudyInstanceUID": generate_uid(), "SeriesInstanceUID": generate_uid()}
+    make_series(images / "study8", [0.0, 5.0, 10.0, 20.0], volume=volume, AccessionNumber="1008", **tags)
+    sheet = labels(tmp_path, 9)
+    left = str(init(tmp_path / "p", images, sheet=sheet, positive="ill").summary)
+    assert "1 series with missing or unevenly placed slices are left out; they are filled by" in left
+    assert "with --gaps resample" in left
+    assert "a.csv, line 10: no usable image is called '1008'" in left
+    filled = str(init(tmp_path / "q", images, sheet=sheet, positive="ill", gaps="resample").summary)
+    assert "1 series with missing or unevenly placed slices are filled by interpolation between neighbours, e.g. study8" in filled

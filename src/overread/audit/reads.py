@@ -23,7 +23,8 @@ Row = Mapping[str, str | None]
 class Reads:
     """What each reader wrote for each case.
 
-    cells  column -> (N, R) cells, None where a reader left it blank or did not read the case
+    cells           column -> (N, R) cells, None where a reader left it blank or did not read the case
+    patients_known  a column or a sheet names the patients; else each case counts as one
     """
 
     case_ids: tuple[str, ...]
@@ -31,6 +32,7 @@ class Reads:
     readers: tuple[str, ...]
     cells: Mapping[str, np.ndarray]
     notes: tuple[str, ...] = ()
+    patients_known: bool = False
 
     def numbers(self, column: str) -> np.ndarray | None:
         """(N, R) floats, NaN where blank; None where the column holds categories."""
@@ -117,7 +119,8 @@ def _joined(tables: Mapping[str, _Table], patient_column: str | None) -> Reads:
     single = sum(sum(case in table.rows for table in tables.values()) < 2 for case in cases)
     notes = [note for table in tables.values() for note in table.notes]
     notes += [f"{single} of {len(cases)} cases were read by one reader only; they tell nothing of agreement."] if single else []
-    return Reads(tuple(cases), _patients(tables, cases, patients), readers, cells, tuple(dict.fromkeys(notes)))
+    named = _patients(tables, cases, patients)
+    return Reads(tuple(cases), named, readers, cells, tuple(dict.fromkeys(notes)), patients is not None)
 
 
 def _cell(table: _Table, case: str, column: str) -> str | None:

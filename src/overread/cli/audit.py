@@ -110,5 +110,11 @@ def _value(row: dict[str, object]) -> str:
     if interval.estimate is None:
         return f"not defined: {interval.reason} ({counts})"
     if interval.low is None or interval.high is None:
-        return f"{interval.estimate:.3f}{unit} (no interval: {interval.reason}; {counts})"
-    return f"{interval.estimate:.3f}{unit} ({interval.level:.0%} {interval.low:.3f} to {interval.high:.3f}; {counts})"
+        return f"{_rounded(interval.estimate)}{unit} (no interval: {interval.reason}; {counts})"
+    low, high = _rounded(interval.low), _rounded(interval.high)
+    return f"{_rounded(interval.estimate)}{unit} ({interval.level:.0%} {low} to {high}; {counts})"
+
+
+def _rounded(value: float) -> str:
+    """Three decimals, and no minus before nothing."""
+    return f"{round(value, 3) + 0.0:.3f}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from overread.cohort.exams import choose_index_exam, parse_index_exam
 from overread.cohort.identity import refuse_spellings
 from overread.cohort.inspect import Seen, declared_names, inspect_cases, refuse_faults, refuse_mixture, refuse_unlike
 from overread.cohort.join import Joined, describe_unknown, join_sheet
-from overread.cohort.labels.find import find_objects, label_root
+from overread.cohort.labels.find import find_objects, label_root, scan_truth
 from overread.cohort.labels.objects import Objects
 from overread.cohort.labels.read import Truths, drawn_truths, findings_of_masks, label_truths, mask_truths
+from overread.cohort.labels.recognise import find_labels
 from overread.cohort.labels.values import How
 from overread.cohort.layouts import Layout, recognise
 from overread.cohort.names import NAME_RULES, SIDE_WORDS, patient_by_name, shared_beginnings
@@ -30,7 +32,7 @@ from overread.cohort.sheet import Sheet, is_number, read_sheet, refuse_rounded_i
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError, Refused
 from overread.core.question import UNITS_OF_ANALYSIS, Question
-from overread.imaging.found import Found
+from overread.imaging.found import Scan
 from overread.imaging.scan import scan
 
 MASK_FAULTS = (
@@ -144,13 +146,24 @@ class Gathered:
         return all(s.is_simulated for s in self.seen)
 
 
-def gather(request: Request, progress: Progress | None = None) -> Gathered:
-    """Find, join, ask and check. Stops on what only the user can decide or put right."""
+def scan_images(
+    images: Path, gaps: str = "refuse", tilt: str = "refuse", progress: Progress | None = None, headers: Path | None = None
+) -> Scan:
+    """Look at a folder of images, or at the one file that was named; what lies beside that is nobody's business."""
+    folder, inside = _folder_of(images)
+    with stage(progress, f"looking at {inside or folder.name}") as tell:
+        return scan(folder, progress=tell, gaps=gaps, tilt=tilt, cache=headers, only=inside)
+
+
+def gather(request: Request, progress: Progress | None = None, scanned: Scan | None = None) -> Gathered:
+    """Find, join, ask and check. Stops on what only the user can decide or put right.
+
+    scanned  what lies in the image folder, where that is known already
+    """
     rules = image_rules(request.series, request.channels, request.missing, request.gaps, request.tilt)
     folder, inside = _folder_of(request.images)
-    with stage(progress, f"looking at {folder.name}") as tell:
-        scanned = scan(folder, progress=tell, gaps=request.gaps, tilt=request.tilt, cache=request.headers)
-    layout = recognise(scanned, folder, inside, rules)
+    scanned = scanned or scan_images(request.images, request.gaps, request.tilt, progress, request.headers)
+    layout = recognise(scanned, folder, inside, rules, _masks_inside(request.truth, folder))
     chosen = choose_series(layout.drafts, rules)
     layout = replace(layout, truth_files=_moved(layout.truth_files, chosen.renamed))
     steps = [*layout.steps, *([chosen.step] if chosen.step else [])]
@@ -161,12 +174,14 @@ def gather(request: Request, progress: Progress | None = None) -> Gathered:
     if request.group_by in NAME_RULES:
         drafts = [replace(d, patient=patient_by_name(d.images[0].files[0], str(request.group_by))) for d in drafts]
     refuse_spellings(d.patient for d in drafts if d.patient)
-    objects = _objects(request, layout, scanned.found, folder, drafts, joined, progress)
+    look = _truth_scan(request.truth, folder, scanned, progress)
+    _refuse_unclear(request, layout, joined)
+    objects = _objects(request, layout, look, folder, drafts, joined)
     if objects is not None:
         task, truths = drawn_truths(objects, drafts, request.said, request.how)
         source, columns, why, truth_folder = "objects", request.said.labels, truths.reasons["question.task"], objects.root
     else:
-        masks = mask_truths(layout, request.truth, truth_folder, folder, drafts, request.how, progress, request.said)
+        masks = mask_truths(layout, request.truth, truth_folder, folder, drafts, request.how, look, request.said)
         task, source, columns, why, truths = _masks_or_labels(request, masks, truth_folder, joined, roles, drafts)
     reasons = {**layout.reasons, "question.task": why}
     drafts, steps = _with_truth(drafts, truths, steps, joined, request)
@@ -251,28 +266,50 @@ def _places(request: Request, folder: Path, layout: Layout) -> tuple[Path | None
     return sheet, folder if layout.truth_files else None
 
 
+def _masks_inside(truth: Path | None, folder: Path) -> str:
+    """The truth folder relative to the image folder, where it lies inside and holds masks: these are no images."""
+    if truth is None or not Path(truth).is_dir() or find_labels(Path(truth)) is not None:
+        return ""
+    place = Path(truth).resolve()
+    return place.relative_to(folder).as_posix() if place != folder and place.is_relative_to(folder) else ""
+
+
+def _truth_scan(truth: Path | None, folder: Path, images: Scan, progress: Progress | None) -> Callable[[], Scan]:
+    """What lies at --truth, looked at once and only where it is asked for."""
+    if truth is None or Path(truth).resolve() == folder:
+        return lambda: images
+    return cache(lambda: scan_truth(Path(truth), progress))
+
+
+def _refuse_unclear(request: Request, layout: Layout, joined: Joined | None) -> None:
+    """Label files beside the images that cannot be told apart count only where they would be the truth."""
+    said = request.said
+    wanted = said.task in (None, "segmentation") or (said.task == "classification" and joined is None)
+    if layout.unclear is not None and request.truth is None and not said.labels and wanted:
+        raise layout.unclear
+
+
 def _objects(
     request: Request,
     layout: Layout,
-    found: Sequence[Found],
+    look: Callable[[], Scan],
     folder: Path,
     drafts: Sequence[Draft],
     joined: Joined | None,
-    progress: Progress | None,
 ) -> Objects | None:
     """Boxes, outlines, contours or reports: at --truth, or in the image folder itself where nothing else is a truth."""
     if request.truth is not None and (Path(request.truth).is_dir() or label_root(Path(request.truth)) is not None):
-        where, scanned = Path(request.truth), found if Path(request.truth).resolve() == folder else None
+        where = Path(request.truth)
     elif (
         request.truth is None
         and not (layout.truth_files or request.said.labels or any(d.label for d in drafts))
         and (joined is None or request.said.task == "segmentation")
     ):
-        where, scanned = folder, found
+        where = folder
     else:
         return None
     leave_out = request.faulty != "refuse"
-    return find_objects(where, drafts, folder, task=request.said.task, leave_out=leave_out, scanned=scanned, progress=progress)
+    return find_objects(where, drafts, folder, task=request.said.task, leave_out=leave_out, look=look)
 
 
 def _masks_or_labels(

@@ -169,7 +169,10 @@ def describe_unknown(joined: Joined, drafts: Sequence[Draft]) -> list[str]:
     for r in joined.unknown[:SHOWN]:
         cell = joined.sheet.column(joined.column)[r] or ""
         near = difflib.get_close_matches(cell, names, 1, cutoff=0.5) if len(names) < 5000 else []
-        lines.append(f"line {joined.sheet.lines[r]}: '{cell}'" + (f" (nearest image: {near[0]})" if near else ""))
+        lines.append(
+            f"{joined.sheet.path.name}, line {joined.sheet.lines[r]}: no usable image is called '{cell}'"
+            + (f"; the nearest is {near[0]}" if near else "")
+        )
     if len(joined.unknown) > SHOWN:
         lines.append(f"and {len(joined.unknown) - SHOWN} more")
     return lines

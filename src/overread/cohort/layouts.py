@@ -43,6 +43,7 @@ class Layout:
     steps        data flow so far
     reasons      "section.key" -> why
     notes        worth telling the user
+    unclear      why label files beside the images cannot be the truth, where nobody names another
     """
 
     form: str
@@ -53,20 +54,20 @@ class Layout:
     steps: tuple[Step, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unclear: OverreadError | None = None
 
 
-def recognise(scan: Scan, folder: Path, inside: str = "", rules: ImageRules | None = None) -> Layout:
+def recognise(scan: Scan, folder: Path, inside: str = "", rules: ImageRules | None = None, without: str = "") -> Layout:
     """Recognise the layout of a scanned folder.
 
-    inside  only what lies at or below this relative path counts ("" is all)
-    rules   what the user says of channels; without channels there the layout says what it knows of them
+    inside   the one file in it that was scanned; "" is all
+    rules    what the user says of channels; without channels there the layout says what it knows of them
+    without  folder in it whose files are masks and no images; "" is none
     """
     rules = rules or ImageRules()
-    found = [f for f in scan.found if not inside or any(p == inside or p.startswith(inside + "/") for p in f.files)]
+    found = [f for f in scan.found if not without or not f.files[0].startswith(without + "/")]
     refused = [
-        LeftOut(r.reason if r.reason.startswith(r.path) else f"{r.path}: {r.reason}", f"refused: {r.code}")
-        for r in scan.refused
-        if not inside or r.path.startswith(inside)
+        LeftOut(r.reason if r.reason.startswith(r.path) else f"{r.path}: {r.reason}", f"refused: {r.code}") for r in scan.refused
     ]
     _refuse_empty(scan, folder, found, refused)
     formats = Counter(f.format for f in found)
@@ -288,7 +289,7 @@ def _dicom(found: Sequence[Found], refused: Sequence[LeftOut]) -> Layout:
             f"None of the {len(found)} DICOM series is an image to learn from: "
             + "; ".join(f"{n} times {reason}" for reason, n in reasons)
             + ".",
-            "fetch the series again, or set images.gaps or images.tilt to 'resample' where the reason is geometry",
+            "fetch the series again, or say --gaps resample or --tilt resample where that is the reason",
         )
     drafts = [series_draft(f) for f in kept]
     seen: Counter[str] = Counter()
@@ -297,9 +298,31 @@ def _dicom(found: Sequence[Found], refused: Sequence[LeftOut]) -> Layout:
         if seen[draft.name] > 1:
             drafts[k] = replace(draft, name=f"{draft.name} #{seen[draft.name]}")
     segmentations = [f for f in found if f.attributes.get("modality") == "SEG"]
-    joined = join_segmentations(segmentations, drafts).joined
+    joined, unclear = dict[int, int](), None
+    try:
+        joined = join_segmentations(segmentations, drafts).joined
+    except OverreadError as error:  # counts only where these are the truth
+        unclear = error
     truth = {drafts[d].name: segmentations[s].files for s, d in joined.items()}
-    return Layout("DICOM studies", tuple(drafts), truth_files=truth, steps=(step,))
+    return Layout(
+        "DICOM studies", tuple(drafts), truth_files=truth, unclear=unclear, steps=(step,), notes=_notes_of_repair(found)
+    )
+
+
+def _notes_of_repair(found: Sequence[Found]) -> tuple[str, ...]:
+    """Series that opening will repair, and series left out that it could."""
+    notes = []
+    for word, what, done in (
+        ("gaps", "missing or unevenly placed slices", "filled by interpolation between neighbours"),
+        ("tilt", "a tilted gantry", "straightened by interpolation along the tilt"),
+    ):
+        mended = [f for f in found if f.is_eligible and word in f.attributes.get("repairs", ())]
+        if mended:
+            notes.append(f"{len(mended)} series with {what} are {done}, e.g. {_place(mended[0])}")
+        able = [f for f in found if f"--{word} resample" in str(f.attributes.get("next") or "")]
+        if able:
+            notes.append(f"{len(able)} series with {what} are left out; they are {done} with --{word} resample")
+    return tuple(notes)
 
 
 def series_draft(item: Found) -> Draft:

@@ -98,12 +98,13 @@ def _refuse_few(groups: Sequence[str], wish: Wish, steps: Sequence[Step]) -> Non
     count = len(set(groups))
     if count >= least:
         return
-    lost = ", ".join(f"{len(s.left_out)} at '{s.step}'" for s in steps if s.left_out)
+    reasons = Counter(item.reason for s in steps for item in s.left_out)
+    lost = ", ".join(f"{n} ({reason})" for reason, n in reasons.most_common())
     raise OverreadError(
         f"Of {count} patient{'s' if count != 1 else ''} no {what} can be made; at least {least} are needed."
-        + (f" Cases were left out before: {lost}." if lost else ""),
+        + (f" Left out before: {lost}." if lost else ""),
         f"add patients{' or ask for fewer --folds' if wish.folds else ''}, or check "
-        + ("why cases were left out" if lost else "that the column given with --group-by names patients"),
+        + ("what was left out before" if lost else "that the column given with --group-by names patients"),
     )
 
 

@@ -71,7 +71,7 @@ def choose_series(drafts: Sequence[Draft], rules: ImageRules) -> Chosen:
     if not rules.for_series:
         several = [members for members in by_exam if len(members) > 1]
         if several:
-            raise _undecided(by_exam, len(several))
+            raise _undecided(by_exam, several)
         return Chosen(tuple(drafts))
     picks = [pick(members, rules) for members in by_exam]
     _refuse_undecided(picks, by_exam)
@@ -267,10 +267,12 @@ def _nothing(picks: Sequence[Pick], drafts: Sequence[Draft], rules: ImageRules) 
     )
 
 
-def _undecided(by_exam: Sequence[Sequence[Draft]], several: int) -> OverreadError:
+def _undecided(by_exam: Sequence[Sequence[Draft]], several: Sequence[Sequence[Draft]]) -> OverreadError:
+    have, rest = "has" if len(several) == 1 else "have", len(by_exam) - len(several)
+    others = f" These are theirs; a rule counts for the other {rest}, with one series each, too." if rest else ""
     return OverreadError(
-        f"{several} of {len(by_exam)} exams have more than one series to learn from; which one counts is yours to say.\n"
-        + table([d for members in by_exam for d in members], value_of),
+        f"{len(several)} of {len(by_exam)} exams {have} more than one series to learn from; which one counts is yours to say."
+        f"{others}\n" + table([d for members in several for d in members], value_of),
         proposal(by_exam, value_of),
     )
 

@@ -7,26 +7,36 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from overread.cohort.draft import Draft
-from overread.cohort.patterns import fits, literal
+from overread.cohort.patterns import as_number, fits, literal
 from overread.cohort.rules import SERIES_FIELDS
 
 ValueOf = Callable[[Draft, str], str]
 
 NOT_PROPOSED = ("slices", "number")  # true of one exam by chance
 SHOWN = 8
+MOST_NUMBERS = 6  # different values of a number that still make kinds
 TRIED = 6  # values per field
 MOST_EXAMS = 60  # that a proposal is looked for in; it is counted in all
 
 
 def table(drafts: Sequence[Draft], value_of: ValueOf) -> str:
-    """Kinds of series with their counts, the most frequent first; no patient in it."""
+    """Kinds of series with their counts, the most frequent first; no patient in it.
+
+    A number that differs from series to series, as a measured thickness does, makes no kinds: its range is shown.
+    """
     columns = [n for n in SERIES_FIELDS if n not in NOT_PROPOSED and any(value_of(d, n) for d in drafts)]
-    kinds: Counter[tuple[str, ...]] = Counter(tuple(value_of(d, n) for n in columns) for d in drafts)
-    slices: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    ranged = {n for n in columns if _is_measured([value_of(d, n) for d in drafts])}
+    kinds: dict[tuple[str, ...], list[Draft]] = defaultdict(list)
     for d in drafts:
-        slices[tuple(value_of(d, n) for n in columns)].append(int(d.attributes.get("n_slices") or 0))
+        kinds[tuple("" if n in ranged else value_of(d, n) for n in columns)].append(d)
     head = ("series", "slices", *columns)
-    rows = [(str(n), _range(slices[kind]), *kind) for kind, n in kinds.most_common(SHOWN)]
+    rows = []
+    for kind, members in sorted(kinds.items(), key=lambda item: -len(item[1]))[:SHOWN]:
+        cells = (
+            _range([as_number(value_of(d, n)) or 0.0 for d in members]) if n in ranged else cell
+            for n, cell in zip(columns, kind, strict=True)
+        )
+        rows.append((str(len(members)), _range([int(d.attributes.get("n_slices") or 0) for d in members]), *cells))
     widths = [max(len(r[k]) for r in (head, *rows)) for k in range(len(head))]
     lines = ["  " + "  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in (head, *rows)]
     if len(kinds) > SHOWN:
@@ -34,9 +44,13 @@ def table(drafts: Sequence[Draft], value_of: ValueOf) -> str:
     return "\n".join(lines)
 
 
-def _range(numbers: Sequence[int]) -> str:
+def _is_measured(values: Sequence[str]) -> bool:
+    return len(set(values)) > MOST_NUMBERS and all(as_number(v) is not None for v in values)
+
+
+def _range(numbers: Sequence[float]) -> str:
     low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f"{low} to {high}"
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def propose_rule(by_exam: Sequence[Sequence[Draft]], value_of: ValueOf) -> tuple[dict[str, str], int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from overread.cohort.workbook import read_workbook
+from overread.cohort.workbook import read_workbook, refuse_crowd
 from overread.core.errors import OverreadError
 
 BLANK = {"", "na", "n/a", "#n/a", "nan", "null", "-", "?", ".", "unknown", "missing"}
@@ -26,6 +27,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 ROUNDED = re.compile(r"\d([.,]\d+)?E\+(1[1-9]|[2-9]\d)|\d[.,]\d+E(1[1-9]|[2-9]\d)", re.IGNORECASE)
+LARGEST = 64 << 20  # bytes
 DATE_FORMS = ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%Y/%m/%d", "%d-%b-%Y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 
 
@@ -85,7 +87,9 @@ class Sheet:
 
 
 def is_number(cell: str) -> bool:
-    return bool(NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell))
+    """A finite number, with a decimal point or a decimal comma."""
+    is_written = bool(NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell))
+    return is_written and math.isfinite(_number(cell) or 0.0)
 
 
 def _number(cell: str | None) -> float | None:
@@ -108,7 +112,10 @@ def as_date(cell: str) -> date | None:
     slashed = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", cell)
     if slashed and (int(slashed[1]) > 12) != (int(slashed[2]) > 12):
         day, month = (1, 2) if int(slashed[1]) > 12 else (2, 1)
-        return date(int(slashed[3]), int(slashed[month]), int(slashed[day]))
+        try:
+            return date(int(slashed[3]), int(slashed[month]), int(slashed[day]))
+        except ValueError:  # 31/02/2024
+            return None
     return None
 
 
@@ -130,16 +137,33 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def _read_text(path: Path, notes: list[str]) -> list[list[str]]:
+    size = path.stat().st_size
+    if size > LARGEST:
+        what = f"The sheet {path.name} has {size >> 20} MiB; up to {LARGEST >> 20} MiB can be read."
+        raise OverreadError(what, "keep the columns that matter")
     content = path.read_bytes()
     if not content.strip():
         raise OverreadError(f"The sheet {path.name} is empty.", "save it again from the spreadsheet")
-    text = _decode(content, notes)
+    try:
+        text = _decode(content, notes)
+    except UnicodeDecodeError as error:
+        raise OverreadError(f"The sheet {path.name} is not text: {error.reason}.", "save it again as CSV (UTF-8)") from error
     if text.lower().startswith("sep="):  # a hint that some spreadsheets write into the first line
         text = text.partition("\n")[2]
     delimiter = _delimiter(text)
     if delimiter != ",":
         notes.append("columns are parted by " + {";": "semicolons", "\t": "tabs"}[delimiter])
-    return [list(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+    table: list[list[str]] = []
+    cells = 0
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            cells += len(row)
+            refuse_crowd(path, cells)
+            table.append(row)
+    except csv.Error as error:  # a cell of more than 131,072 letters: a quotation mark is open
+        what = f"The sheet {path.name}, line {len(table) + 1}, cannot be read: {error}."
+        raise OverreadError(what, "look for a quotation mark that is not closed") from error
+    return table
 
 
 def _decode(content: bytes, notes: list[str]) -> str:
@@ -156,7 +180,13 @@ def _delimiter(text: str) -> str:
     """The delimiter that parts the first lines into the same number of columns, the most of them."""
 
     def score(delimiter: str) -> tuple[int, int]:
-        rows = [r for _, r in zip(range(50), csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), strict=False) if r]
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        try:
+            rows = [r for _, r in zip(range(50), lines, strict=False) if r]
+        except csv.Error:
+            return (0, 0)
+        if not rows:
+            return (0, 0)
         width, agree = Counter(len(r) for r in rows).most_common(1)[0]
         return (agree if width > 1 else 0, width)
 
@@ -179,6 +209,7 @@ def _tabulate(path: Path, table: Sequence[Sequence[str]], spans: Sequence[tuple[
         notes.append("two header rows were joined")
     body = filled[2 if two else 1 :]
     width = max(len(names), max((len(r) for _, r in body), default=0))
+    refuse_crowd(path, width * len(body))
     padded = [(line, [*row, *[""] * (width - len(row))]) for line, row in body]
     names += [""] * (width - len(names))
     used = [k for k in range(width) if names[k] or any(row[k] for _, row in padded)]
@@ -191,7 +222,8 @@ def _tabulate(path: Path, table: Sequence[Sequence[str]], spans: Sequence[tuple[
     rows = tuple(tuple(None if row[k].casefold() in BLANK else row[k] for k in used) for _, row in padded)
     words = Counter(row[k] for _, row in padded for k in used if row[k] and row[k].casefold() in BLANK)
     if words:
-        notes.append("taken as missing: " + ", ".join(f"'{word}' ({n} cells)" for word, n in words.most_common()))
+        listed = (f"'{word}' ({n} {'cell' if n == 1 else 'cells'})" for word, n in words.most_common())
+        notes.append("taken as missing: " + ", ".join(listed))
     sheet = Sheet(path, tuple(names[k] for k in used), rows, tuple(line for line, _ in padded), tuple(notes))
     return _noted(sheet)
 

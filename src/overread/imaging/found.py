@@ -22,7 +22,8 @@ class Found:
     attributes  modality, body_part, vendor, model, kernel, thickness_mm, plane, description, n_slices,
                 synthetic, study_date, patient_sex, patient_age, site, accession and so on, where known.
                 ``ineligible`` holds the reason why this is no image to learn from (localizer, report,
-                missing slice ...) and ``code`` its short name; ``repairs`` what opening it would correct;
+                missing slice ...), ``code`` its short name and ``next`` what can be done, where something can;
+                ``repairs`` what opening it would correct;
                 ``volume`` which of several volumes in one series this is ("echo 2", "b 800")
     shape       (Z, Y, X) voxels, None where not known
     spacing     (Z, Y, X) mm, None where the format carries none

@@ -108,14 +108,14 @@ def _series(headers: list[Header], gaps: str, tilt: str) -> Found:
         try:
             stack = stack_of(headers, series_name(headers))
         except Refused as refused:
-            attributes |= {"code": refused.code, "ineligible": refused.what}
+            attributes |= {"code": refused.code, "ineligible": refused.what, "next": refused.next}
         else:
             headers = _in_order(headers, stack)
             shape, spacing = stack.grid().shape, _rounded(stack.grid().spacing)
             attributes |= _judged(stack, series_name(headers), gaps, tilt)
     elif first.frames > 1:
         frames = frames_fault(first, series_name(headers))
-        attributes |= {"code": frames.code, "ineligible": frames.what}
+        attributes |= {"code": frames.code, "ineligible": frames.what, "next": frames.next}
     return Found(
         "dicom",
         tuple(header.path for header in headers),
@@ -145,7 +145,7 @@ def _judged(stack: Stack, name: str, gaps: str, tilt: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {"plane": plane_name(stack.axes[0]), "n_slices": len(stack.depth)}
     fault = find_fault(stack, name, gaps, tilt)
     if fault:
-        attributes |= {"code": fault.code, "ineligible": fault.what}
+        attributes |= {"code": fault.code, "ineligible": fault.what, "next": fault.next}
     elif repairs := repairable(stack, name):
         attributes["repairs"] = repairs
     return attributes

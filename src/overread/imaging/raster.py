@@ -23,7 +23,7 @@ from overread.core.errors import Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.imaging.finite import refuse_not_finite
-from overread.imaging.raster_pixels import label_values, pixels, refuse_unsafe_tiff
+from overread.imaging.raster_pixels import grey_of, label_values, pixels, refuse_unsafe_tiff
 from overread.imaging.tiff import Stack, read_stack
 from overread.imaging.volumes import check_index, open_for_reading, refuse_large
 
@@ -91,18 +91,19 @@ def open_raster(path: Path, index: int | None = None) -> Image:
 
     index    page of a TIFF with several
     returns  (1, Z, Y, X), or (3, Z, Y, X) red, green, blue; uint8, uint16, int32 or float32 as stored.
-             Grey stored as three equal channels comes back as one, and the source says so
+             Grey stored in colour comes back as one channel, and the source says so (`raster_pixels.grey_of`)
     """
     path = Path(path)
     with _opened(path) as file:
         stack = read_stack(path.name, file)
         is_simulated, is_turned = _is_simulated(file), _exif(file).get(EXIF_ORIENTATION, 1) != 1
+        is_jpeg = file.format in ("JPEG", "MPO")
         array, notes = _decoded(path, file, stack, index)
     if is_turned:
         notes = [*notes, "turned as its EXIF orientation says"]
-    if array.shape[0] == 3 and (array[0] == array[1]).all() and (array[0] == array[2]).all():
-        array = array[:1]
-        notes = [*notes, "grey stored as red, green, blue; one channel kept"]
+    if array.shape[0] == 3:
+        array, note = grey_of(array, is_jpeg)
+        notes = [*notes, note] if note else notes
     refuse_not_finite(array, path.name)
     source: dict[str, Any] = {"format": "raster", "is_simulated": is_simulated}
     if notes:

@@ -16,6 +16,8 @@ PRINT_MODES = ("CMYK", "LAB", "HSV")
 BITS, PHOTOMETRIC, ORIENTATION, SAMPLE_FORMAT = 258, 262, 274, 339  # TIFF tags
 SIDEWAYS = 5  # from this orientation on rows and columns change places
 WHITE_IS_ZERO, SIGNED = 0, 2
+TINT, BLACK = 40, 16  # levels of 255; tinted and noisy grey stays below the first, colours that mean something do not
+MARKS, MOST_MARKS, MARGIN = 0.005, 0.2, 0.1  # shares of what is not black inside the margins, and in all; of a side
 SPREAD = {2: 85, 4: 17}  # Pillow spreads grey of 2 and 4 bits over 0 to 255
 
 
@@ -29,6 +31,39 @@ def pixels(path: Path, file: Pillow.Image) -> tuple[np.ndarray, list[str]]:
         return np.asarray(file.getchannel(0))[None], notes
     array = np.asarray(file.convert("RGB"))  # a palette and YCbCr are ways to store a colour
     return array.transpose(2, 0, 1), notes
+
+
+def grey_of(array: np.ndarray, is_jpeg: bool) -> tuple[np.ndarray, str]:
+    """Grey pictures that were stored in colour as one channel, and a note; others as they are.
+
+    array    (3, ...) red, green, blue, 0 to 255
+    is_jpeg  the file has no exact values; without it only three equal channels are grey
+
+    A JPEG is grey where its three channels differ by no more than a tint or the noise of JPEG brings about (`TINT`
+    of 255 levels), but for marks drawn on it: a cross-hair, a letter, a banner or a scale in its margin. Its luminance
+    (ITU-R BT.601, the one that JPEG itself stores) is kept. Where more than `MARKS` of what is not black inside the
+    margins is coloured, as in a Doppler image, or most of the whole picture, the colour may mean something and stays.
+    """
+    spread = array.max(axis=0) - array.min(axis=0)
+    most = int(spread.max(initial=0))
+    if most == 0:
+        return array[:1], "grey stored as red, green, blue; one channel kept"
+    if not is_jpeg:
+        return array, ""
+    is_coloured, is_lit = spread > TINT, array.max(axis=0) > BLACK
+    inside = (..., *(slice(int(n * MARGIN), n - int(n * MARGIN)) for n in spread.shape[-2:]))
+    share = _share(is_coloured, is_lit)
+    if _share(is_coloured[inside], is_lit[inside]) > MARKS or share > MOST_MARKS:
+        return array, ""
+    red, green, blue = array.astype(np.uint32)
+    grey = ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)[None]  # as Pillow and libjpeg do
+    if share == 0:
+        return grey, f"grey with a tint or the noise of JPEG (channels differ by up to {most} of 255); luminance kept"
+    return grey, f"grey with coloured marks in {100 * share:.2g} % of what is not black; luminance kept"
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    return int(np.count_nonzero(part)) / max(int(np.count_nonzero(whole)), 1)
 
 
 def refuse_unsafe_tiff(path: Path, file: Pillow.Image) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -41,6 +41,7 @@ def scan(
     gaps: str = "refuse",
     tilt: str = "refuse",
     cache: Path | None = None,
+    only: str = "",
 ) -> Scan:
     """Look at every file below `folder`, members of .zip archives among them.
 
@@ -48,12 +49,12 @@ def scan(
     progress    called with (files done, files in all)
     gaps, tilt  "resample" makes series eligible that opening with the same setting will repair
     cache       SQLite file that remembers headers by path, size and time, so that a second scan is quick
+    only        the one file in the folder to look at, such as an archive; what lies beside it is not touched
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise OverreadError(f"{folder} is not a folder.", "give the folder that holds the images")
-    walk = Walk(folder)
-    return _scanned(folder, walk, walk.files, workers, progress, (gaps, tilt), cache)
+    return _scanned(folder, only, workers, progress, (gaps, tilt), cache)
 
 
 def scan_file(path: Path, *, gaps: str = "refuse", tilt: str = "refuse") -> tuple[Found, ...]:
@@ -67,8 +68,7 @@ def scan_file(path: Path, *, gaps: str = "refuse", tilt: str = "refuse") -> tupl
         raise Refused("dicomdir", what, "give the folder that it lies in")
     if inspection.format == "ignored":
         raise Refused("unknown-format", f"{path.name} is no image that Overread reads.", f"give {FORMATS_TEXT}")
-    stamp = stamp_of(path.stat())
-    result = _scanned(path.parent, Walk(path.parent), lambda: iter([(path.name, stamp)]), None, None, (gaps, tilt), None)
+    result = scan(path.parent, only=path.name, gaps=gaps, tilt=tilt)
     if not result.found:
         reasons = "; ".join(refused.reason for refused in result.refused[:5])
         raise Refused(
@@ -81,17 +81,11 @@ FORMATS_TEXT = "DICOM, NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, .npz, or a .zip 
 
 
 def _scanned(
-    folder: Path,
-    walk: Walk,
-    files: Callable[[], Iterator[tuple[str, str]]],
-    workers: int | None,
-    progress: Tell | None,
-    repairs: tuple[str, str],
-    cache: Path | None,
+    folder: Path, only: str, workers: int | None, progress: Tell | None, repairs: tuple[str, str], cache: Path | None
 ) -> Scan:
-    seen = HeaderCache(folder, cache)
+    walk, seen = Walk(folder), HeaderCache(folder, cache)
     try:
-        seen.expect(files())
+        seen.expect(walk.files() if not only else [(only, stamp_of((folder / only).stat()))])
         _look(seen, folder, workers, progress)
         if notes_of_archives := _expect_members(seen, folder, walk):
             _look(seen, folder, workers, progress)
@@ -105,7 +99,7 @@ def _scanned(
                 raise OverreadError(f"Headers could not be put aside: {error}.", f"free space in {gettempdir()}") from error
             raise
         seen.abandon(remove=not isinstance(error, sqlite3.OperationalError))  # locked by another scan, or damaged inside
-        return scan(folder, workers=workers, progress=progress, gaps=repairs[0], tilt=repairs[1])
+        return _scanned(folder, only, workers, progress, repairs, None)
     except BaseException:
         seen.close()
         raise

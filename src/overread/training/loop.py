@@ -172,7 +172,7 @@ def train(
             if clock.now() - last_save >= CHECKPOINT_SECONDS and not over:
                 save("epoch")
                 last_save = clock.now()
-        tell(clock.progress(step), clock.left(step), _note(epoch, running, scores))
+        tell(clock.progress(step), clock.left(step), _note(epoch if over else epoch + 1, running, scores))
         if stop.requested and not over:
             settle()
             break
@@ -212,4 +212,4 @@ def _not_finite(count: int, step: int, events: EventLog) -> int:
 def _note(epoch: int, running: list[float], scores: dict[str, float]) -> str:
     loss = f"loss {running[0] / running[1]:.3f}" if running[1] else ""
     shown = ", ".join(f"{k} {v:.3f}" for k, v in list(scores.items())[:2])
-    return ", ".join(part for part in (f"epoch {epoch + 1}", loss, f"tuning {shown}" if shown else "") if part)
+    return ", ".join(part for part in (f"epoch {epoch}", loss, f"tuning {shown}" if shown else "") if part)

@@ -24,6 +24,11 @@ from overread.evaluation.rules import Rules
 from overread.imaging.nifti import write_nifti
 from overread.record.files import write_json, write_text
 
+NO_PATIENTS = (
+    "nothing says which cases are of one patient, so each counts as a patient of its own and intervals may be too narrow; "
+    "name the patients with --patients."
+)
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -106,14 +111,15 @@ def _of_sheets(
     reads = read_reads(paths, id_column=id_column, patient_column=None if is_file or patients is None else str(patients))
     if is_file:
         named = read_patients(Path(str(patients)), reads.case_ids)
-        reads = Reads(reads.case_ids, tuple(named[c] for c in reads.case_ids), reads.readers, reads.cells, reads.notes)
+        reads = Reads(reads.case_ids, tuple(named[c] for c in reads.case_ids), reads.readers, reads.cells, reads.notes, True)
     rows, notes = sheet_agreement(reads, grades, rules)
     fused = None
     if rule is not None and out is not None:
         check_rule(rule, reads.readers)
         fused = _fuse_sheet(reads, rule, Path(out))
     counted = (len(reads.case_ids), len(set(reads.patient_ids)))
-    return Agreement(reads.readers, *counted, tuple(rows), (*reads.notes, *notes), fused)
+    unknown = () if reads.patients_known else (NO_PATIENTS,)
+    return Agreement(reads.readers, *counted, tuple(rows), (*reads.notes, *notes, *unknown), fused)
 
 
 def _fuse_sheet(reads: Reads, rule: str, out: Path) -> dict[str, Any]:
@@ -201,7 +207,10 @@ def _of_masks(
     who = read_patients(patients, cases) if patients is not None else {}
     rows = mask_agreement(files, who, question, rules)
     single = sum(len(by_reader) < 2 for by_reader in files.values())
-    notes = (f"{single} of {len(cases)} cases were drawn by one reader only; they tell nothing of agreement.",) if single else ()
+    notes: tuple[str, ...] = (
+        (f"{single} of {len(cases)} cases were drawn by one reader only; they tell nothing of agreement.",) if single else ()
+    )
+    notes += () if who else (NO_PATIENTS,)
     fused = None
     if rule is not None and out is not None:
         check_rule(rule, list(paths))

@@ -117,7 +117,7 @@ def init(
         request = replace(request, headers=Path(place) / "headers.sqlite")
         looked = look_at(request.images, gaps, tilt, progress, request.headers) if dry_run else None
         try:
-            gathered = gather(request, progress)
+            gathered = gather(request, progress, None if looked is None else looked.scan)
             wish = Wish(folds, tuning, internal, seed, stratify_by, leak_override)
             division = divide_by(gathered, splits, wish)
             step = left_by_split(gathered.drafts, division)

@@ -166,7 +166,7 @@ def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading], exams
     about = {"model": card.sha256, "intended_use": card.intended_use, "learned_from_phantom": card.is_phantom}
     decisions = card.decisions.as_dict()
     listed = [
-        {**row, "images": dict(exam.chosen or {}), "warnings": list(r.warnings), "refusal": r.refusal}
+        {**row, "source": exam.source, "images": dict(exam.chosen or {}), "warnings": list(r.warnings), "refusal": r.refusal}
         for row, r, exam in zip(rows, readings, exams, strict=True)
     ]
     write_json(out / "answers.json", {"format": 1, **about, "decisions": decisions, "readings": listed})

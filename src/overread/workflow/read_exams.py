@@ -31,6 +31,7 @@ class Exam:
     name        of its answers
     folder      references are relative to it
     references  its images, one per channel, the reference first
+    source      the folder that its images lie in
     chosen      channel -> the image in words: its file, or the description of its series
     notes       what is to be said of the choice
     refusal     why there is nothing to read; None where there is
@@ -44,6 +45,7 @@ class Exam:
     chosen: Mapping[str, str] | None = None
     notes: tuple[str, ...] = ()
     refusal: OverreadError | None = None
+    source: str = ""
 
 
 def rules_of(card: ModelCard, series: Mapping[str, str] | None = None) -> ImageRules:
@@ -70,14 +72,26 @@ def rules_of(card: ModelCard, series: Mapping[str, str] | None = None) -> ImageR
 
 def exams_in(paths: Sequence[Path], card: ModelCard, series: Mapping[str, str] | None = None) -> Iterator[Exam]:
     """The exams under some files and folders, each under a name of its own."""
-    rules, taken = rules_of(card, series), set[str]()
-    for folder, found in _places(paths, rules):
-        for exam in _exams(folder, found, rules):
-            unique = exam.name
-            while unique in taken:
-                unique += "_"
-            taken.add(unique)
-            yield replace(exam, name=unique)
+    rules = rules_of(card, series)
+    yield from _told_apart([exam for folder, found in _places(paths, rules) for exam in _exams(folder, found, rules)])
+
+
+def _told_apart(exams: Sequence[Exam]) -> Iterator[Exam]:
+    """Names of their own: exams that are called alike get the name of the folder that differs before it, or a number."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for exam in exams:
+        alike[exam.name].append(exam.source)
+    folders = {name: _differing(sources) for name, sources in alike.items() if len(sources) > 1}
+    taken = set[str]()
+    for exam in exams:
+        folder = folders.get(exam.name, {}).get(exam.source, "")
+        name = _safe_name(f"{folder}_{exam.name}") if folder else exam.name
+        unique, number = name, 1
+        while unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        taken.add(unique)
+        yield replace(exam, name=unique)
 
 
 def _places(paths: Sequence[Path], rules: ImageRules) -> Iterator[tuple[Path, list[Found]]]:
@@ -117,7 +131,17 @@ def _alone(folder: Path, found: Found, rules: ImageRules) -> Exam:
     reference = ImageReference(found.name, found.format, found.files, found.index)
     if "volume" in rule and int(found.attributes.get("components", 1)) > 1:
         reference = replace(reference, index=int(rule["volume"]) if rule["volume"].isdigit() else None)
-    return Exam(_safe(found), folder, (reference,), rules.gaps, rules.tilt)
+    return Exam(_safe(found), folder, (reference,), rules.gaps, rules.tilt, source=_source(folder, found.files))
+
+
+def _differing(sources: Sequence[str]) -> dict[str, str]:
+    """Source -> the part of its path, as far below as possible, that no other has; empty where no part tells all apart."""
+    parts = [Path(source).parts for source in sources]
+    for depth in range(1, min(map(len, parts)) + 1):
+        words = [p[-depth] for p in parts]
+        if len(set(words)) == len(words):
+            return dict(zip(sources, words, strict=True))
+    return {}
 
 
 # ---- DICOM ------------------------------------------------------------------------------------------
@@ -143,6 +167,7 @@ def _of_series(folder: Path, found: Sequence[Found], rules: ImageRules) -> Itera
 
 def _picked(folder: Path, members: Sequence[Draft], by_name: Mapping[str, Found], rules: ImageRules) -> Exam:
     """The exam of some series; what the rules do not decide is a refusal and not a guess."""
+    first = by_name[members[0].name]
     silent = [c for c, rule in rules.channels.items() if not rule and len(rules.channels) > 1]
     if silent:
         refusal = Refused(
@@ -151,17 +176,23 @@ def _picked(folder: Path, members: Sequence[Draft], by_name: Mapping[str, Found]
             f"{' or '.join(silent)}.",
             f"say it, e.g. --series {silent[0]}.description='*{silent[0]}*'",
         )
-        return Exam(_safe(by_name[members[0].name]), folder, (), refusal=refusal)
+        return Exam(_safe(first), folder, (), refusal=refusal, source=_source(folder, first.files))
     picked = pick(members, rules)
     if picked.draft is None:
-        return Exam(_safe(by_name[members[0].name]), folder, (), refusal=picked.refusal)
+        return Exam(_safe(first), folder, (), refusal=picked.refusal, source=_source(folder, first.files))
     chosen = {c: _series_in_words(by_name[d.name]) for c, d in picked.members.items()}
-    first = next(iter(picked.members.values()))
+    first = by_name[next(iter(picked.members.values())).name]
     notes: tuple[str, ...] = ()
     if len(members) > len(chosen):
         lines = "; ".join(f"{c}: {in_words(r)}" for c, r in rules.for_series.items())
         notes = (f"of {len(members)} series, {', '.join(chosen.values())} chosen by the rule of the training ({lines})",)
-    return Exam(_safe(by_name[first.name]), folder, picked.draft.images, rules.gaps, rules.tilt, chosen, notes)
+    source = _source(folder, first.files)
+    return Exam(_safe(first), folder, picked.draft.images, rules.gaps, rules.tilt, chosen, notes, source=source)
+
+
+def _source(folder: Path, files: Sequence[str]) -> str:
+    """Where images lie, for whoever has to find the exam of an answer."""
+    return str((folder / files[0]).parent.resolve())
 
 
 def _series_in_words(found: Found) -> str:
@@ -182,20 +213,22 @@ def _of_files(folder: Path, found: Sequence[Found], rules: ImageRules) -> Iterat
             f"for volumes of one file say --series {names[0]}.volume=0 and so on",
         )
         for each in found:
-            yield Exam(_safe(each), folder, (), refusal=refusal)
+            yield Exam(_safe(each), folder, (), refusal=refusal, source=_source(folder, each.files))
         return
     rest = tuple(f"{path} was not read: its name fits no channel" for path in grouped.strangers)
     for case, files in grouped.cases.items():
         name = _safe_name(Path(case).name or folder.resolve().name)
+        source = _source(folder, next(iter(files.values())).files)
         lacking = [c for c in rules.channels if c not in files]
         reference = next(iter(rules.channels))
         if reference in lacking or (lacking and rules.missing == "refuse"):
             what = f"{'reference channel' if reference in lacking else 'channel'} missing ({', '.join(lacking)})"
-            yield Exam(name, folder, (), refusal=Refused("channel-missing", what, "give all images of the exam"), notes=rest)
+            refusal = Refused("channel-missing", what, "give all images of the exam")
+            yield Exam(name, folder, (), refusal=refusal, notes=rest, source=source)
             continue
         references = tuple(files.get(c, ImageReference(c, "missing", ())) for c in rules.channels)
         chosen = {i.channel: _file_in_words(i) for i in references if i.files}
-        yield Exam(name, folder, references, rules.gaps, rules.tilt, chosen, rest)
+        yield Exam(name, folder, references, rules.gaps, rules.tilt, chosen, rest, source=source)
 
 
 def _file_in_words(image: ImageReference) -> str:

@@ -12,38 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from overread.cohort.progress import Progress, stage
+from overread.cohort.gather import scan_images
+from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
-from overread.imaging.found import Found, RefusedFile, Scan
-from overread.imaging.scan import scan
+from overread.imaging.found import Found, Scan
 from overread.workflow.project import Summary
 
 PASS = "pass"
 SHOWN_ROWS = 200
 WIDEST = 44
 HEADER = ("patient", "study", "series", "kind", "files", "size (Z, Y, X)", "spacing mm", "pass, or why not")
-MOST_REASON = 300  # characters
+MOST_REASON = 400  # characters
 
 
 @dataclass(frozen=True)
 class Looked:
-    """A scan, in lines for people and facts for programs."""
+    """A scan, and the same in lines for people and facts for programs."""
 
     lines: tuple[str, ...]
     facts: dict[str, Any]
+    scan: Scan
 
 
 def look_at(images: Path, gaps: str, tilt: str, progress: Progress | None = None, headers: Path | None = None) -> Looked:
     """Scan a folder of images, or one file, and put what is there into a table. Only `headers` is written, where given."""
     images = Path(images).resolve()
-    if not images.exists():
-        raise OverreadError(f"The image folder {images} does not exist.", "give the folder that holds the images with --images")
-    folder, inside = (images, "") if images.is_dir() else (images.parent, images.name)
-    with stage(progress, f"looking at {images.name}") as tell:
-        scanned = scan(folder, progress=tell, gaps=gaps, tilt=tilt, cache=headers)
-    found = [f for f in scanned.found if _is_below(f.files[0], inside)]
-    refused = [r for r in scanned.refused if _is_below(r.path, inside)]
-    return Looked(tuple(_lines(images, scanned, found, refused)), _facts(images, scanned, found, refused))
+    scanned = scan_images(images, gaps, tilt, progress, headers)
+    return Looked(tuple(_lines(images, scanned)), _facts(images, scanned), scanned)
 
 
 def rehearsed(looked: Looked, summary: Summary) -> Summary:
@@ -58,21 +53,17 @@ def undecided(looked: Looked, error: OverreadError) -> Summary:
     return Summary((*looked.lines, *lines, "", "Nothing was written (dry run)."), {**facts, "scan": looked.facts})
 
 
-def _is_below(path: str, inside: str) -> bool:
-    return not inside or path == inside or path.startswith(inside + "/")
-
-
 def verdict(found: Found) -> str:
     """ "pass", or the short name of the reason."""
     return PASS if found.is_eligible else str(found.attributes.get("code", "other"))
 
 
-def _facts(images: Path, scanned: Scan, found: Sequence[Found], refused: Sequence[RefusedFile]) -> dict[str, Any]:
+def _facts(images: Path, scanned: Scan) -> dict[str, Any]:
     return {
         "folder": str(images),
-        **_counts(found),
-        "images": [_fact(f) for f in found],
-        "refused": [{"path": r.path, "code": r.code, "reason": r.reason} for r in refused],
+        **_counts(scanned.found),
+        "images": [_fact(f) for f in scanned.found],
+        "refused": [{"path": r.path, "code": r.code, "reason": r.reason} for r in scanned.refused],
         "no_images": dict(scanned.ignored),
         "hidden": scanned.hidden,
         "notes": list(scanned.notes),
@@ -108,11 +99,13 @@ def _fact(found: Found) -> dict[str, Any]:
         "pass": found.is_eligible,
         "code": None if found.is_eligible else verdict(found),
         "reason": about.get("ineligible"),
+        "next": about.get("next") or None,
         "repairs": list(about.get("repairs", ())),
     }
 
 
-def _lines(images: Path, scanned: Scan, found: Sequence[Found], refused: Sequence[RefusedFile]) -> list[str]:
+def _lines(images: Path, scanned: Scan) -> list[str]:
+    found, refused = scanned.found, scanned.refused
     counts = _counts(found)
     words = (("patients", "patient", "patients"), ("studies", "study", "studies"), ("series", "series", "series"))
     known = "".join(f"{_n(counts[key], one, many)}, " for key, one, many in words if counts[key])
@@ -121,7 +114,7 @@ def _lines(images: Path, scanned: Scan, found: Sequence[Found], refused: Sequenc
     lines += _table(rows[:SHOWN_ROWS])
     if len(rows) > SHOWN_ROWS:
         lines.append(f"  ... and {len(rows) - SHOWN_ROWS} rows more; --json lists all")
-    failed = ((verdict(f), f.files[0], str(f.attributes["ineligible"])) for f in found if not f.is_eligible)
+    failed = ((verdict(f), f.files[0], _why(f)) for f in found if not f.is_eligible)
     lines += _reasons("Why some do not pass", failed)
     lines += _reasons("Refused files", ((r.code, r.path, r.reason) for r in refused))
     aside = [f"{n} {suffix or 'without a suffix'}" for suffix, n in scanned.ignored.items()]
@@ -141,14 +134,13 @@ def _series_rows(found: Sequence[Found]) -> list[list[str]]:
     for item in sorted((f for f in found if f.format == "dicom"), key=_order):
         about = item.attributes
         patient, study = item.patient or "not known", _study(item)
-        volume = f" [{about['volume']}]" if about.get("volume") else ""
         number = f"{about['series_number']:.0f} " if about.get("series_number") is not None else ""
         same = [patient, f"{item.study}"]
         rows.append(
             [
                 "" if before[:1] == (patient,) else patient,
                 "" if before == tuple(same) else study,
-                f"{number}{item.name}{volume}",
+                _called(number + _short(item.name), about.get("volume")),
                 str(about.get("modality") or "DICOM"),
                 str(len(item.files)),
                 *_geometry(item),
@@ -169,8 +161,17 @@ def _order(found: Found) -> tuple[Any, ...]:
 def _study(found: Found) -> str:
     day, description = str(found.attributes.get("study_date") or ""), str(found.attributes.get("study_description") or "")
     day = f"{day[:4]}-{day[4:6]}-{day[6:]}" if len(day) == 8 and day.isdigit() else day
-    uid = found.study or "not known"
-    return f"{day} {description}".strip() or (uid if len(uid) < 24 else f"...{uid[-20:]}")
+    return f"{day} {description}".strip() or _short(found.study or "not known")
+
+
+def _short(name: str) -> str:
+    """A UID, which stands where nothing describes a series, by its end."""
+    return f"...{name[-12:]}" if len(name) > 24 and name.replace(".", "").isdigit() else name
+
+
+def _called(name: str, volume: str | None) -> str:
+    """A series and which volume of it: a long name is cut, never the volume."""
+    return _cut(name) if not volume else f"{_cut(name, WIDEST - len(volume) - 3)} [{volume}]"
 
 
 def _file_rows(found: Sequence[Found]) -> list[list[str]]:
@@ -189,6 +190,12 @@ def _file_rows(found: Sequence[Found]) -> list[list[str]]:
     return rows
 
 
+def _why(found: Found) -> str:
+    """The reason, and what can be done about it."""
+    step = str(found.attributes.get("next") or "")
+    return str(found.attributes["ineligible"]) + (f" To do: {step}." if step else "")
+
+
 def _status(found: Found) -> str:
     repairs = found.attributes.get("repairs")
     return f"{PASS} ({' and '.join(repairs)} repaired)" if repairs and found.is_eligible else verdict(found)
@@ -196,14 +203,20 @@ def _status(found: Found) -> str:
 
 def _geometry(found: Found) -> tuple[str, str]:
     shape = " x ".join(map(str, found.shape)) if found.shape else ""
-    return shape, " x ".join(f"{v:.3g}" for v in found.spacing) if found.spacing else ""
+    return shape, " x ".join(f"{v:.3g}" for v in _known_spacing(found)) if found.spacing else ""
+
+
+def _known_spacing(found: Found) -> tuple[float, ...]:
+    """A film or a single picture has no distance between slices."""
+    spacing = found.spacing or ()
+    return spacing[1:] if found.format in ("dicom", "raster") and found.shape is not None and found.shape[0] == 1 else spacing
 
 
 def _span(items: Sequence[Found]) -> tuple[str, str]:
     """The geometry that all have, or from the least to the most along each axis."""
-    spaced = [f.spacing for f in items if f.spacing]
+    spaced = [_known_spacing(f) for f in items if f.spacing]
     shapes = _range([f.shape for f in items if f.shape], "d")
-    return shapes, _range(spaced, ".3g") if len(spaced) == len(items) else ""
+    return shapes, _range(spaced, ".3g") if len(spaced) == len(items) and len({len(s) for s in spaced}) == 1 else ""
 
 
 def _range(values: Sequence[Sequence[float]], form: str) -> str:
@@ -220,8 +233,9 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  " + "  ".join(row[k].ljust(widths[k]) for k in used).rstrip() for row in cells]
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
+def _cut(text: str, widest: int = WIDEST) -> str:
+    widest = max(widest, 8)
+    return text if len(text) <= widest else f"{text[: widest - 3]}..."
 
 
 def _reasons(title: str, given: Iterable[tuple[str, str, str]]) -> list[str]:

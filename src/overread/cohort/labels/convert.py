@@ -90,8 +90,8 @@ def label_map_of_marks(slices: Slices, grid: Grid, values: Mapping[str, int], wh
     values  class -> label value, for every class that is to be drawn; classes of one value become one structure
     """
     names = {value: name for name, value in reversed(list(values.items()))}
-    voxels: dict[int, list[np.ndarray]] = {value: [] for value in dict.fromkeys(values.values())}
-    plane = grid.shape[1] * grid.shape[2]
+    planes: dict[int, dict[int, np.ndarray]] = {value: {} for value in dict.fromkeys(values.values())}
+    size = grid.shape[1] * grid.shape[2]
     done: Counter[str] = Counter()
     for k, mark in _all(slices, grid):
         if mark.class_name not in values:
@@ -102,12 +102,16 @@ def label_map_of_marks(slices: Slices, grid: Grid, values: Mapping[str, int], wh
                 f"{what}: a '{mark.class_name}' is a box without an outline; a segmentation needs outlines or masks.",
                 "label outlines, or ask for one answer per image: --task classification",
             )
-        own = np.flatnonzero(mask_of(mark, grid.shape[1:]))
-        if not own.size:
+        mask = mask_of(mark, grid.shape[1:])
+        if not mask.any():
             done["outlines are so small that no pixel centre lies inside"] += 1
-        voxels[values[mark.class_name]].append(own + k * plane)
+        of_class = planes[values[mark.class_name]]
+        of_class[k] = of_class[k] | mask if k in of_class else mask
     empty = np.empty(0, np.int64)
-    united = ((names[value], value, np.unique(np.concatenate([empty, *own]))) for value, own in voxels.items())
+    united = (
+        (names[value], value, np.concatenate([empty, *(np.flatnonzero(own[k]) + k * size for k in sorted(own))]))
+        for value, own in planes.items()
+    )
     return Converted(in_layers(united, grid), _told(done))
 
 

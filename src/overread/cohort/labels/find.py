@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from overread.cohort.draft import Draft
@@ -13,7 +13,7 @@ from overread.cohort.labels.recognise import find_labels
 from overread.cohort.progress import Progress, stage
 from overread.core.errors import OverreadError, Refused
 from overread.imaging.dicom.header import looks_like_dicom
-from overread.imaging.found import Found
+from overread.imaging.found import Found, Scan
 from overread.imaging.scan import scan
 
 STRUCTURES, REPORTS, SEGMENTATIONS = "RTSTRUCT", "SR", "SEG"
@@ -28,6 +28,13 @@ def label_root(path: Path) -> Path | None:
     return path.resolve().parent if looks_like_dicom(path) else None
 
 
+def scan_truth(truth: Path, progress: Progress | None = None) -> Scan:
+    """What lies at a path, a folder or one file; paths are relative to the folder."""
+    truth = truth.resolve()
+    with stage(progress, f"looking at {truth.name}") as tell:
+        return scan(truth, progress=tell) if truth.is_dir() else scan(truth.parent, progress=tell, only=truth.name)
+
+
 def find_objects(
     truth: Path,
     drafts: Sequence[Draft],
@@ -35,22 +42,21 @@ def find_objects(
     *,
     task: str | None = None,
     leave_out: bool = False,
-    scanned: Sequence[Found] | None = None,
-    progress: Progress | None = None,
+    look: Callable[[], Scan] | None = None,
 ) -> Objects | None:
     """The drawn labels at a path, joined to images; None where there are none (masks, or a sheet).
 
     truth      a label file, or a folder of them
     task       what is asked, where the user said so: where a folder holds a SEG and a report, a regression takes the report
     leave_out  images whose labels do not fit are left out instead of stopping everything
-    scanned    what lies in the folder, where that is known already
+    look       gives what lies there, where the caller keeps that
     """
     truth = Path(truth).resolve()
     labels = find_labels(truth) if truth.exists() else None
     if labels is not None:
         objects = join_marks(labels, drafts, images_folder, leave_out=leave_out)
     else:
-        dicom = _dicom(truth, drafts, images_folder, task, leave_out, scanned, progress)
+        dicom = _dicom(truth, drafts, images_folder, task, leave_out, look or (lambda: scan_truth(truth)))
         if dicom is None:
             return None
         objects = dicom
@@ -69,18 +75,12 @@ def _dicom(
     images_folder: Path,
     task: str | None,
     leave_out: bool,
-    scanned: Sequence[Found] | None,
-    progress: Progress | None,
+    look: Callable[[], Scan],
 ) -> Objects | None:
     if truth.is_file() and not looks_like_dicom(truth):
         return None
     root = truth if truth.is_dir() else truth.parent
-    if scanned is None:
-        with stage(progress, f"looking at {root.name}") as tell:
-            scanned = scan(root, progress=tell).found
-    found = scanned
-    if truth.is_file():
-        found = [f for f in found if f.files == (truth.name,)]
+    found = look().found
     by_kind = {kind: _files(found, kind) for kind in (STRUCTURES, REPORTS, SEGMENTATIONS)}
     if by_kind[SEGMENTATIONS] and task != "regression":
         if by_kind[STRUCTURES]:

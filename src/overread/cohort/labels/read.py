@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,13 +33,11 @@ from overread.cohort.labels.values import (
     without_uncertain,
 )
 from overread.cohort.layouts import Layout, structures_of
-from overread.cohort.progress import Progress, stage
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.imaging.found import Found
+from overread.imaging.found import Found, Scan
 from overread.imaging.labels import open_labels, open_seg
-from overread.imaging.scan import scan
 from overread.record.files import read_json
 
 SHOWN = 5
@@ -126,10 +124,13 @@ def mask_truths(
     images_folder: Path,
     drafts: Sequence[Draft],
     how: How,
-    progress: Progress | None,
+    look: Callable[[], Scan],
     said: Said | None = None,
 ) -> Truths | None:
-    """Masks of a truth folder, or those that the layout of the image folder names; None where there are neither."""
+    """Masks of a truth folder, or those that the layout of the image folder names; None where there are neither.
+
+    look  gives what lies at `truth`
+    """
     if truth is None or truth_folder is None:
         if not layout.truth_files:
             return None
@@ -151,9 +152,15 @@ def mask_truths(
             structures=layout.structures,
             matched=(f"masks: {len(by_name)} found in the image folder itself",),
         )
-    with stage(progress, f"looking at {truth_folder.name}") as tell:
-        scanned = scan(truth_folder, progress=tell)
-    references, matched, unknown = _join(scanned.found, drafts, truth_folder, images_folder, how)
+    scanned = look()
+    images = _images_among(drafts, images_folder, truth_folder)
+    masks = [f for f in scanned.found if truth_folder / f.files[0] not in images]
+    references, matched, unknown = _join(masks, drafts, truth_folder, images_folder, how)
+    if not references and not unknown and len(masks) < len(scanned.found):
+        raise OverreadError(
+            f"The truth folder {truth_folder} holds no masks: all that lies there was taken for images.",
+            "give the folder with the masks; where both share one, say which files are the images, e.g. --series ct.file=_ct",
+        )
     if not references and not unknown:
         raise OverreadError(
             f"The truth folder {truth_folder} holds no masks.", "give the folder with NIfTI, PNG or DICOM SEG masks"
@@ -173,6 +180,13 @@ def mask_truths(
         matched=tuple(matched),
         unknown=tuple(unknown),
     )
+
+
+def _images_among(drafts: Sequence[Draft], images_folder: Path, truth_folder: Path) -> set[Path]:
+    """The files of the cases, where they may lie among the masks: an image is never its own mask."""
+    if not (truth_folder.is_relative_to(images_folder) or images_folder.is_relative_to(truth_folder)):
+        return set()
+    return {images_folder / f for d in drafts for i in d.images for f in i.files}
 
 
 def _join(

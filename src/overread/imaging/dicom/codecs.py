@@ -119,24 +119,28 @@ def _installed(header: Header) -> tuple[str, ...]:
 def _by_plugin(name: str, stream: bytes, header: Header, planar: int) -> np.ndarray:
     # pydicom pads nothing: an odd length is not allowed inside an item
     held = encapsulate([stream + b"\0" * (len(stream) % 2)], has_bot=False)
-    options: dict[str, Any] = {
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what pydicom only warns about is judged here, by size and by damage
+        array, _ = get_decoder(header.transfer_syntax).as_array(
+            held, index=0, raw=header.samples == 1, decoding_plugin=name, **decoding_options(header, planar, 1)
+        )
+    return array
+
+
+def decoding_options(header: Header, planar: int, frames: int) -> dict[str, Any]:
+    """What pydicom's decoders must know of the pixels."""
+    return {
         "rows": header.rows,
         "columns": header.columns,
         "bits_allocated": header.bits_allocated,
         "bits_stored": header.bits_stored,
         "samples_per_pixel": header.samples,
-        "photometric_interpretation": header.photometric,
+        "photometric_interpretation": header.photometric or "MONOCHROME2",
         "pixel_representation": int(header.is_signed),
         "planar_configuration": planar,
-        "number_of_frames": 1,
+        "number_of_frames": frames,
         "pixel_keyword": "PixelData",
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what pydicom only warns about is judged here, by size and by damage
-        array, _ = get_decoder(header.transfer_syntax).as_array(
-            held, index=0, raw=header.samples == 1, decoding_plugin=name, **options
-        )
-    return array
 
 
 def _refuse_other_size(stream: bytes, header: Header) -> None:

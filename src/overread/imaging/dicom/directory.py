@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Collection
 from pathlib import Path
 
-import pydicom
-
 from overread.core.errors import Refused
+from overread.imaging.dicom.parse import parse
 from overread.imaging.dicom.values import words
+
+DIRECTORY = 0x00041220  # Directory Record Sequence
 
 
 def listed_files(path: Path) -> tuple[str, ...]:
@@ -21,7 +22,7 @@ def listed_files(path: Path) -> tuple[str, ...]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            records = pydicom.dcmread(path, specific_tags=["DirectoryRecordSequence"]).get("DirectoryRecordSequence") or ()
+            records = parse(path, wanted=[DIRECTORY], force=False).get("DirectoryRecordSequence") or ()
             names = ["/".join(words(record, "ReferencedFileID")) for record in records]
         except Exception as error:  # a damaged file can break the parser anywhere; whatever it says goes to the user
             what = f"{path.name} is a damaged DICOMDIR: {type(error).__name__} {error}."

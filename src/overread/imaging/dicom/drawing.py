@@ -20,6 +20,7 @@ LABEL = "RESEARCH - NOT FOR DIAGNOSIS"
 READABLE = 384  # pixels of the shorter side below which a picture is enlarged, so that its words can be read
 # Okabe and Ito (2008): told apart by colour-blind people too.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+OPPOSITE = dict(zip("LRPAHF", "RLAPFH", strict=True))
 FILL = 0.18  # how strongly a structure tints the image inside its outline
 HEAT = 0.5
 
@@ -62,6 +63,7 @@ def draw(
     pen = ImageDraw.Draw(picture)
     if isinstance(answer, Boxes):
         legend += _rectangles(pen, answer, frame, scale)
+    _mark_sides(pen, picture.size, frame)
     words = _words(pen, picture.size, algorithm, legend, lines)
     return Drawing(np.asarray(picture), scale, words)
 
@@ -118,6 +120,22 @@ def _rectangles(
         pen.rectangle([left, top, max(right - 1, left), max(bottom - 1, top)], outline=colour, width=max(1, scale // 2))
         legend.append((f"{name} {float(score):.2f}", colour))
     return legend
+
+
+def _mark_sides(pen: ImageDraw.ImageDraw, size: tuple[int, int], frame: SourceFrame) -> None:
+    """R and L, or what else lies at the left and the right edge: copied into a slide, a picture has no orientation left."""
+    if frame.plane is None:
+        return
+    right = side_of(frame.plane.orientation[:3])
+    font, middle = ImageFont.load_default(max(14, min(size) // 24)), size[1] // 2
+    for letter, x, anchor in ((OPPOSITE[right], 6, "lm"), (right, size[0] - 6, "rm")):
+        pen.text((x, middle), letter, fill=(255, 255, 255), font=font, anchor=anchor, stroke_width=1, stroke_fill=(0, 0, 0))
+
+
+def side_of(direction: Sequence[float]) -> str:
+    """Where a direction (3,) in LPS points to, in the letters of Patient Orientation (PS3.3 C.7.6.1.1.1)."""
+    axis = int(np.abs(direction).argmax())
+    return ("LPH" if direction[axis] > 0 else "RAF")[axis]
 
 
 def _words(

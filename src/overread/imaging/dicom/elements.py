@@ -10,13 +10,13 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -29,18 +29,12 @@ from pydicom.uid import (
 )
 
 from overread.core.errors import Refused
+from overread.imaging.dicom.parse import parse
+from overread.imaging.dicom.structure import PIXELS, start_of_elements, walk
 
-PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
-LONG_LENGTH = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-UNDEFINED = 0xFFFFFFFF
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 CHARACTER_SET = 0x00080005
 DEFLATED_STEPS = (1 << 16, 1 << 20, 1 << 23)  # bytes inflated before the next try to reach the pixels
 MOST_REMEMBERED = 256  # bytes of an element that is kept for the next file
-READERS = {
-    big: tuple(struct.Struct((">" if big else "<") + code).unpack_from for code in ("HH", "H", "I")) for big in (True, False)
-}
-DEEPEST = 32  # sequences within sequences; no real object comes near
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ def read_elements(path: str, syntax: str, wanted: frozenset[int]) -> Elements:
     """The wanted elements at the top of a file of the given transfer syntax."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
-            start = _start(buffer)
+            start = start_of_elements(buffer)
             if syntax == DeflatedExplicitVRLittleEndian:
                 return _read_deflated(buffer[start:], wanted)
             return _read_plain(buffer, start, syntax, wanted)
@@ -81,7 +75,7 @@ def inflated(path: str, most: int) -> bytes:
     """The first `most` bytes of what a deflated file holds behind its own group 0002."""
     with open(path, "rb") as file:
         held = file.read()
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(held[_start(held) :], most)
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(held[start_of_elements(held) :], most)
 
 
 def _read_deflated(held: bytes, wanted: frozenset[int]) -> Elements:
@@ -145,7 +139,7 @@ def _parse_one(held: bytes, characters: bytes, is_explicit: bool, is_big: bool) 
 
 def _read_odd(path: str, wanted: frozenset[int]) -> Elements:
     try:
-        whole = pydicom.dcmread(path, force=True, defer_size=1024)
+        whole = parse(Path(path), defer_size=1024)
         tags = Dataset()
         overlays: dict[int, None] = {}
         for tag in whole.keys():  # noqa: SIM118 - a Dataset iterates over elements, which would parse every one
@@ -154,71 +148,9 @@ def _read_odd(path: str, wanted: frozenset[int]) -> Elements:
             elif 0x6000 <= tag.group <= 0x60FF:
                 overlays[tag.group] = None
         name = next((keyword for number, keyword in PIXELS.items() if number in whole), "")
+    except Refused:
+        raise
     except Exception as error:  # a damaged file can break the parser anywhere; whatever it says goes to the user
         what = f"{path} has a damaged DICOM header: {type(error).__name__} {error}."
         raise Refused("unreadable", what, "fetch the file again") from error
     return Elements(tags, tuple(overlays), name, None)
-
-
-def _start(buffer: Any) -> int:
-    """Byte after the preamble and the file's own group 0002, which is always explicit and little-endian."""
-    at = 132 if buffer[128:132] == b"DICM" else 0
-    while buffer[at : at + 2] == b"\x02\0" and buffer[at + 4 : at + 6].isalpha():
-        is_long = buffer[at + 4 : at + 6] in LONG_LENGTH
-        at += 12 + struct.unpack_from("<I", buffer, at + 8)[0] if is_long else 8 + struct.unpack_from("<H", buffer, at + 6)[0]
-    return at
-
-
-def walk(buffer: Any, at: int, end: int, is_big: bool, is_explicit: bool, depth: int = 0) -> Iterator[tuple[int, int, int, int]]:
-    """(tag, start, start of value, end of value) of each element from `at`; ValueError where the structure is odd.
-
-    It ends at the pixels, whose own end is not looked for, or at the end of an item.
-    """
-    read_tag, read_short, read_long = READERS[is_big]
-    if depth > DEEPEST:
-        raise ValueError("sequences are nested too deeply")
-    while at < end:
-        group, element = read_tag(buffer, at)
-        tag, start, kind = group << 16 | element, at, b""
-        if is_explicit and group != 0xFFFE:
-            kind = buffer[at + 4 : at + 6]
-            if not (kind.isalpha() and kind.isupper()):
-                raise ValueError("an element without a value representation")
-        if kind and kind not in LONG_LENGTH:
-            length, value = read_short(buffer, at + 6)[0], at + 8
-        else:
-            value = at + 12 if kind else at + 8
-            length = read_long(buffer, value - 4)[0]
-        if tag in PIXELS and depth == 0:
-            yield tag, start, value, value
-            return
-        if tag == ITEM_END:
-            yield tag, start, value, value
-            return
-        at = value + length
-        if length == UNDEFINED:
-            at = _end_of_sequence(buffer, value, end, is_big, is_explicit and kind != b"UN", depth + 1)
-        if at > end:
-            raise ValueError("an element is longer than the file")
-        yield tag, start, value, at
-
-
-def _end_of_sequence(buffer: Any, at: int, end: int, is_big: bool, is_explicit: bool, depth: int) -> int:
-    order = ">HHI" if is_big else "<HHI"
-    while at < end:
-        group, element, length = struct.unpack_from(order, buffer, at)
-        tag, at = group << 16 | element, at + 8
-        if tag == SEQUENCE_END:
-            return at
-        if tag != ITEM:
-            raise ValueError("a sequence holds something that is no item")
-        if length != UNDEFINED:
-            at += length
-            continue
-        for inner, _, _, stop in walk(buffer, at, end, is_big, is_explicit, depth + 1):
-            at = stop
-            if inner == ITEM_END:
-                break
-        else:
-            raise ValueError("an item does not end")
-    raise ValueError("a sequence does not end")

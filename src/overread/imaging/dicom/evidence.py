@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom import charset as encodings
 from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
@@ -21,6 +20,7 @@ from pydicom.valuerep import DSfloat
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.imaging.dicom.header import Header, read_header
+from overread.imaging.dicom.parse import parse
 from overread.imaging.dicom.placing import TOLERANCE_VOXELS, FramePlace, place_film, place_frame
 from overread.imaging.dicom.planes import Plane
 from overread.imaging.dicom.series import choose_volume, series_name
@@ -212,7 +212,7 @@ def _repeatable(header: Header, first: Plane | None, spacing: float) -> Dataset:
     positions, since some scanners write a negative one; the orientation is the first slice's, which differs by
     rounding. Where positions come without a frame of reference, results get one of their own, the same for all.
     """
-    tags = pydicom.dcmread(header.path, stop_before_pixels=True, force=True)
+    tags = parse(Path(header.path), pixels=False)
     _make_readable(tags)
     age = text(tags, "PatientAge")
     if age and not AGE.fullmatch(age):

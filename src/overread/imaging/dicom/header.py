@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
@@ -24,9 +23,10 @@ from pydicom.uid import (
 from overread.core.errors import Refused
 from overread.imaging.dicom.mosaic import CSA_TAGS, mosaic_tiles
 from overread.imaging.dicom.multiframe import KEYWORDS as MULTIFRAME_KEYWORDS
+from overread.imaging.dicom.parse import parse_file
 from overread.imaging.dicom.planes import Plane, frame_planes, plane_of
 from overread.imaging.dicom.quick_tags import quick_tags
-from overread.imaging.dicom.values import floats, number, text, words
+from overread.imaging.dicom.values import floats, items, number, text, words
 from overread.imaging.dicom.varying import tags_to_read
 
 PIXEL_TAGS = {0x7FE00008: 4, 0x7FE00009: 8, 0x7FE00010: 0}  # float, double and ordinary pixel data
@@ -152,7 +152,9 @@ def read_header(path: Path) -> Header:
 
 def _read_tags(path: Path, file: Any) -> Dataset:
     try:
-        tags = pydicom.dcmread(file, stop_before_pixels=True, force=looks_like_dicom(path), specific_tags=TAGS)
+        tags = parse_file(file, path.name, pixels=False, wanted=TAGS, force=looks_like_dicom(path))
+    except Refused:
+        raise
     except InvalidDicomError as error:
         raise Refused("unreadable", f"{path.name} is not a DICOM file.", "fetch the file again, or remove it") from error
     except EOFError as error:
@@ -286,8 +288,8 @@ def age_in_years(age: str) -> float | None:
 
 def _referenced_series(tags: Dataset) -> tuple[str, ...]:
     """Series that a segmentation or a report speaks of."""
-    items = tags.get("ReferencedSeriesSequence") or ()
-    return tuple(text(item, "SeriesInstanceUID") for item in items if text(item, "SeriesInstanceUID"))
+    named = (text(item, "SeriesInstanceUID") for item in items(tags, "ReferencedSeriesSequence"))
+    return tuple(uid for uid in named if uid)
 
 
 def _refuse_cut(header: Header, size: int, length: int | None) -> None:

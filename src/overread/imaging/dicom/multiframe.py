@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
-from overread.imaging.dicom.values import floats, number, text
+from overread.imaging.dicom.values import floats, items, number, text
 from overread.imaging.dicom.varying import Value, classic_values, clock, image_type_values
 
 KEYWORDS = (
@@ -50,24 +50,24 @@ PLACES = frozenset(
 
 def functional_groups(tags: Dataset, frames: int) -> list[tuple[Dataset, Dataset]]:
     """(own, shared) groups of every frame; empty where their number is not the number of frames."""
-    shared = next(iter(tags.get("SharedFunctionalGroupsSequence") or ()), Dataset())
-    per_frame = list(tags.get("PerFrameFunctionalGroupsSequence") or ())
+    shared = next(iter(items(tags, "SharedFunctionalGroupsSequence")), Dataset())
+    per_frame = items(tags, "PerFrameFunctionalGroupsSequence")
     return [(own, shared) for own in per_frame] if len(per_frame) == frames else []
 
 
 def group(own: Dataset, shared: Dataset, name: str) -> Dataset:
     """The first item of a functional group, the frame's own before the shared one."""
     for groups in (own, shared):
-        items = groups.get(name)
-        if items:
-            return items[0]
+        held = items(groups, name)
+        if held:
+            return held[0]
     return Dataset()
 
 
 def dimensions(tags: Dataset) -> tuple[str, ...]:
     """The name of each dimension of the index, in order; "" for those that say where a frame lies."""
     names = []
-    for item in tags.get("DimensionIndexSequence") or ():
+    for item in items(tags, "DimensionIndexSequence"):
         pointer = item.get("DimensionIndexPointer")
         keyword = keyword_for_tag(pointer) if pointer is not None else ""
         label = text(item, "DimensionDescriptionLabel").lower() or keyword or "private"
@@ -109,8 +109,8 @@ def _types(own: Dataset, shared: Dataset) -> dict[str, Value]:
 def _direction(own: Dataset, shared: Dataset) -> dict[str, Value]:
     """The gradient's direction, or that there is none (isotropic)."""
     diffusion = group(own, shared, "MRDiffusionSequence")
-    items = diffusion.get("DiffusionGradientDirectionSequence")
-    vector = floats(items[0], "DiffusionGradientOrientation", 3) if items else None
+    directions = items(diffusion, "DiffusionGradientDirectionSequence")
+    vector = floats(directions[0], "DiffusionGradientOrientation", 3) if directions else None
     if vector:
         return {"direction": " ".join(f"{v:.4f}" for v in vector)}
     word = text(diffusion, "DiffusionDirectionality").lower()

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from overread.core.errors import Refused
 from overread.imaging.dicom.header import Header, read_header
+from overread.imaging.dicom.parse import parse
 from overread.imaging.dicom.pixels import PixelFile
 
 ROWS, COLUMNS, FRAMES, DESCRIPTION, KIND, ORIGIN, FIRST_FRAME = 0x0010, 0x0011, 0x0015, 0x0022, 0x0040, 0x0050, 0x0051
@@ -52,8 +52,10 @@ def read_overlays(path: Path) -> tuple[Overlay, ...]:
     """Every overlay of a file, in the order of its groups."""
     header = read_header(Path(path))
     try:
-        tags = pydicom.dcmread(header.path, force=True)
+        tags = parse(Path(header.path))
         groups = sorted({tag.group for tag in tags.keys() if 0x6000 <= tag.group <= 0x60FF})  # noqa: SIM118
+    except Refused:
+        raise
     except Exception as error:  # a damaged file can break the parser anywhere; whatever it says goes to the user
         raise Refused("unreadable", f"{header.name} has a damaged DICOM header: {error}.", "fetch the file again") from error
     return tuple(_overlay(tags, group, header) for group in groups if (group, 0x0010) in tags)

@@ -10,12 +10,13 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -25,7 +26,7 @@ from pydicom.uid import (
 )
 
 from overread.core.errors import Refused
-from overread.imaging.dicom.codecs import RLE, damaged, decode
+from overread.imaging.dicom.codecs import RLE, damaged, decode, decoding_options
 from overread.imaging.dicom.colour import is_palette, through_palette
 from overread.imaging.dicom.elements import Elements, inflated, numbers_of, read_elements
 from overread.imaging.dicom.encapsulated import FrameIndex
@@ -155,32 +156,42 @@ class PixelFile:
         header = self.header
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what pydicom only warns about is judged here by shape and length
-            array = self._through_dataset(index) if self._order or self.elements.pixel_at is None else self._through_codec(index)
+            array = self._through_codec(index) if self._is_compressed else self._through_pydicom(index)
         if array.shape[:2] != (header.rows, header.columns) or array.ndim > 3:
             raise damaged(header, f"it decodes to {array.shape}, the header says {header.rows} x {header.columns}")
         if array.ndim == 3:
             return array
-        is_stored_as_cells = bool(self._order) or header.transfer_syntax == RLE or self.elements.pixel_at is None
+        is_stored_as_cells = not self._is_compressed or header.transfer_syntax == RLE
         _put_bits_in_place(array, header, self._high_bit if is_stored_as_cells else header.bits_stored - 1)
         return through_palette(array, self.elements.tags, header) if is_palette(header) else array
 
-    def _through_codec(self, index: int) -> np.ndarray:
-        stream = self._index.frame(index, self.header.frames, self.header.name)
-        planar = int(number(self.elements.tags, "PlanarConfiguration") or 0)
-        return decode(stream, self.header, planar)
+    @property
+    def _is_compressed(self) -> bool:
+        return not self._order and self.elements.pixel_at is not None
 
-    def _through_dataset(self, index: int) -> np.ndarray:
-        """Deflated and odd files, colour and single bits: pydicom reads the file as a whole."""
-        header = self.header
-        array: Any
+    @property
+    def _planar(self) -> int:
+        return int(number(self.elements.tags, "PlanarConfiguration") or 0)
+
+    def _through_codec(self, index: int) -> np.ndarray:
+        return decode(self._index.frame(index, self.header.frames, self.header.name), self.header, self._planar)
+
+    def _through_pydicom(self, index: int) -> np.ndarray:
+        """Uncompressed colour, single bits and odd files."""
+        header, at = self.header, self.elements.pixel_at
         try:
+            if at is not None and self._order == "<":
+                self._file.seek(at)
+                options = decoding_options(header, self._planar, header.frames)
+                return get_decoder(ExplicitVRLittleEndian).as_array(self._file, index=index, raw=header.samples == 1, **options)[
+                    0
+                ]
             tags = pydicom.dcmread(header.path, force=True)
             tags.ensure_file_meta()
             tags.file_meta.TransferSyntaxUID = UID(header.transfer_syntax, config.IGNORE)
-            array = pydicom.pixels.pixel_array(tags, raw=header.samples == 1, index=index)
-        except Exception as error:  # decoders are many and raise whatever they like; the user needs the file and the words
+            return np.asarray(pydicom.pixels.pixel_array(tags, raw=header.samples == 1, index=index))
+        except Exception as error:  # decoders raise whatever they like; the user needs the file and the words
             raise damaged(header, " ".join(str(error).split())[:200].rstrip(".")) from error
-        return np.asarray(array)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,8 @@ def _read(
         tag, kind, start, length = _head(data, at, is_implicit)
         if tag in FIRST_PIXELS:
             break
+        if tag >> 16 == 0:
+            raise _Unusual  # zeros where an element should be
         if length == UNDEFINED:
             if tag in wanted or kind == b"UN":
                 raise _Unusual

@@ -1,8 +1,9 @@
 """Real-world value maps: stored values to a physical quantity with a coded unit.
 
 The rule: a map is used where its unit is a unit (UCUM, other than "1"), where it speaks of every stored value that
-occurs, and where each frame has one of the same unit. CT keeps its rescale to HU where it has one. Of several maps that
-fit, SUV by body weight is preferred for PET; else, if their units differ, none is used and a note says so.
+occurs, and where each frame has one of the same unit. CT keeps its rescale to HU where it has one. PET takes a map to
+SUV by body weight, else one to activity, and no other. Of several other maps that fit, with different units, none is
+used, and a note says so.
 Source: DICOM PS3.3 C.7.6.16.2.11 (Real World Value Mapping), PS3.16 CID 7181 and 84 (units).
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from overread.imaging.dicom.values import floats, number, text
+from overread.imaging.dicom.values import floats, items, number, text
 
 SUV = "SUV"
 BECQUEREL = "Bq/ml"
@@ -24,7 +25,6 @@ UNITS = {  # UCUM codes that have a name here; every other unit keeps its code
     "g/ml{SUVbw}": SUV,
     "Bq/mL": BECQUEREL,
     "Bq/ml": BECQUEREL,
-    "kBq/ml": "kBq/ml",
 }
 WITHOUT_UNIT = {"", "1", "{ratio}"}
 
@@ -90,7 +90,7 @@ def choose_maps(
 
 
 def _units(item: Dataset) -> str:
-    codes = item.get("MeasurementUnitsCodeSequence")
+    codes = items(item, "MeasurementUnitsCodeSequence")
     if not codes or text(codes[0], "CodingSchemeDesignator") != "UCUM":
         return ""
     code = text(codes[0], "CodeValue")

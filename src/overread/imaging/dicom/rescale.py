@@ -1,6 +1,6 @@
 """Stored values to real ones, frame by frame, and what they are then measured in.
 
-Sources: DICOM PS3.3 C.11.1 (modality LUT), C.7.6.16.2.9 (pixel value transformation), C.7.5.1.1.2 (pixel padding).
+Sources: DICOM PS3.3 C.11.1 (modality LUT), C.7.6.16.2.9 (pixel value transformation).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pydicom.uid import ExplicitVRBigEndian
 
 from overread.core.errors import Refused
 from overread.imaging.dicom.lookup import LookUp, read_look_up
-from overread.imaging.dicom.pixels import FrameSlot, PixelFile
-from overread.imaging.dicom.real_world import SUV, RealWorldMap, as_stored, choose_maps, read_maps
+from overread.imaging.dicom.padding import find_padding, settle_padding
+from overread.imaging.dicom.pixels import FrameSlot
+from overread.imaging.dicom.real_world import SUV, RealWorldMap, choose_maps, read_maps
 from overread.imaging.dicom.suv import suv_factors
-from overread.imaging.dicom.values import number, text
+from overread.imaging.dicom.values import items, number, text
 
 HOUNSFIELD_TYPES = ("", "HU", "US")  # Rescale Type (0028,1054); US is "unspecified"
-AIR_HU = -1024.0  # the lowest value of a 12-bit scanner; padding below it was never measured
 PREFERRED = {"PT": (SUV, "Bq/ml"), "CT": ("HU",)}
 
 
@@ -63,7 +63,7 @@ def real_values(slots: Sequence[FrameSlot], stored: np.ndarray, is_inverted: boo
     stored       (N, Y, X) as decoded; overwritten where the result has its type
     is_inverted  MONOCHROME1 of a film: turned, so that bright means dense
     """
-    padded = _padding(slots, stored)
+    padded = find_padding(slots, stored)
     own = [modality_transform(slot) for slot in slots]
     transforms, units, notes = _transforms(slots, stored, own, name)
     shown = _shown(own, transforms)
@@ -72,17 +72,17 @@ def real_values(slots: Sequence[FrameSlot], stored: np.ndarray, is_inverted: boo
         shown = [(-a, total - b) for (a, b), total in zip(shown, sums, strict=True)] if shown else None
         notes.append("MONOCHROME1 inverted, so that bright means dense")
     array = _rescaled(stored, transforms)
-    note = _settle_padding(array, padded, units)
+    note = settle_padding(array, padded, units)
     return RealValues(array, units, shown, [*notes, note] if note else notes)
 
 
 def modality_transform(slot: FrameSlot) -> ToReal:
     """Slope and intercept, or the table, that a frame's own tags give; the identity where they give none."""
     header, tags = slot.header, slot.file.elements.tags
-    items = tags.get("ModalityLUTSequence")
-    if items:
+    tables = items(tags, "ModalityLUTSequence")
+    if tables:
         where = f"{header.name}, Modality LUT Sequence (0028,3000)"
-        return ToReal(look_up=read_look_up(items[0], header.is_signed, header.transfer_syntax == ExplicitVRBigEndian, where))
+        return ToReal(look_up=read_look_up(tables[0], header.is_signed, header.transfer_syntax == ExplicitVRBigEndian, where))
     own = (slot.plane.slope, slot.plane.intercept) if slot.plane is not None and header.frames > 1 else (None, None)
     if own == (None, None) and header.frames > 1:
         held = slot.group("PixelValueTransformationSequence")
@@ -149,9 +149,11 @@ def _real_world(slots: Sequence[FrameSlot], stored: np.ndarray, preferred: Seque
     for slot in slots:
         held = slot.group("RealWorldValueMappingSequence")
         # an enhanced object has the sequence as its functional group; a classic one among its tags
-        items = held.get("RealWorldValueMappingSequence") or ([held] if "MeasurementUnitsCodeSequence" in held else [])
-        items = items or slot.file.elements.tags.get("RealWorldValueMappingSequence") or []
-        frames.append(read_maps(items, slot.header.is_signed, slot.header.bits_allocated))
+        given = items(held, "RealWorldValueMappingSequence") or ([held] if "MeasurementUnitsCodeSequence" in held else [])
+        given = given or items(slot.file.elements.tags, "RealWorldValueMappingSequence")
+        maps = read_maps(given, slot.header.is_signed, slot.header.bits_allocated)
+        is_pet = slot.header.modality == "PT"  # only what becomes SUV is of use
+        frames.append(tuple(m for m in maps if not is_pet or m.units in preferred))
     if not any(frames):
         return (), ""
     ranges = [(float(frame.min()), float(frame.max())) for frame in stored]
@@ -250,55 +252,3 @@ def _smallest(low: int, high: int, stored: np.dtype) -> np.dtype | None:
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
             return dtype
     return None
-
-
-def _padding(slots: Sequence[FrameSlot], stored: np.ndarray) -> list[np.ndarray | None]:
-    """Where each frame holds its padding value, packed eight to a byte; None where it holds none."""
-    found: list[np.ndarray | None] = []
-    for slot, frame in zip(slots, stored, strict=True):
-        limits = padding_range(slot.file)
-        mask = None
-        if limits and stored.dtype.kind in "iu":
-            mask = frame == limits[0] if limits[0] == limits[1] else (frame >= limits[0]) & (frame <= limits[1])
-        found.append(np.packbits(mask) if mask is not None and mask.any() else None)
-    return found
-
-
-def padding_range(file: PixelFile) -> tuple[int, int] | None:
-    """Lowest and highest stored value that stands for "no pixel here" (0028,0120) and (0028,0121)."""
-    tags, header = file.elements.tags, file.header
-    ends = []
-    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
-        given = tags.get(keyword)
-        if isinstance(given, bytes) and len(given) >= 2:
-            given = int.from_bytes(given[:2], "big" if header.transfer_syntax == ExplicitVRBigEndian else "little")
-        if isinstance(given, int):
-            ends.append(as_stored(given, header.is_signed, header.bits_allocated))
-    return (min(ends), max(ends)) if ends and "PixelPaddingValue" in tags else None
-
-
-def _settle_padding(array: np.ndarray, padded: Sequence[np.ndarray | None], units: str) -> str:
-    """Give padding a value that was, or could have been, measured. In place; returns a note, or "".
-
-    HU below -1024 become -1024, air; in other units, padding that would shine becomes the lowest measured value.
-    Padding that is dark already stays as it is, so that a background of 0 stays 0.
-    """
-    masks = {
-        k: np.unpackbits(p, count=array[k].size).view(bool).reshape(array[k].shape) for k, p in enumerate(padded) if p is not None
-    }
-    if not masks:
-        return ""
-    if units == "HU":
-        target = AIR_HU
-        changed = {k: mask & (array[k] < target) for k, mask in masks.items()}
-    else:
-        measured = [array[k][~masks[k]] if k in masks else array[k] for k in range(len(array))]
-        lowest = [values.min() for values in measured if values.size]
-        if not lowest:
-            return ""
-        target = float(min(lowest))
-        changed = {k: mask & (array[k] > target) for k, mask in masks.items()}
-    count = sum(int(mask.sum()) for mask in changed.values())
-    for k, mask in changed.items():
-        array[k][mask] = target
-    return f"{count} padded voxels set to {target:g}" if count else ""

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
+from overread.imaging.dicom.parse import parse
 from overread.imaging.dicom.values import floats, number, text
 from overread.imaging.layering import in_layers
 from overread.imaging.outlines import area, fill
@@ -92,8 +92,10 @@ def read_rtstruct(path: Path) -> StructureSet:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom speaks of odd values, which are judged here
         try:
-            tags = pydicom.dcmread(path, force=True)
+            tags = parse(path)
             sop_class = text(tags, "SOPClassUID")
+        except Refused:
+            raise
         except Exception as error:  # a damaged file can break the parser anywhere; its words go to the user
             what = f"{path.name} cannot be read: {type(error).__name__} {error}."
             raise Refused("unreadable", what, "fetch the file again") from error

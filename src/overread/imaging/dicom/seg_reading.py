@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.pixels import iter_pixels
 
@@ -22,6 +21,7 @@ from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
 from overread.imaging.dicom.header import Header, read_header
+from overread.imaging.dicom.parse import parse
 from overread.imaging.dicom.placing import place_film, place_frame
 from overread.imaging.dicom.planes import Plane, frame_planes
 from overread.imaging.dicom.stack import DUPLICATE, UNIFORM
@@ -134,7 +134,9 @@ def _facts(tags: Dataset, name: str) -> SegFacts:
 
 def _tags(path: Path, pixels: bool = True) -> Dataset:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+        return parse(path, pixels=pixels)
+    except Refused:
+        raise
     except Exception as error:  # a damaged file can break the parser anywhere; its words go to the user
         what = f"{path.name} cannot be read: {type(error).__name__} {error}."
         raise Refused("unreadable", what, "fetch the file again") from error

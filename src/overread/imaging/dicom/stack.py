@@ -244,7 +244,7 @@ def _gap_fault(stack: Stack, name: str) -> Refused | None:
         return None
     gaps = np.diff(stack.depth)
     widest = int(np.argmax(gaps))
-    fix = 'fetch the series again, or set images.gaps = "resample"; the record will say so'
+    fix = 'fetch the series again, or set images.gaps = "resample" (--gaps resample); the record will say so'
     if is_regular:
         missing = int(places[-1]) - count + 1
         what = (
@@ -265,7 +265,9 @@ def _tilt_fault(stack: Stack, name: str) -> Refused | None:
     )
     if stack.tilt_degrees > STEEPEST_DEGREES:
         return Refused("gantry-tilt", what, "fetch the series again; no gantry tilts that far, so its positions are wrong")
-    return Refused("gantry-tilt", what, 'set images.tilt = "resample" to undo the shear; the record will say so')
+    return Refused(
+        "gantry-tilt", what, 'set images.tilt = "resample" (--tilt resample) to undo the shear; the record will say so'
+    )
 
 
 def _slide_fault(stack: Stack, name: str) -> Refused | None:

@@ -18,7 +18,7 @@ from overread.imaging.dicom.header import Header
 from overread.imaging.dicom.real_world import BECQUEREL, SUV
 from overread.imaging.dicom.suv_time import KEYWORDS as TIME_KEYWORDS
 from overread.imaging.dicom.suv_time import decay_seconds, no_suv, scan_time, text_at
-from overread.imaging.dicom.values import number, text, words
+from overread.imaging.dicom.values import items, number, text, words
 
 PHILIPS, PHILIPS_CREATOR, PHILIPS_SUV, PHILIPS_BQML = "Philips PET Private Group", 0x70530010, 0x70531000, 0x70531009
 OWN_TEXT = (
@@ -126,10 +126,10 @@ def _from_becquerel(files: Sequence[Dataset], name: str) -> tuple[float, tuple[s
 
 
 def _injection(tags: Dataset, name: str, notes: list[str]) -> Injection:
-    items = tags.get("RadiopharmaceuticalInformationSequence")
-    if not items:
+    injected = items(tags, "RadiopharmaceuticalInformationSequence")
+    if not injected:
         raise no_suv(name, "it does not say what was injected (0054,0016)")
-    given = items[0]
+    given = injected[0]
     weight = _within(tags, "PatientWeight", "the patient's weight (0010,1030)", "kg", WEIGHT_KG, name)
     dose = _within(given, "RadionuclideTotalDose", "the injected dose (0018,1074)", "Bq", DOSE_BQ, name)
     half_life = _half_life(given, name, notes)
@@ -163,7 +163,7 @@ def _half_life(given: Dataset, name: str, notes: list[str]) -> float:
 
 def _nuclide(given: Dataset) -> float | None:
     """The half-life that belongs to the coded nuclide; None where it is not in the table."""
-    for item in given.get("RadionuclideCodeSequence") or ():
+    for item in items(given, "RadionuclideCodeSequence"):
         code, meaning = text(item, "CodeValue").upper(), text(item, "CodeMeaning").upper().replace("^", "").replace("-", "")
         for seconds, (snomed, retired, symbol, name) in NUCLIDES.items():
             number_, letters = symbol.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), symbol.lstrip("0123456789")

@@ -6,6 +6,9 @@ import math
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from overread.core.errors import Refused
 
 
 def text(tags: Dataset, keyword: str) -> str:
@@ -42,6 +45,23 @@ def floats(tags: Dataset, keyword: str, count: int | None = None) -> tuple[float
     if not numbers or not all(math.isfinite(n) for n in numbers):
         return None
     return numbers if count is None or len(numbers) == count else None
+
+
+def items(tags: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence, none where it is missing; refused where something else stands in its place."""
+    try:
+        value = tags.get(keyword)
+    except Exception as error:  # as in `_value`; but what a sequence says must not be overlooked
+        raise _damaged(keyword, f"{type(error).__name__} {error}") from error
+    if isinstance(value, Sequence):
+        return list(value)
+    if value:
+        raise _damaged(keyword, f"it holds {type(value).__name__}, not items")
+    return []
+
+
+def _damaged(keyword: str, why: str) -> Refused:
+    return Refused("unreadable", f"The sequence {keyword} is damaged: {why}.", "fetch the file again")
 
 
 def _value(tags: Dataset, keyword: str) -> Any:

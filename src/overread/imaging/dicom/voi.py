@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRBigEndian
 from overread.core.errors import Refused
 from overread.imaging.dicom.lookup import LookUp, read_look_up
 from overread.imaging.dicom.pixels import FrameSlot
-from overread.imaging.dicom.values import floats, text, words
+from overread.imaging.dicom.values import floats, items, text, words
 
 FUNCTIONS = {"": "linear", "LINEAR": "linear", "LINEAR_EXACT": "linear exact", "SIGMOID": "sigmoid"}
 
@@ -70,12 +70,12 @@ def _moved(window: tuple[float, float, str, str], slope: float, intercept: float
 
 def _table(tags: Dataset, slot: FrameSlot) -> LookUp | None:
     """The first table of the VOI LUT Sequence (0028,3010); None where there is none that can be used."""
-    items = tags.get("VOILUTSequence")
-    if not items:
-        return None
     header = slot.header
     is_signed = header.is_signed or (header.intercept or 0) < 0
     try:
-        return read_look_up(items[0], is_signed, header.transfer_syntax == ExplicitVRBigEndian, header.name)
+        tables = items(tags, "VOILUTSequence")
+        return (
+            None if not tables else read_look_up(tables[0], is_signed, header.transfer_syntax == ExplicitVRBigEndian, header.name)
+        )
     except Refused:  # only the display suffers, and a window or percentiles take its place
         return None

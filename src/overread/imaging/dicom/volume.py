@@ -102,7 +102,7 @@ def _open_volume(headers: Sequence[Header], gaps: str, tilt: str, name: str) -> 
         for header in headers
         for plane in header.planes
     ]
-    array, units, about = _values([slots[k] for k in stack.order], name)
+    array, units, about = _values([slots[k] for k in stack.order], name, is_film=False)
     grid = stack.grid()
     source = source_of(headers[0]) | {"plane": plane_name(stack.axes[0])} | about
     if repairable(stack, name):
@@ -122,7 +122,7 @@ def _open_film(headers: Sequence[Header], index: int | None, name: str) -> Image
     if index is not None and not 0 <= index < first.frames:
         raise Refused("no-such-frame", f"{name} has {first.frames} frames; there is no frame {index}.")
     plane = next((p for p in first.planes if p.frame == index), None) if first.frames > 1 else None
-    array, units, about = _values([FrameSlot(PixelFile(first), index or 0, plane)], name)
+    array, units, about = _values([FrameSlot(PixelFile(first), index or 0, plane)], name, is_film=first.modality not in VOLUMES)
     spacing = first.pixel_spacing or (plane.spacing if plane else None)
     grid = Grid.from_spacing(
         (1, first.rows, first.columns), (1.0, *(spacing or (1.0, 1.0))), spacing_known=spacing is not None, is_planar=True
@@ -132,7 +132,7 @@ def _open_film(headers: Sequence[Header], index: int | None, name: str) -> Image
     return _image(array, grid, units, source_of(first) | about, name)
 
 
-def _values(slots: Sequence[FrameSlot], name: str) -> tuple[np.ndarray, str, dict[str, Any]]:
+def _values(slots: Sequence[FrameSlot], name: str, is_film: bool) -> tuple[np.ndarray, str, dict[str, Any]]:
     """(C, N, Y, X), units, and what the source says of the values: every frame decoded, then made real frame by frame."""
     files = list(dict.fromkeys(slot.file for slot in slots))
     for file in files:
@@ -142,7 +142,7 @@ def _values(slots: Sequence[FrameSlot], name: str) -> tuple[np.ndarray, str, dic
     if is_colour(first):
         return decode_colour(slots), "a.u.", {"notes": notes} if notes else {}
     is_dark_bright = first.photometric == "MONOCHROME1"
-    is_inverted = is_dark_bright and first.modality not in VOLUMES
+    is_inverted = is_dark_bright and is_film  # a volume's values mean something; it is only shown inverted
     values = real_values(slots, decode_all(slots), is_inverted, name)
     about: dict[str, Any] = display_of(slots, values.shown)
     if is_dark_bright and not is_inverted:
