@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from datetime import date
 
@@ -12,9 +13,11 @@ from PIL import Image as Pillow
 
 from overread.cohort.labels.convert import label_map_of_marks
 from overread.cohort.labels.marks import Mark
+from overread.cohort.labels.recognise import read_labels
 from overread.cohort.sheet import as_date, is_number, read_sheet
-from overread.core.errors import OverreadError
+from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
+from overread.imaging.mha import open_mha
 from overread.imaging.raster import open_raster
 
 
@@ -95,6 +98,31 @@ def test_many_outlines_of_one_class_are_united_as_one_is():
         assert (once.mask(name) == often.mask(name)).all()
     assert once.mask("a").sum() == (once.mask("a") | once.mask("b")).sum() > once.mask("b").sum() == 16
     assert not once.mask("a")[0].any()
+
+
+@pytest.mark.parametrize("number", ["65535", "²", "9" * 5000])
+def test_a_class_number_is_a_small_number(tmp_path, number):
+    path = tmp_path / "a.txt"
+    path.write_text(f"{number} 0.5 0.5 0.2 0.3\n")
+    with pytest.raises(Refused, match="begins with the number of a class"):
+        read_labels("yolo", path)
+
+
+@pytest.mark.parametrize("key", ["²", "9" * 5000])
+def test_ids_of_categories_may_be_anything(tmp_path, key):
+    path = tmp_path / "a.json"
+    categories = [{"id": key, "name": "cyst"}, {"id": "2", "name": "tumour"}]
+    path.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
+    assert read_labels("coco", path).classes == ("tumour", "cyst")
+
+
+def test_a_data_file_with_an_endless_name_is_not_there(tmp_path):
+    path = tmp_path / "a.mhd"
+    sizes = "DimSize = 2 2 2\nElementType = MET_UCHAR\nElementSpacing = 1 1 1"
+    path.write_text(f"ObjectType = Image\nNDims = 3\n{sizes}\nElementDataFile = {'9' * 5000}\n")
+    with pytest.raises(Refused, match="which is not there") as refused:
+        open_mha(path)
+    assert refused.value.code == "missing-data-file"
 
 
 # ---- greys stored in colour -------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def _paths(words: tuple[str, ...]) -> dict[str, Path] | Path:
 
 def _values(words: tuple[str, ...]) -> dict[str, int] | None:
     named = dict(word.rpartition("=")[::2] for word in words)
-    if not all(name and value.strip().isdigit() for name, value in named.items()):
+    if not all(name and value.strip().isdecimal() for name, value in named.items()):
         raise OverreadError(f"--class {' '.join(words)}: expected NAME=VALUE with whole numbers.", "e.g. --class liver=1")
     return {name: int(value) for name, value in named.items()} or None
 

@@ -91,7 +91,7 @@ def _classes(words: tuple[str, ...]) -> dict[str, int] | tuple[str, ...] | None:
     if not any("=" in word for word in words):
         return words or None
     named = dict(word.rpartition("=")[::2] for word in words)
-    if not all(value.strip().isdigit() for value in named.values()):
+    if not all(value.strip().isdecimal() for value in named.values()):
         raise OverreadError(
             f"--class {' '.join(words)}: expected NAME=VALUE with whole numbers.", "e.g. --class liver=1 --class spleen=2"
         )

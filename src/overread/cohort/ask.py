@@ -202,7 +202,7 @@ def segmentation(said: Said, declared: Mapping[str, int], found: Mapping[int, in
     elif declared:
         structures, why = dict(declared), "declared with the masks"
     elif said.names:
-        structures, why = {name: int(value) for value, name in said.names.items() if value.isdigit()}, "you said so"
+        structures, why = {name: int(value) for value, name in said.names.items() if value.isdecimal()}, "you said so"
     else:
         if not found:
             raise OverreadError(

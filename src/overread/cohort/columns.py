@@ -117,7 +117,7 @@ def _is_split(sheet: Sheet, column: str) -> bool:
     words = {c for c in sheet.column(column) if c is not None}
     if words and all(partition_of(w) for w in words):
         return True
-    return bool(SPLIT_NAME.search(plain(column))) and all(w.isdigit() for w in words)
+    return bool(SPLIT_NAME.search(plain(column))) and all(w.isdecimal() for w in words)
 
 
 def label_kind(sheet: Sheet, column: str) -> str | None:

@@ -387,7 +387,7 @@ def _enriched(draft: Draft, k: int, joined: Joined | None, roles: Roles | None) 
 def _value(cell: str | None) -> Any:
     if cell is None or not is_number(cell):
         return cell
-    return float(cell.replace(",", ".")) if not cell.lstrip("-").isdigit() else int(cell)
+    return float(cell.replace(",", ".")) if not cell.lstrip("-").isdecimal() else int(cell)
 
 
 def _with_truth(

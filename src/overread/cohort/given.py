@@ -106,7 +106,7 @@ def _from_table(path: Path) -> list[tuple[str, str]]:
         cells = sheet.column(column)
         known = [c for c in cells if c is not None]
         if known and (
-            all(partition_of(c) for c in known) or (column.casefold().startswith("fold") and all(c.isdigit() for c in known))
+            all(partition_of(c) for c in known) or (column.casefold().startswith("fold") and all(c.isdecimal() for c in known))
         ):
             others = [c for c in sheet.columns if c != column]
             if not others:
@@ -124,7 +124,7 @@ def _not_understood(path: Path) -> OverreadError:
 
 
 def _named(words: Mapping[int, str], source: str, unknown: tuple[str, ...]) -> Given:
-    if all(w.isdigit() for w in words.values()):
+    if all(w.isdecimal() for w in words.values()):
         folds = {k: int(w) for k, w in words.items()}
         lowest = min(folds.values())
         return Given("folds", {k: f - lowest for k, f in folds.items()}, source, unknown)

@@ -188,13 +188,13 @@ def _decathlon(found: Sequence[Found], refused: Sequence[LeftOut], description: 
 def _declared_channels(training: Sequence[Found], description: Mapping[str, Any]) -> dict[str, Rule]:
     """Channels by the names in dataset.json: files numbered _0000 ..., the volumes of a 4D file, or the one image of a case."""
     listed = description.get("channel_names") or description.get("modality") or {}
-    named = {int(k): _plain(v) for k, v in listed.items() if str(k).isdigit()} if isinstance(listed, Mapping) else {}
+    named = {int(k): _plain(v) for k, v in listed.items() if str(k).isdecimal()} if isinstance(listed, Mapping) else {}
     named = {k: name if list(named.values()).count(name) == 1 else f"{name}_{k}" for k, name in named.items()}
     proposed = propose_channels([f.files[0] for f in training])
     if proposed:
         numbers = [rule["file"].strip("_") for rule in proposed.values()]
         ordered = zip(proposed.items(), numbers, strict=True)
-        return {named.get(int(n), c) if n.isdigit() else c: rule for (c, rule), n in ordered}
+        return {named.get(int(n), c) if n.isdecimal() else c: rule for (c, rule), n in ordered}
     volumes = max(int(f.attributes.get("components", 1)) for f in training)
     if volumes > 1 and len(named) == volumes:
         return {named[k]: {"volume": str(k)} for k in sorted(named)}
@@ -220,7 +220,7 @@ def structures_of(description: Mapping[str, Any]) -> dict[str, int]:
                 f"dataset.json declares '{key}' as a region of several labels ({value}); regions cannot be learned yet.",
                 "declare each label value by itself",
             )
-        name, number = (str(value), int(key)) if str(key).isdigit() else (str(key), int(value))
+        name, number = (str(value), int(key)) if str(key).isdecimal() else (str(key), int(value))
         if number != 0 and name.casefold() not in ("background", "ignore"):
             structures[name] = number
     return structures

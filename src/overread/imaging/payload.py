@@ -66,11 +66,18 @@ def inside_folder(header: Path, name: str) -> Path:
             "put the data file beside its header and name it there without a path",
         )
     found = header.parent / path
-    if not found.is_file():
+    if not _is_there(found):
         raise Refused(
             "missing-data-file", f"{header.name} keeps its voxels in '{name}', which is not there.", "put both files together"
         )
     return found
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than any file can have
+        return False
 
 
 def numbered_names(header: Path, pattern: str, first: int, last: int, step: int) -> list[str]:

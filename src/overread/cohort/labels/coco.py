@@ -72,7 +72,13 @@ def _categories(root: Mapping[str, Any], name: str) -> dict[str, str]:
         if key in found:
             raise damaged(f"{name}: categories", f"two have the id {key}")
         found[key] = word(need(category, "name", f"{name}: category {key}"), f"{name}: category {key}")
-    return dict(sorted(found.items(), key=lambda kv: (not kv[0].isdigit(), int(kv[0]) if kv[0].isdigit() else 0)))
+    return dict(sorted(found.items(), key=lambda kv: _order(kv[0])))
+
+
+def _order(key: str) -> tuple[bool, int]:
+    """Numbers in their order, everything else behind them as it came."""
+    is_number = key.isdecimal() and len(key) < 19
+    return not is_number, int(key) if is_number else 0
 
 
 def _images(root: Mapping[str, Any], name: str) -> dict[str, MarkedImage]:

@@ -139,11 +139,13 @@ def renamed(name: str, said: Said) -> str:
 def numbering(classes: Sequence[str], said: Said) -> dict[str, int]:
     """class as written -> label value: as the project has them, else in the order of the file; renamed alike is one."""
     known = dict(zip(said.classes, said.values, strict=False)) if said.values else {}
+    highest = max(known.values(), default=0)
     numbers: dict[str, int] = {}
     for name in classes:
         new = renamed(name, said)
         if new not in known:
-            known[new] = max(known.values(), default=0) + 1
+            highest += 1
+            known[new] = highest
         numbers[name] = known[new]
     return numbers
 

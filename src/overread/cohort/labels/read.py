@@ -375,7 +375,7 @@ def aggregate(column: str, cells: Sequence[str | None], rule: str) -> str | None
     known = [c for c in cells if c is not None]
     if len(known) < 2:
         return known[0] if known else None
-    if rule in ("any", "max") and all(c.removesuffix(".0").isdigit() for c in known):
+    if rule in ("any", "max") and all(c.removesuffix(".0").isdecimal() for c in known):
         return max(known, key=lambda c: int(c.removesuffix(".0")))
     if len({c.casefold() for c in known}) == 1:
         return known[0]

@@ -36,7 +36,7 @@ def classes_in(cells: Sequence[str | None]) -> tuple[str, ...]:
         if cell is not None:
             spellings[_same(cell)][cell] += 1
     words = [counter.most_common(1)[0][0] for counter in spellings.values()]
-    if all(_same(w).lstrip("-").isdigit() for w in words):
+    if all(_same(w).lstrip("-").isdecimal() for w in words):
         return tuple(sorted((_same(w) for w in words), key=int))
     return tuple(sorted(words, key=str.casefold))
 
@@ -44,7 +44,7 @@ def classes_in(cells: Sequence[str | None]) -> tuple[str, ...]:
 def _same(cell: str) -> str:
     """Cells that mean one class: 'Yes' and 'yes', '1' and '1.0'."""
     word = " ".join(cell.casefold().split())
-    return word.removesuffix(".0") if word.removesuffix(".0").lstrip("-").isdigit() else word
+    return word.removesuffix(".0") if word.removesuffix(".0").lstrip("-").isdecimal() else word
 
 
 def is_uncertain(cell: str | None, *, finding: bool = False) -> bool:

@@ -61,7 +61,7 @@ def _mark(item: Element, corners: tuple[float, float, float, float] | None, from
     outlines: tuple[np.ndarray, ...] = ()
     polygon = item.find("polygon")
     if polygon is not None:
-        values = {child.tag: real(child.text, where) for child in polygon if child.tag[:1] in "xy" and child.tag[1:].isdigit()}
+        values = {child.tag: real(child.text, where) for child in polygon if child.tag[:1] in "xy" and child.tag[1:].isdecimal()}
         count = len(values) // 2
         if any(f"{axis}{k}" not in values for k in range(1, count + 1) for axis in "xy"):
             raise damaged(where, "the corners of its polygon are not x1, y1, x2, y2 and so on")

@@ -19,6 +19,7 @@ from overread.core.errors import Refused
 
 BESIDE = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.names", "classes.txt", "classes.names", "coco.names")
 LEVELS = 3  # folders above the labels in which the names may lie
+MOST_DIGITS = 4  # of a class number; a larger one is a slip, and without names would make as many classes
 SLACK = 0.01  # share of the image: beyond it a number is no rounding; the exact border is checked in pixels later
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
@@ -27,7 +28,7 @@ def is_yolo(text: str) -> bool:
     """Lines of a whole number and four or more shares; nothing else."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     return bool(lines) and all(
-        len(parts) >= 5 and parts[0].isdigit() and all(NUMBER.fullmatch(p) for p in parts[1:]) for parts in lines
+        len(parts) >= 5 and parts[0].isdecimal() and all(NUMBER.fullmatch(p) for p in parts[1:]) for parts in lines
     )
 
 
@@ -74,7 +75,7 @@ def _yaml_names(text: str, name: str) -> tuple[str, ...]:
                 break
             if line.strip():
                 parts.append(line.strip().removeprefix("- ").strip())
-    numbered = [re.match(r"['\"]?(\d+)['\"]?\s*:\s*(.+)$", p) for p in parts]
+    numbered = [re.match(rf"['\"]?(\d{{1,{MOST_DIGITS}}})['\"]?\s*:\s*(.+)$", p) for p in parts]
     if parts and all(numbered):
         pairs = {int(m[1]): _plain(m[2]) for m in numbered if m}
         if sorted(pairs) != list(range(len(pairs))):
@@ -116,7 +117,7 @@ def read_yolo(path: Path, names: Sequence[str]) -> MarkFile:
 
 
 def _mark(parts: Sequence[str], names: Sequence[str], where: str) -> tuple[int, Mark]:
-    if not parts[0].isdigit() or len(parts[0]) > 6:
+    if not parts[0].isdecimal() or len(parts[0]) > MOST_DIGITS:
         raise damaged(where, f"a line begins with the number of a class, not '{parts[0][:20]}'")
     number = int(parts[0])
     if names and number >= len(names):

@@ -26,6 +26,7 @@ from overread.imaging.deidentify.regions import blacken, clear_embedded_overlays
 from overread.imaging.deidentify.settings import Done, Settings
 from overread.imaging.deidentify.table import EDITION
 from overread.imaging.dicom.header import looks_like_dicom, read_header
+from overread.imaging.dicom.parse import parse
 
 PATIENT_ID, PATIENT_NAME, ACCESSION = 0x00100020, 0x00100010, 0x00080050
 ENCAPSULATED = "1.2.840.10008.5.1.4.1.1.104."  # PDF, CDA, STL, OBJ: documents whose content no table of tags reaches
@@ -63,7 +64,9 @@ def _read(path: Path) -> FileDataset:
     if header.sop_class == RAW_DATA or not header.sop_class.startswith(STANDARD_OBJECTS):
         raise Refused("private-object", f"{path.name} is a vendor's own object; nobody can say what it holds.", "leave it out")
     try:
-        tags = pydicom.dcmread(path, force=looks_like_dicom(path))
+        tags = parse(path, force=looks_like_dicom(path))
+    except Refused:
+        raise
     except Exception as error:  # a damaged file can fail in any way inside the parser
         raise Refused("unreadable", f"{path.name} is damaged: {type(error).__name__}.", "fetch the file again") from error
     if "EncapsulatedDocument" in tags:

@@ -281,7 +281,7 @@ def _about(tags: Dataset) -> dict[str, Any]:
 def age_in_years(age: str) -> float | None:
     """``045Y``, ``018M``, ``010W`` or ``003D`` in years, 90 for all older; None where it says nothing."""
     years = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-    if len(age) != 4 or not age[:3].isdigit() or age[3].upper() not in years:
+    if len(age) != 4 or not age[:3].isdecimal() or age[3].upper() not in years:
         return None
     return round(min(int(age[:3]) * years[age[3].upper()], OLDEST_AGE), 2)
 

@@ -245,7 +245,7 @@ def _segments(item: Dataset) -> list[Segment]:
     return [
         Segment(
             text(reference, "ReferencedSOPInstanceUID"),
-            tuple(int(n) for n in words(reference, "ReferencedSegmentNumber") if n.isdigit()),
+            tuple(int(n) for n in words(reference, "ReferencedSegmentNumber") if n.isdecimal()),
         )
         for reference in item.get("ReferencedSOPSequence") or ()
     ]

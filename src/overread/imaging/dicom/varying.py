@@ -163,7 +163,7 @@ def clock(moment: str) -> float | None:
             since = datetime.strptime(whole, form) - datetime(1900, 1, 1)
         except ValueError:
             continue
-        return round(since.total_seconds() + (float(f"0.{rest}") if rest.isdigit() else 0.0), 6)
+        return round(since.total_seconds() + (float(f"0.{rest}") if rest.isdecimal() else 0.0), 6)
     return None
 
 
