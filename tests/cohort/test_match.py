@@ -75,7 +75,10 @@ def test_one_patient_in_two_spellings_stops_and_names_both(first: str, second: s
 
 
 def test_different_patients_are_not_one() -> None:
-    refuse_spellings(["1-11", "11-1", "111", "train_IM-0115", "test_IM-0115", "p1", "p10", "a1", "b1"])
+    names = ["1-11", "11-1", "111", "train_IM-0115", "test_IM-0115", "p1", "p10", "a1", "b1"]
+    refuse_spellings(names)
+    with pytest.raises(OverreadError, match=r"P10.*p10|p10.*P10"):
+        refuse_spellings([*names, "P10"])
 
 
 def test_pseudonyms_do_not_follow_the_names() -> None:

@@ -92,7 +92,7 @@ def test_a_new_date_alone_is_no_change(tmp_path: Path) -> None:
     project = init(tmp_path / "p", images, masks)
     for path in images.iterdir():
         path.touch()
-    project.cohort()
+    assert len(project.cohort().cases) == len(list(images.iterdir()))
 
 
 def test_changed_images_are_listed(tmp_path: Path) -> None:
