@@ -107,6 +107,15 @@ def test_masks_and_their_fusion(mask_folders: dict[str, Path], tmp_path: Path, c
     assert np.array_equal(tied, smaller)  # a tie of two readers is background
 
 
+def test_a_case_the_named_reader_did_not_draw_is_left_out(mask_folders: dict[str, Path], tmp_path: Path) -> None:
+    sorted(mask_folders["BEN"].glob("*.nii.gz"))[0].unlink()
+    found = audit_readers(mask_folders, rule="BEN", out=tmp_path / "bens", resamples=50)
+    assert found.fused is not None
+    assert found.fused["cases"] == 5
+    assert len(found.fused["left_out"]) == 1
+    assert len(list((tmp_path / "bens").glob("*.nii.gz"))) == 5
+
+
 def test_staple_records_each_readers_performance(mask_folders: dict[str, Path], tmp_path: Path) -> None:
     found = audit_readers(mask_folders, classes={"liver": 1}, rule="staple", out=tmp_path / "s", resamples=50)
     assert found.fused is not None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from overread.cohort.draft import Draft
@@ -44,6 +44,7 @@ def test_patterns(value: str, pattern: str, expected: bool) -> None:
 
 
 @given(st.text(max_size=20))
+@example("\r<")
 def test_a_proposed_pattern_fits_the_value_it_was_made_from(value: str) -> None:
     assert fits(value, literal(value))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -124,7 +125,7 @@ def test_nothing_planted_survives(tmp_path: Path, syntax: str, options: tuple[st
     before = path.read_bytes()
     assert all(string in before for string in STRINGS)
     done, tags = run(path, tmp_path / "out", *options)
-    content = (tmp_path / "out" / done.written).read_bytes()
+    content = re.sub(rb"2[.]25[.][0-9]+", b"", (tmp_path / "out" / done.written).read_bytes())  # random digits may hold any
     wanted_away = [string for string in STRINGS if "patient" not in options or string != b"77431"]  # a weight may stay
     assert [string for string in wanted_away if string in content] == []
     assert content[:128] == bytes(128)

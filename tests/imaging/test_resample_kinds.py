@@ -74,10 +74,9 @@ def test_structures_there_and_back(numbers: list[float], spacing: tuple[float, f
     assert isinstance(back, LabelMap)
     for structure in structures:
         name = structure.name
-        assert there.mask(name).sum() * other.voxel_ml == pytest.approx(
-            here.mask(name).sum() * HOME.voxel_ml, rel=0.25
-        )  # 4 mm balls on 2.5 mm slices
-        assert dice(back.mask(name), here.mask(name)) > 0.85
+        near = 0.25 if name == "organ" else 0.45  # of 6 mm and 4 mm radius, on slices of up to 2.6 mm
+        assert there.mask(name).sum() * other.voxel_ml == pytest.approx(here.mask(name).sum() * HOME.voxel_ml, rel=near)
+        assert dice(back.mask(name), here.mask(name)) > (0.9 if name == "organ" else 0.7)
     assert (there.mask("lesion") & there.mask("organ")).sum() > 0.95 * there.mask("lesion").sum()  # the overlap is kept
     assert set(np.unique(back.layers[0])) == {0, 4, -9}
     assert set(np.unique(back.layers[1])) == {0, 300}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imaging.make_dicom import make_series
-from overread.cohort.gather import headers_path
+from overread.cohort.folders import headers_path
 from overread.cohort.load import load_image
 from overread.imaging import crew
 from overread.workflow.init import init

@@ -12,8 +12,9 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from cohort.folders import write_sheet
-from overread.cohort.gather import Request, gather
+from overread.cohort.gather import gather
 from overread.cohort.load import load_image
+from overread.cohort.request import Request
 from overread.core.errors import OverreadError, Refused
 from overread.workflow.init import init
 from overread.workflow.project import Project

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from overread.cohort.sheet import Sheet, is_number, read_sheet
+from overread.cohort.sheet import Sheet, is_number, read_sheet, to_number
 from overread.core.errors import OverreadError
 
 ID_NAMES = ("case_id", "case", "id", "image", "file", "filename", "study", "exam", "accession")
@@ -39,9 +39,9 @@ class Reads:
         written = {c for c in self.cells[column].ravel() if c is not None}
         if not written or not all(is_number(c) for c in written):
             return None
-        if len(written) < FEWEST_NUMBERS and all(_number(c).is_integer() for c in written):
+        if len(written) < FEWEST_NUMBERS and all(to_number(c).is_integer() for c in written):
             return None
-        return np.array([[np.nan if c is None else _number(c) for c in row] for row in self.cells[column]])
+        return np.array([[np.nan if c is None else to_number(c) for c in row] for row in self.cells[column]])
 
 
 def read_reads(paths: Mapping[str, Path], *, id_column: str | None = None, patient_column: str | None = None) -> Reads:
@@ -148,7 +148,3 @@ def _id_column(sheet: Sheet, given: str | None) -> str:
 
 def _named(sheet: Sheet, names: Sequence[str]) -> str | None:
     return next((c for name in names for c in sheet.columns if c.casefold().strip() == name), None)
-
-
-def _number(cell: str) -> float:
-    return float(cell.replace(".", "").replace(",", ".") if "," in cell else cell)

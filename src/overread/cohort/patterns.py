@@ -78,4 +78,4 @@ def as_number(text: str) -> float | None:
 def literal(value: str) -> str:
     """A pattern that fits this value: letters with a meaning in patterns become ?."""
     text = re.sub(r"[*|]", "?", value)
-    return re.sub(r"^[!<>=]", "?", text)
+    return re.sub(r"^(\s*)[!<>=]", r"\1?", text)

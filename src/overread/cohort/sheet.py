@@ -69,7 +69,9 @@ class Sheet:
     def numbers(self, name: str) -> list[float | None] | None:
         """A column as numbers, decimal points or decimal commas; None where any cell is not a number."""
         cells = self.column(name)
-        return None if any(c is not None and not is_number(c) for c in cells) else [_number(c) for c in cells]
+        if any(c is not None and not is_number(c) for c in cells):
+            return None
+        return [None if c is None else to_number(c) for c in cells]
 
     def dates(self, name: str) -> list[date | None]:
         """A column as dates: ISO, 31.12.2024, or the day count of a spreadsheet."""
@@ -89,12 +91,11 @@ class Sheet:
 def is_number(cell: str) -> bool:
     """A finite number, with a decimal point or a decimal comma."""
     is_written = bool(NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell))
-    return is_written and math.isfinite(_number(cell) or 0.0)
+    return is_written and math.isfinite(to_number(cell))
 
 
-def _number(cell: str | None) -> float | None:
-    if cell is None:
-        return None
+def to_number(cell: str) -> float:
+    """The number of a cell for which `is_number` holds."""
     if NUMBER.fullmatch(cell):
         return float(cell)
     return float(cell.replace(".", "").replace(",", "."))

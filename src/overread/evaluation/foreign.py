@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from overread.cohort.labels.values import NO, YES
 from overread.cohort.sheet import Sheet, read_sheet
 from overread.core.errors import OverreadError
 from overread.core.kinds import Findings, Kind, Measurements
 from overread.core.question import Question
 
 ID_NAMES = ("case_id", "case", "id", "study", "exam", "image", "file", "filename", "name", "accession")
-YES, NO = ("1", "1.0", "true", "yes", "positive"), ("0", "0.0", "false", "no", "negative")
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def _true_finding(true: _Table, case: str, names: Sequence[str], question: Quest
     for name in names:
         cell = row[name]
         plain = None if cell is None else cell.casefold()
-        if plain is not None and plain not in (*YES, *NO):
+        if plain is not None and plain not in YES | NO:
             raise OverreadError(
                 f"{true.path.name}, case {case}, column '{name}': '{cell}' was found where 1 or 0 was expected.",
                 "several truth columns are findings that are there (1) or not (0); for class names use one column",

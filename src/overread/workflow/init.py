@@ -12,10 +12,12 @@ from typing import Any
 
 from overread.cohort.ask import Said
 from overread.cohort.draft import Step
-from overread.cohort.gather import Gathered, Request, gather, headers_path
+from overread.cohort.folders import headers_path
+from overread.cohort.gather import Gathered, gather
 from overread.cohort.given import given_split
 from overread.cohort.partition import Division, Wish, divide, left_by_split
 from overread.cohort.progress import Progress
+from overread.cohort.request import Request
 from overread.cohort.store import Stored, store
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger

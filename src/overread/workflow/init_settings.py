@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from overread.cohort.gather import Gathered, Request
+from overread.cohort.gather import Gathered
 from overread.cohort.names import NAME_RULES
 from overread.cohort.partition import Division, Wish
+from overread.cohort.request import Request
 from overread.cohort.rules import Rule
 from overread.workflow.settings import (
     CohortSection,

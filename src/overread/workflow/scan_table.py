@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from overread.cohort.gather import scan_images
+from overread.cohort.folders import scan_images
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.imaging.found import Found, Scan

@@ -13,13 +13,15 @@ from typing import Any
 from overread.cohort.ask import Said
 from overread.cohort.check import read_files
 from overread.cohort.draft import Draft, LeftOut, Step
-from overread.cohort.gather import Gathered, Request, gather, headers_path
+from overread.cohort.folders import headers_path
+from overread.cohort.gather import Gathered, gather
 from overread.cohort.given import given_split
 from overread.cohort.identity import Link, read_key, read_links
 from overread.cohort.index import read_index, read_splits
 from overread.cohort.labels.values import How
 from overread.cohort.partition import Division, Wish, strata_of
 from overread.cohort.progress import Progress
+from overread.cohort.request import Request
 from overread.cohort.seal import read_summary
 from overread.cohort.split import folds_by_group, linked_groups, split_by_group
 from overread.cohort.store import Known, store

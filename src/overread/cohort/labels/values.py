@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 
-YES, NO = {"1", "yes", "true", "present"}, {"0", "no", "false", "absent"}
+YES, NO = {"1", "1.0", "yes", "true", "present", "positive"}, {"0", "0.0", "no", "false", "absent", "negative"}
 UNCERTAIN = {"uncertain", "unsure", "not sure", "?"}  # a value of its own: not known, unless the user says what it means
 UNCERTAIN_FINDING = UNCERTAIN | {
     "-1",
