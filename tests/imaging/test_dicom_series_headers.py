@@ -168,3 +168,12 @@ def test_the_volumes_of_a_series_are_the_same_from_any_order_of_files(tmp_path: 
     headers = [read_header(path) for path in tmp_path.glob("*.dcm")]
     one = [[header.path for header in group] for group in group_series(headers)]
     assert one == [[header.path for header in group] for group in group_series(headers[::-1])]
+
+
+def test_a_number_of_frames_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = write(make_tags(np.zeros((6, 5), np.int16), NumberOfFrames=1), tmp_path / "a.dcm")
+    content = path.read_bytes()
+    element = content.index(b"\x28\0\x08\0IS")
+    path.write_bytes(content[: element + 8] + b"1A" + content[element + 10 :])
+    with pytest.raises(Refused, match="'1A' frames"):
+        read_header(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from overread.cohort.names import NAME_RULES, patient_by_name
 from overread.cohort.patients import check_unit, hints, keep_index_exams, with_patients
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
-from overread.cohort.rules import Rule, image_rules
-from overread.cohort.series import choose_series
-from overread.cohort.sheet import read_sheet
+from overread.cohort.rules import ImageRules, Rule, image_rules
+from overread.cohort.series import Chosen, choose_series
+from overread.cohort.sheet import Sheet, read_sheet
 from overread.cohort.sheet_facts import enriched, join_requested, matched
 from overread.cohort.usable import keep_usable, only_declared
 from overread.core.case import TruthReference
@@ -70,21 +70,50 @@ class Gathered:
 
     def column(self, name: str) -> list[str | None]:
         """The cells of a sheet's column, one per draft."""
-        if self.joined is None:
-            raise OverreadError(f"'{name}' would be a column, but there is no sheet.", "give the sheet with --sheet FILE")
-        cells = self.joined.sheet.column(name)
-        return [cells[self.sheet_rows[d.name]] if d.name in self.sheet_rows else None for d in self.drafts]
+        return _column(name, self.joined, self.sheet_rows, self.drafts)
 
     @property
     def is_phantom(self) -> bool:
         return all(s.is_simulated for s in self.seen)
 
 
-def gather(request: Request, progress: Progress | None = None, scanned: Scan | None = None) -> Gathered:
-    """Find, join, ask and check. Stops on what only the user can decide or put right.
+def _column(name: str, joined: Joined | None, rows: Mapping[str, int], drafts: Sequence[Draft]) -> list[str | None]:
+    if joined is None:
+        raise OverreadError(f"'{name}' would be a column, but there is no sheet.", "give the sheet with --sheet FILE")
+    cells = joined.sheet.column(name)
+    return [cells[rows[d.name]] if d.name in rows else None for d in drafts]
 
-    scanned  what lies in the image folder, where that is known already
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a folder, with what the sheet says of each; nobody has asked for a truth yet.
+
+    sheet_rows  draft name -> its (first) row in the sheet
     """
+
+    folder: Path
+    truth_folder: Path | None
+    scanned: Scan
+    rules: ImageRules
+    layout: Layout
+    chosen: Chosen
+    sheet: Sheet | None
+    joined: Joined | None
+    roles: Roles | None
+    drafts: tuple[Draft, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def sheet_rows(self) -> dict[str, int]:
+        return {self.chosen.drafts[k].name: rows[0] for k, rows in self.joined.rows.items()} if self.joined else {}
+
+    def column(self, name: str) -> list[str | None]:
+        """The cells of a sheet's column, one per draft."""
+        return _column(name, self.joined, self.sheet_rows, self.drafts)
+
+
+def gather_images(request: Request, progress: Progress | None = None, scanned: Scan | None = None) -> Images:
+    """Find the images, choose among series, join the sheet."""
     rules = image_rules(request.series, request.channels, request.missing, request.gaps, request.tilt)
     folder, inside = folder_of(request.images)
     scanned = scanned or scan_images(request.images, request.gaps, request.tilt, progress, request.headers)
@@ -99,7 +128,18 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
     if request.group_by in NAME_RULES:
         drafts = [replace(d, patient=patient_by_name(d.images[0].files[0], str(request.group_by))) for d in drafts]
     refuse_spellings(d.patient for d in drafts if d.patient)
-    look = truth_scan(request.truth, folder, scanned, progress)
+    return Images(folder, truth_folder, scanned, rules, layout, chosen, sheet, joined, roles, tuple(drafts), tuple(steps))
+
+
+def gather(request: Request, progress: Progress | None = None, scanned: Scan | None = None) -> Gathered:
+    """Find, join, ask and check. Stops on what only the user can decide or put right.
+
+    scanned  what lies in the image folder, where that is known already
+    """
+    images = gather_images(request, progress, scanned)
+    folder, truth_folder, layout, joined, roles = images.folder, images.truth_folder, images.layout, images.joined, images.roles
+    drafts, steps = list(images.drafts), list(images.steps)
+    look = truth_scan(request.truth, folder, images.scanned, progress)
     refuse_unclear(request, layout, joined)
     objects = drawn_objects(request, layout, look, folder, drafts, joined)
     if objects is not None:
@@ -110,7 +150,7 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
         task, source, columns, why, truths = masks_or_labels(request, masks, truth_folder, joined, roles, drafts)
     reasons = {**layout.reasons, "question.task": why}
     drafts, steps = with_truth(drafts, truths, steps, joined, request)
-    drafts, steps = keep_index_exams(drafts, steps, request, joined, chosen.drafts)
+    drafts, steps = keep_index_exams(drafts, steps, request, joined, images.chosen.drafts)
     check_unit(request, drafts, joined)
     seen = inspect_cases(drafts, truths.by_name, folder, truth_folder, gaps=request.gaps, tilt=request.tilt, progress=progress)
     drafts, seen, steps = keep_usable(drafts, seen, steps, request.faulty)
@@ -123,10 +163,10 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
         folder,
         truth_folder,
         layout,
-        layout.channels or rules.channels,
-        rules.series,
-        rules.missing,
-        chosen.told,
+        layout.channels or images.rules.channels,
+        images.rules.series,
+        images.rules.missing,
+        images.chosen.told,
         replace(question, unit=request.said.unit or "exam"),
         source,
         columns,
@@ -141,6 +181,11 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
         {**reasons, **more},
         (*matched(joined), *truths.matched),
         (*(describe_unknown(joined, drafts) if joined else ()), *truths.unknown),
-        (*layout.notes, *(sheet.notes if sheet else ()), *truths.notes, *hints(folder, drafts, known, sheet is not None)),
-        {chosen.drafts[k].name: rows[0] for k, rows in joined.rows.items()} if joined else {},
+        (
+            *layout.notes,
+            *(images.sheet.notes if images.sheet else ()),
+            *truths.notes,
+            *hints(folder, drafts, known, joined is not None),
+        ),
+        images.sheet_rows,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from overread.cohort.columns import SPLIT_NAME, plain
 from overread.cohort.draft import Draft
-from overread.cohort.gather import Gathered
+from overread.cohort.gather import Gathered, Images
 from overread.cohort.match import match
 from overread.cohort.names import partition_of
 from overread.cohort.sheet import read_sheet
@@ -38,7 +38,7 @@ class Given:
     unknown: tuple[str, ...] = ()
 
 
-def given_split(splits: str | Path | None, gathered: Gathered) -> Given | None:
+def given_split(splits: str | Path | None, gathered: Gathered | Images) -> Given | None:
     """The split that the user names, else the one that the folders or the archive give; None where there is neither.
 
     splits  a file, a column of the sheet, or "none" to pass over the split that the data bring along

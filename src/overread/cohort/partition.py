@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
+from overread.cohort.by_column import OTHER_LEVEL, OTHER_TIME, by_level, newest, one_sided
 from overread.cohort.draft import Draft, LeftOut, Step
 from overread.cohort.gather import Gathered
 from overread.cohort.given import Given
@@ -19,7 +21,11 @@ from overread.core.question import Question
 
 @dataclass(frozen=True)
 class Wish:
-    """How to divide, where no split is given. Shares are of all patients; folds take none."""
+    """How to divide, where no split is given. Shares are of all patients; folds take none.
+
+    by     a fold for each value of this column; the column of dates (or "date"): the newest patients are the internal test
+    after  patients whose first exam is of this day or later are the internal test
+    """
 
     folds: int | None = None
     tuning: float = 0.15
@@ -27,16 +33,20 @@ class Wish:
     seed: int = 0
     stratify_by: str | None = None
     leak_override: str = ""
+    by: str | None = None
+    after: date | None = None
 
 
 @dataclass(frozen=True)
 class Division:
     """Who is where; lists have one entry per draft.
 
-    scheme  "partitions", "given" or "folds"
-    place   partition, or number of the fold; None where the given split names the case nowhere
+    scheme  "partitions", "given" or "folds"; "external" where all cases are one sealed test
+    place   partition, or number of the fold; None where the split has no place for the case
     tuning  folds: fold -> groups that tune when that fold is the test
     groups  patients, joined where they share an identical image
+    rule    what an update needs to place new patients by the same rule; written into splits.json
+    left    why a case has no place
     """
 
     scheme: str
@@ -47,6 +57,8 @@ class Division:
     leaks: tuple[Leak, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rule: Mapping[str, Any] = field(default_factory=dict)
+    left: str = "not in the given split"
 
     def seals(self) -> list[str | None]:
         """Where each truth lies: "training", "tuning", "internal" or "fold-<k>"."""
@@ -82,6 +94,8 @@ def divide(gathered: Gathered, given: Given | None, wish: Wish, extra: Sequence[
     notes = _duplicate_notes(gathered, patients, digests)
     if given is not None:
         return _honour(gathered, given, wish, patients, digests, groups, strata, by, notes)
+    if wish.by is not None or wish.after is not None:
+        return _by_column(gathered, wish, groups, strata, by, notes)
     _refuse_few(groups, wish, gathered.steps)
     reason = f"drawn with seed {wish.seed}; patients stay together; spread evenly by {by}"
     if wish.folds is not None:
@@ -91,6 +105,72 @@ def divide(gathered: Gathered, given: Given | None, wish: Wish, extra: Sequence[
     shares = {"training": 1 - wish.tuning - wish.internal, "tuning": wish.tuning, "internal": wish.internal}
     drawn = split_by_group(groups, strata, shares, wish.seed)
     return Division("partitions", tuple(drawn), tuple(groups), {}, by, (), {"split.scheme": reason}, notes)
+
+
+def _by_column(
+    gathered: Gathered, wish: Wish, groups: list[str], strata: list[list[Hashable]], by: str, notes: tuple[str, ...]
+) -> Division:
+    """One site left out after the other, or the newest patients as the internal test."""
+    if wish.after is not None or wish.by is None or is_date(gathered, wish.by):
+        return _by_time(gathered, wish, groups, strata, by, notes)
+    levels = levels_of(gathered, wish.by)
+    place, names = by_level(groups, levels, wish.by)
+    kept = [k for k, p in enumerate(place) if p is not None]
+    inside = [groups[k] for k in kept], [strata[k] for k in kept], [int(place[k] or 0) for k in kept]
+    tuning = _tuning_of_folds(*inside, wish)
+    told = ", ".join(f"fold {k}: {name}" for k, name in enumerate(names))
+    reasons = {"split.scheme": f"one fold for each {wish.by}, which its model never saw ({told}); patients stay together"}
+    rule = {"by": wish.by, "levels": list(names)}
+    left = OTHER_LEVEL.format(column=wish.by)
+    notes = (*notes, *one_sided(names, place, strata))
+    return Division("folds", tuple(place), tuple(groups), tuning, by, (), reasons, notes, rule, left)
+
+
+def _by_time(
+    gathered: Gathered, wish: Wish, groups: list[str], strata: list[list[Hashable]], by: str, notes: tuple[str, ...]
+) -> Division:
+    test, after = newest(groups, [d.date for d in gathered.drafts], wish.after, wish.internal)
+    before = [k for k, is_test in enumerate(test) if is_test is False]
+    shares = {"training": 1 - wish.tuning, "tuning": wish.tuning}
+    drawn = split_by_group([groups[k] for k in before], [strata[k] for k in before], shares, wish.seed)
+    place: list[str | int | None] = ["internal" if is_test else None for is_test in test]
+    for k, part in zip(before, drawn, strict=True):
+        place[k] = part
+    day = after.isoformat()
+    reasons = {
+        "split.scheme": f"patients first seen on {day} or later are the internal test; the others drawn with seed {wish.seed}, "
+        f"spread evenly by {by}"
+    }
+    names = ("training", "tuning", "internal test")
+    parts = [None if p is None else ("training", "tuning", "internal").index(str(p)) for p in place]
+    notes = (*notes, *one_sided(names, parts, strata))
+    rule = {"after": day}
+    return Division("partitions", tuple(place), tuple(groups), {}, by, (), reasons, notes, rule, OTHER_TIME)
+
+
+def is_date(gathered: Gathered, column: str) -> bool:
+    """Whether a column is that of the exam's date."""
+    named = gathered.roles.date if gathered.roles else None
+    return column.casefold() == "date" or (named is not None and column.casefold() == named.casefold())
+
+
+def levels_of(gathered: Gathered, column: str) -> list[str | None]:
+    """What a column says of each case; "site" and "scanner" may come from the files' own headers."""
+    sheet = gathered.joined.sheet if gathered.joined else None
+    if sheet is not None and any(column.casefold() == c.casefold() for c in sheet.columns):
+        return gathered.column(sheet.find(column))
+    own = {"site": [d.site for d in gathered.drafts], "scanner": [d.scanner for d in gathered.drafts]}.get(column.casefold())
+    return [value or None for value in own] if own is not None else gathered.column(column)
+
+
+def all_sealed(gathered: Gathered) -> Division:
+    """An external cohort: every case is a test case."""
+    patients = [d.patient or d.name for d in gathered.drafts]
+    digests = [s.digest for s in gathered.seen]
+    reasons = {"split.scheme": "an external cohort: every case is a test case, and its truth is under seal"}
+    notes = _duplicate_notes(gathered, patients, digests)
+    place = ("internal",) * len(patients)
+    return Division("external", place, tuple(linked_groups(patients, digests)), {}, "", (), reasons, notes)
 
 
 def _refuse_few(groups: Sequence[str], wish: Wish, steps: Sequence[Step]) -> None:
@@ -211,9 +291,10 @@ def _pair(gathered: Gathered, group: Sequence[int]) -> str:
 
 
 def left_by_split(drafts: Sequence[Draft], division: Division) -> Step | None:
-    """The cases that a given split names nowhere."""
-    out = tuple(LeftOut(d.name, "not in the given split") for d, p in zip(drafts, division.place, strict=True) if p is None)
-    return Step("in the given split", len(drafts) - len(out), out) if out else None
+    """The cases for which the split has no place."""
+    out = tuple(LeftOut(d.name, division.left) for d, p in zip(drafts, division.place, strict=True) if p is None)
+    step = "in the split" if division.rule else "in the given split"
+    return Step(step, len(drafts) - len(out), out) if out else None
 
 
 def class_counts(question: Question, truths: Sequence[TruthReference], voxels: Sequence[Mapping[int, int]]) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def seal(project_dir: Path, truths: Truths, place: Mapping[str, str], summary: M
     place    case_id -> "training", "tuning", "internal" or "fold-<k>"
     summary  what `summarise` gave
     """
-    partitions = set(place.values()) | ({"training", "tuning", "internal"} if "training" in place.values() else set())
+    named = set(place.values())
+    partitions = named if any(p.startswith("fold-") for p in named) else named | {"training", "tuning", "internal"}
     for partition in sorted(partitions):
         chosen = {c: t for c, t in truths.items() if place.get(c) == partition}
         write_truths(truths_path(project_dir, partition), chosen)

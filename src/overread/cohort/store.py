@@ -174,6 +174,7 @@ def _write_splits(
         "seed": seed,
         "grouped_by": "patient" if gathered.patient_known else "image (no patient known)",
         "stratified_by": division.stratified_by,
+        **({"rule": dict(division.rule)} if division.rule else {}),
     }
     if division.scheme == "folds":
         group = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,29 @@ def perceptual_hash(image: Image) -> str:
 def hash_distance(one: str, other: str) -> int:
     """Number of bits in which two perceptual hashes differ; below `NEAR_BITS` the images look the same."""
     return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def sign_hashes(picture: np.ndarray) -> np.ndarray:
+    """Hashes of a picture as it is, flipped and turned.
+
+    A bit says whether one of the 256 slowest waves in the picture (discrete cosine transform) has a positive sign, so
+    that brightness and contrast do not matter; inverting the picture reverses every bit. The slowest waves come first.
+    Source: the perceptual hash of Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010,
+    with signs in place of medians.
+
+    picture  (N, N) float, N at least 17
+    returns  (8, 32) uint8, packed: the picture, its rows reversed, its columns reversed, both; then the same of its transpose
+    """
+    cosines, order = _waves(len(picture))
+    waves = cosines @ picture.astype(np.float64) @ cosines.T
+    odd = np.where(np.arange(1, HASH_SIDE + 1) % 2, -1.0, 1.0)  # reversing an axis reverses its odd waves
+    variants = [turned * rows * columns for turned in (waves, waves.T) for columns in (1.0, odd) for rows in (1.0, odd[:, None])]
+    return np.stack([np.packbits(variant.ravel()[order] > 0) for variant in variants])
+
+
+@lru_cache(maxsize=4)
+def _waves(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(16, side) cosines without the one that does not change, as light from one side is no content; order, slowest first."""
+    number = np.arange(1, HASH_SIDE + 1)
+    cosines = np.cos(np.pi / side * np.outer(number, np.arange(side) + 0.5))
+    return cosines, np.argsort(np.maximum(number[:, None], number).ravel(), kind="stable")

@@ -10,7 +10,7 @@ from overread.cohort.phantom.canvas import Canvas
 from overread.cohort.phantom.covariates import Person, random_stream
 from overread.cohort.phantom.fields import Warp, smooth_course
 from overread.cohort.phantom.shapes import Point, common, ellipsoid, join, rotation
-from overread.cohort.phantom.skeleton import HEIGHTS, LUNG_DEPTH, LUNG_WIDTH, paint_skeleton
+from overread.cohort.phantom.skeleton import HEIGHTS, LUNG_DEPTH, LUNG_WIDTH, Bones, draw_bones, paint_skeleton
 from overread.cohort.phantom.vessels import Segment, branch
 
 BODY_HEIGHTS = (-260.0, -60.0, 60.0, 120.0, 150.0, 175.0, 195.0, 215.0, 260.0)
@@ -49,6 +49,7 @@ class Thorax:
     trees: tuple[Segment, ...]
     nodules: tuple[Nodule, ...]
     breast: float
+    bones: Bones
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,18 @@ class Depths:
 def draw_thorax(seed: int, person: Person) -> Thorax:
     """The chest of one patient, from its own random stream."""
     random = random_stream(seed, "chest", person.number, 1)
-    low = random.normal(0, 9)
+    low = random.normal(0, 13)
     return Thorax(
         person=person,
-        warp=Warp(random, 3.0, 70.0),
-        scale=np.array([1.0, 1.0, 1.0]) * person.weight * random.normal(1, 0.025, 3),
+        warp=Warp(random, 4.5, 70.0),
+        scale=np.array([1.0, 1.0, 1.0]) * person.weight * random.normal(1, 0.04, 3),
         domes=((-70.0, -8.0, -88.0 + low), (72.0, -4.0, -104.0 + low + random.normal(0, 4))),
-        heart_size=float(np.clip(random.normal(1.0, 0.1), 0.82, 1.35)),
+        heart_size=float(np.clip(random.normal(1.0, 0.13), 0.75, 1.35)),
         arch_radius=float(np.clip(random.normal(14.0, 1.6), 11, 18)),
         trees=tuple(_trees(random)),
         nodules=tuple(_nodules(random)),
         breast=float(random.uniform(0.55, 1.25)) if person.sex == "F" else 0.0,
+        bones=draw_bones(random_stream(seed, "chest", person.number, 2)),
     )
 
 
@@ -134,7 +136,7 @@ def paint_thorax(canvas: Canvas, thorax: Thorax, areas: list[Consolidation], ran
         coverage = canvas.cover(round_mass) * lung[box]
         canvas.paint(box, coverage, 40.0)
         np.maximum(nodule[box], coverage, out=nodule[box])
-    paint_skeleton(canvas)
+    paint_skeleton(canvas, thorax.bones)
     return Depths(lung, heart, filled, nodule)
 
 

@@ -53,9 +53,9 @@ def simulate(planned: Planned, options: Options) -> Shot:
     random = random_stream(options.seed, "chest", person.number, 10 + planned.exam)
     thorax = draw_thorax(options.seed, person)
     areas = draw_consolidations(options.seed, person, planned.exam) if has_pneumonia(options.seed, person, planned.exam) else []
-    turn = rotation(about_x=random.normal(0, 1.5), about_y=random.normal(0, 1.2), about_z=random.normal(0, 2.5))
-    pose = Pose(turn @ np.diag(thorax.scale), random.normal(0, 1, 3) * (5, 2, 6), 0.0)
-    field = FIELD_MM[0] * float(random.uniform(0.98, 1.06)) * max(1.0, person.weight)
+    turn = rotation(about_x=random.normal(0, 1.5), about_y=random.normal(0, 2.2), about_z=random.normal(0, 2.5))
+    pose = Pose(turn @ np.diag(thorax.scale), random.normal(0, 1, 3) * (14, 2, 17), 0.0)
+    field = FIELD_MM[0] * float(random.uniform(0.98, 1.12)) * max(1.0, person.weight)
     canvas = _canvas(field, options.size, pose, thorax, random)
     depths = paint_thorax(canvas, thorax, areas, random)
     pixel = field / options.size

@@ -192,7 +192,7 @@ def _pixel_element(file: Any, syntax: str) -> tuple[bool, int | None, int | None
 
 def _header(path: Path, tags: Dataset, syntax: str, has_pixels: bool, offset: int | None) -> Header:
     rows, columns = int(number(tags, "Rows") or 0), int(number(tags, "Columns") or 0)
-    frames = max(int(number(tags, "NumberOfFrames") or 1), 1)
+    frames = _frames(tags, path.name)
     spacing, spacing_at = _pixel_spacing(tags)
     modality = text(tags, "Modality").upper()
     return Header(
@@ -229,6 +229,15 @@ def _header(path: Path, tags: Dataset, syntax: str, has_pixels: bool, offset: in
         tiles=mosaic_tiles(tags),
         concatenation=text(tags, "ConcatenationUID"),
     )
+
+
+def _frames(tags: Dataset, name: str) -> int:
+    """A number of frames that cannot be read is not taken for one frame: the others would be lost in silence."""
+    written = text(tags, "NumberOfFrames")
+    frames = number(tags, "NumberOfFrames")
+    if written and (frames is None or frames != int(frames)):
+        raise Refused("unreadable", f"{name} says that it has '{written}' frames, which is no number.", "fetch the file again")
+    return max(int(frames or 1), 1)
 
 
 def _pixel_spacing(tags: Dataset) -> tuple[tuple[float, float] | None, str]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import mmap
 import struct
+import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +22,7 @@ from pydicom.dataset import FileDataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
-from overread.core.errors import Refused
+from overread.core.errors import OverreadError, Refused
 from overread.imaging.dicom.structure import PIXELS, UNDEFINED, end_of_sequence, start_of_elements
 
 ZEROS = 72  # bytes; after eight at most a real object says something
@@ -29,6 +31,23 @@ MOST_ELEMENTS = 50_000  # outer ones; the most private of real files have some t
 LONGEST_WANTED = 1 << 20  # bytes of an element, other than a sequence, that belongs to a header
 ODD_BYTES = 1 << 20  # a sequence of odd structure that reaches no further is left to pydicom, which forgives much
 INFLATED_HEADER, INFLATED = 64 << 20, 512 << 20  # bytes of a deflated file up to its pixels, and with them
+
+
+@contextmanager
+def one_refusal(name: str, what: str = "cannot be read", next_step: str = "fetch the file again") -> Iterator[None]:
+    """Whatever pydicom raises over damage within ends in one refusal that names the file.
+
+    pydicom converts on access, so that a damaged value can fail anywhere and in any way; of odd values it warns, and
+    these are judged by whoever reads them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except OverreadError:
+            raise
+        except Exception as error:
+            raise Refused("unreadable", f"{name} {what}: {type(error).__name__} {error}.", next_step) from error
 
 
 def parse(

@@ -14,7 +14,6 @@ Source: DICOM PS3.3 C.8.8.5 (Structure Set) and C.8.8.6 (ROI Contour).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from overread.core.errors import OverreadError, Refused
+from overread.core.errors import Refused
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
-from overread.imaging.dicom.parse import parse
+from overread.imaging.dicom.parse import one_refusal, parse
 from overread.imaging.dicom.values import floats, number, text
 from overread.imaging.layering import in_layers
 from overread.imaging.outlines import area, fill
@@ -89,26 +88,15 @@ class Drawn:
 def read_rtstruct(path: Path) -> StructureSet:
     """All regions of a structure set; those without a contour are kept by name."""
     path = Path(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom speaks of odd values, which are judged here
-        try:
-            tags = parse(path)
-            sop_class = text(tags, "SOPClassUID")
-        except Refused:
-            raise
-        except Exception as error:  # a damaged file can break the parser anywhere; its words go to the user
-            what = f"{path.name} cannot be read: {type(error).__name__} {error}."
-            raise Refused("unreadable", what, "fetch the file again") from error
-        if sop_class != STRUCTURE_SET:
-            what = f"{path.name} is a {text(tags, 'Modality') or 'different'} object, not a radiotherapy structure set."
-            raise Refused("not-a-structure-set", what, "give an RTSTRUCT")
-        try:
-            return _structure_set(tags, path.name)
-        except OverreadError:
-            raise
-        except Exception as error:
-            what = f"{path.name} is a damaged structure set: {type(error).__name__} {error}."
-            raise Refused("unreadable", what, "export it again") from error
+    with one_refusal(path.name):
+        tags = parse(path)
+        sop_class = text(tags, "SOPClassUID")
+        modality = text(tags, "Modality")
+    if sop_class != STRUCTURE_SET:
+        what = f"{path.name} is a {modality or 'different'} object, not a radiotherapy structure set."
+        raise Refused("not-a-structure-set", what, "give an RTSTRUCT")
+    with one_refusal(path.name, "is a damaged structure set", "export it again"):
+        return _structure_set(tags, path.name)
 
 
 def draw_rois(

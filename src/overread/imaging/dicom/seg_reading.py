@@ -21,7 +21,7 @@ from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
 from overread.imaging.dicom.header import Header, read_header
-from overread.imaging.dicom.parse import parse
+from overread.imaging.dicom.parse import one_refusal, parse
 from overread.imaging.dicom.placing import place_film, place_frame
 from overread.imaging.dicom.planes import Plane, frame_planes
 from overread.imaging.dicom.stack import DUPLICATE, UNIFORM
@@ -71,17 +71,13 @@ def read_seg(path: Path, grid: Grid | None = None, *, threshold: float = HALF, f
     path = Path(path)
     if not 0 < threshold <= 1:
         raise OverreadError(f"The threshold of fractional segments is {threshold:g}; expected more than 0, at most 1.")
-    try:
+    with one_refusal(path.name, "is a damaged segmentation"):
         header = read_header(path)
         if not is_seg(header.sop_class):
             what = f"{path.name} is {header.modality or 'no'} object, not a segmentation."
             raise Refused("not-a-segmentation", what, "give a SEG")
         refuse_other_frame(path.name, header.frame_of_reference, frame_of_reference)
         return _read(_tags(path), header, grid, threshold, path.name)
-    except OverreadError:
-        raise
-    except Exception as error:  # pydicom converts on access, and a damaged value can fail in any way
-        raise _damaged(path.name, error) from error
 
 
 def refuse_other_frame(name: str, own: str, image: str) -> None:
@@ -99,16 +95,8 @@ def seg_facts(path: Path) -> SegFacts:
     """Kind, segments, sources and authors of a segmentation; its pixels stay on disk."""
     path = Path(path)
     tags = _tags(path, pixels=False)
-    try:
+    with one_refusal(path.name, "is a damaged segmentation"):
         return _facts(tags, path.name)
-    except OverreadError:
-        raise
-    except Exception as error:
-        raise _damaged(path.name, error) from error
-
-
-def _damaged(name: str, error: Exception) -> Refused:
-    return Refused("unreadable", f"{name} is a damaged segmentation: {type(error).__name__} {error}.", "fetch the file again")
 
 
 def _facts(tags: Dataset, name: str) -> SegFacts:
@@ -133,13 +121,8 @@ def _facts(tags: Dataset, name: str) -> SegFacts:
 
 
 def _tags(path: Path, pixels: bool = True) -> Dataset:
-    try:
+    with one_refusal(path.name):
         return parse(path, pixels=pixels)
-    except Refused:
-        raise
-    except Exception as error:  # a damaged file can break the parser anywhere; its words go to the user
-        what = f"{path.name} cannot be read: {type(error).__name__} {error}."
-        raise Refused("unreadable", what, "fetch the file again") from error
 
 
 def _sources(tags: Dataset) -> Iterator[str]:

@@ -6,7 +6,6 @@ Image coordinates count from the upper left corner of the first pixel, so its ce
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from overread.core.errors import OverreadError, Refused
+from overread.core.errors import Refused
 from overread.core.grid import Grid
 from overread.imaging.dicom.header import Header
-from overread.imaging.dicom.parse import parse
+from overread.imaging.dicom.parse import one_refusal, parse
 from overread.imaging.dicom.values import floats, number, text, words
 from overread.imaging.outlines import ellipse
 
@@ -102,26 +101,15 @@ class Report:
 def read_sr(path: Path) -> Report:
     """All measurement groups of a report; one without any is refused."""
     path = Path(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom speaks of odd values, which are judged here
-        try:
-            tags = parse(path)
-            sop_class = text(tags, "SOPClassUID")
-        except Refused:
-            raise
-        except Exception as error:  # a damaged file can break the parser anywhere; its words go to the user
-            what = f"{path.name} cannot be read: {type(error).__name__} {error}."
-            raise Refused("unreadable", what, "fetch the file again") from error
-        if not sop_class.startswith(REPORTS):
-            what = f"{path.name} is a {text(tags, 'Modality') or 'different'} object, not a structured report."
-            raise Refused("not-a-report", what, "give a measurement report (DICOM SR, TID 1500)")
-        try:
-            return _report(tags, path.name)
-        except OverreadError:
-            raise
-        except Exception as error:
-            what = f"{path.name} is a damaged report: {type(error).__name__} {error}."
-            raise Refused("unreadable", what, "export it again") from error
+    with one_refusal(path.name):
+        tags = parse(path)
+        sop_class = text(tags, "SOPClassUID")
+        modality = text(tags, "Modality")
+    if not sop_class.startswith(REPORTS):
+        what = f"{path.name} is a {modality or 'different'} object, not a structured report."
+        raise Refused("not-a-report", what, "give a measurement report (DICOM SR, TID 1500)")
+    with one_refusal(path.name, "is a damaged report", "export it again"):
+        return _report(tags, path.name)
 
 
 def _report(tags: Dataset, name: str) -> Report:
