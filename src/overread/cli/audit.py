@@ -3,53 +3,141 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from overread.cli.verb import Outcome, Verb, command
+from overread.audit.concern import SEVERITIES
+from overread.cli.progress import reporter
+from overread.cli.verb import Outcome, Verb, command, pairs
+from overread.cohort.ask import Said
+from overread.cohort.request import Request
 from overread.core.errors import OverreadError
 from overread.core.score import Interval
+from overread.workflow.audit import Audit
+from overread.workflow.audit import audit as look
 from overread.workflow.audit_readers import Agreement, audit_readers
 
+SHOWN = 3
+
 EXAMPLE = """\
-overread audit --readers reads.csv
+overread audit liver
+overread audit films --sheet labels.xlsx --label pneumonia --group-by patient --splits split
 overread audit --readers ANNA=masks_anna --readers BEN=masks_ben --fuse staple --out masks"""
 
+FOUND = 3  # exit code where something was found that --fail-on names
+PATH = click.Path(exists=True, path_type=Path)
+OF_FOLDER = (
+    "truth", "sheet", "task", "label", "positive", "names", "multi_label", "group_by", "id_column", "site", "scanner",
+    "covariates", "series", "splits",
+)  # fmt: skip
+OF_READERS = ("words", "grades", "classes", "patients", "rule", "tolerance_mm")
+SECTIONS = {
+    "A folder that is no project yet": OF_FOLDER,
+    "Readers": OF_READERS,
+}
 
-@click.command(cls=Verb, example=EXAMPLE)
+
+@click.command(cls=Verb, example=EXAMPLE, sections=SECTIONS)
+@click.argument("path", metavar="[DIR|FOLDER]", required=False, type=PATH)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["fault", "warning", "never"]),
+    default="fault",
+    show_default=True,
+    help=f"End with exit code {FOUND} where something as grave was found, for pipelines.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; of --fuse, the new folder or sheet.")
+@click.option("--truth", type=PATH, help="Folder of masks, or a file of labels.")
+@click.option("--sheet", type=PATH, help="CSV or Excel: ids, patients, covariates, labels.")
+@click.option("--task", type=click.Choice(["classification", "regression", "segmentation"]), help="Where it does not show.")
+@click.option("--label", metavar="COLUMN", multiple=True, help="Column with the truth; several are findings.")
+@click.option("--positive", metavar="CLASS", help="Which class is the disease.")
+@click.option("--name", "names", metavar="VALUE=NAME", multiple=True, callback=pairs, help="What a value of the truth means.")
+@click.option("--multi-label", is_flag=True, help="A column of 0 and 1 is a finding of its own.")
+@click.option("--group-by", metavar="COLUMN", help="Column that names the patient.")
+@click.option("--id-column", metavar="COLUMN", help="The column that names the case.")
+@click.option("--site", metavar="COLUMN", help="Column that names the hospital.")
+@click.option("--scanner", metavar="COLUMN", help="Column that names the scanner.")
+@click.option("--covariate", "covariates", metavar="COLUMN", multiple=True, help="Column to look at, such as age.")
+@click.option("--series", metavar="FIELD=PATTERN", multiple=True, callback=pairs, help="Which series of an exam counts.")
+@click.option("--splits", metavar="FILE|COLUMN|none", help="The split to check; by default the one the data bring.")
 @click.option(
     "--readers",
     "words",
     metavar="[NAME=]PATH",
     multiple=True,
-    required=True,
     help="A reader's sheet or folder of masks; once per reader. Or one sheet with a column 'reader'.",
 )
 @click.option("--grades", metavar="COLUMN", multiple=True, help="A column whose categories have an order. May be repeated.")
 @click.option("--class", "classes", metavar="NAME=VALUE", multiple=True, help="Masks: a structure and its value.")
 @click.option("--patients", metavar="COLUMN|SHEET", help="Column of the sheets, or a sheet, that names the patient.")
-@click.option("--id-column", metavar="COLUMN", help="The column that names the case.")
 @click.option(
     "--fuse", "rule", metavar="RULE", help="Make one reference standard: majority, any, all, staple, or a reader's name."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="New folder (masks) or new sheet for the fused reads.")
 @click.option("--tolerance-mm", type=float, default=2.0, show_default=True, help="Tolerance of the surface Dice.")
-def audit(
+def audit(path: Path | None, fail_on: str, out: Path | None, id_column: str | None, **options: Any) -> Outcome:
+    """Look for what would make a score wrong, before anything is trained.
+
+    With DIR, a project, or FOLDER, images that are no project yet: patients, studies and images on both sides of the split;
+    the same image twice, also mirrored, resized or windowed; contradicting labels; ways to the answer that are not
+    disease (headers, borders, background, burned-in marks); faults of labels and masks; and whether there are cases enough.
+    Writes a page and a record. Truths of the internal test stay sealed. Training refuses a cohort with a leak.
+
+    With --readers: do they agree, and on what? Categories get Cohen's kappa for every two readers and Fleiss' for all; grades
+    a weighted kappa; measurements the intraclass correlation and limits of agreement; masks Dice, surface distances and the
+    agreement of volumes. With --fuse the reads become one reference standard, and how is written beside it.
+    """
+    readers = {name: options.pop(name) for name in OF_READERS}
+    if readers["words"] and path is None:
+        return _of_readers(out, id_column, **readers)
+    if path is None or readers["words"]:
+        raise click.UsageError("Give DIR or FOLDER, or --readers, not both.")
+    splits = options.pop("splits")
+    found = look(path, request=_request(path, id_column, options), splits=splits, out=out, progress=reporter())
+    grave = {"fault": ("fault",), "warning": ("fault", "warning"), "never": ()}[fail_on]
+    code = FOUND if any(concern.severity in grave for concern in found.concerns) else 0
+    return Outcome(_said(found), dict(found.record), f"open {found.folder / 'audit.html'}", code)
+
+
+def _request(path: Path, id_column: str | None, options: dict[str, Any]) -> Request:
+    multi_label, label = options.pop("multi_label"), options.pop("label")
+    said = Said(
+        options.pop("task"),
+        tuple(label),
+        options.pop("names"),
+        positive=options.pop("positive"),
+        exclusive=False if multi_label else None,
+    )
+    return Request(path, said=said, id_column=id_column, **options)
+
+
+def _said(found: Audit) -> str:
+    """Faults and warnings with what to do; notes by their first sentence; names of files for the terminal alone."""
+    lines = [", ".join(f"{what} {count}" for what, count in found.counts), *(f"Note: {note}" for note in found.notes)]
+    for concern in found.concerns:
+        lines += ["", f"{concern.severity.upper()} ({concern.subject}): {concern.statement}"]
+        if concern.severity == "note":
+            continue
+        lines += [f"  What it means: {concern.meaning}", f"  How sure: {concern.certainty}", f"  What to do: {concern.advice}"]
+        for group in list(concern.cases)[:SHOWN]:
+            named = [found.names.get(case, case) for case in list(group)[:SHOWN]]
+            lines.append(f"  For example: {' | '.join(named)}" + (" | ..." if len(group) > SHOWN else ""))
+    counts = [sum(c.severity == severity for c in found.concerns) for severity in SEVERITIES]
+    summary = ", ".join(f"{n} {s if n == 1 else s + 's'}" for n, s in zip(counts, SEVERITIES, strict=True))
+    return "\n".join([*lines, "", f"{summary}. The page: {found.folder / 'audit.html'}"])
+
+
+def _of_readers(
+    out: Path | None,
+    id_column: str | None,
     words: tuple[str, ...],
     grades: tuple[str, ...],
     classes: tuple[str, ...],
     patients: str | None,
-    id_column: str | None,
     rule: str | None,
-    out: Path | None,
     tolerance_mm: float,
 ) -> Outcome:
-    """Compare readers: do they agree, and what do they agree on?
-
-    Categories get Cohen's kappa for every two readers and Fleiss' for all; grades a weighted kappa; measurements the
-    intraclass correlation and limits of agreement; masks Dice, surface distances and the agreement of volumes. Every
-    number has an interval by patient. With --fuse the reads become one reference standard, and how is written beside it.
-    """
     found = audit_readers(
         _paths(words),
         grades=grades,

@@ -31,14 +31,16 @@ class Session:
 class Outcome:
     """How a verb ends.
 
-    text    for people
-    values  for programs (``--json``)
-    next    the exact next command
+    text       for people
+    values     for programs (``--json``)
+    next       the exact next command
+    exit_code  0, or a word to a pipeline, said in the verb's help
     """
 
     text: str
     values: dict[str, Any] = field(default_factory=dict)
     next: str = ""
+    exit_code: int = 0
 
 
 class Verb(click.Command):
@@ -86,6 +88,8 @@ class Verb(click.Command):
         outcome = super().invoke(ctx)
         if isinstance(outcome, Outcome):
             show(outcome, ctx.ensure_object(Session))
+            if outcome.exit_code:
+                ctx.exit(outcome.exit_code)
         return outcome
 
 

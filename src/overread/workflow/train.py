@@ -18,6 +18,7 @@ from overread.training.loop import Outcome, Recipe
 from overread.training.loop import train as run_loop
 from overread.training.plan import NOT_THE_CURVE, make_plan
 from overread.workflow import plan as planning
+from overread.workflow.audited_leaks import refuse_leaks_found
 from overread.workflow.freeze import freeze, snapshot
 from overread.workflow.look import Look
 from overread.workflow.plan import Planned, batches_of
@@ -49,6 +50,7 @@ def train(
         raise OverreadError(f"This project has {len(folds)} folds.", "give --fold K to hold one out, or --fold all")
     if not folds and fold is not None:
         raise OverreadError("This project has partitions, no folds.", "leave --fold out")
+    refuse_leaks_found(project)
     chosen = name or (project.run().name if resume else planning.next_name(project))
     numbers = [None] if not folds else list(folds) if fold == "all" else [int(str(fold))]
     for number in numbers:

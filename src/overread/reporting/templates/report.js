@@ -33,7 +33,9 @@ for (const slider of document.querySelectorAll(".slider")) {
     say("sensitivity", share(tp, facts.positives));
     say("specificity", share(facts.negatives - fp, facts.negatives));
     const asked = Number(prevalence.value) / 100;
-    if (Math.abs(asked - facts.prevalence) < 0.0006) {
+    if (prevalence.value === "") {
+      for (const name of ["ppv", "npv"]) say(name, "state a prevalence");
+    } else if (!facts.enriched && Math.abs(asked - facts.prevalence) < 0.0006) {
       say("ppv", share(tp, tp + fp));
       say("npv", share(facts.negatives - fp, facts.negatives - fp + facts.positives - tp));
     } else {
@@ -43,7 +45,7 @@ for (const slider of document.querySelectorAll(".slider")) {
     }
   }
 
-  if (facts.prevalence === null) continue;
+  if (facts.prevalence === null && !facts.enriched) continue;
   let start = 0;
   facts.threshold.forEach((t, k) => { if (t === null || t >= facts.start) start = k; });
   range.value = start;
