@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overread.evaluation.bootstrap import bootstrap_interval, draws, of_sums, of_weights
+from overread.evaluation.areas import rank_interval
+from overread.evaluation.bootstrap import bootstrap_interval, draws, of_sums
 from overread.evaluation.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics.decided import MCC, confusion_terms
@@ -60,7 +61,7 @@ def test_weights_and_sums_agree() -> None:
     patients = Patients.of(np.arange(50) // 2)
     ranking = Ranking.of(truth, score)
     counts = draws(25, 3, 0).astype(float)
-    weighted = of_weights(patients, ranking.auc)(counts)
+    weighted = ranking.by_unit(patients.number).auc(counts)
     for row, value in zip(counts, weighted, strict=True):
         repeated = np.repeat(np.arange(50), row[patients.number].astype(int))
         assert value == pytest.approx(Ranking.of(truth[repeated], score[repeated]).auc()[0])
@@ -92,3 +93,26 @@ def test_the_order_of_cases_does_not_matter(order) -> None:
     first = mean_interval(values, Patients.of(names))
     second = mean_interval(values[list(order)], Patients.of(names[list(order)]))
     assert (first.low, first.high) == pytest.approx((second.low, second.high))
+
+
+@pytest.mark.parametrize("function", [Ranking.average_precision, Ranking.partial_auc])
+def test_ranking_by_patient_gives_the_interval_of_weighing_every_case(function) -> None:
+    """Two findings with blanks, two folds, several cases per patient; the slow form weighs cases one by one."""
+    random = np.random.default_rng(3)
+    patients, known = Patients.of(random.integers(0, 40, 120)), [random.random(120) < 0.9 for _ in range(2)]
+    truth, fold = random.random((2, 120)) < 0.4, np.arange(120) % 2
+    score = np.round(random.normal(size=(2, 120)) + truth, 1)
+    rules = Rules(resamples=300)
+
+    def slow(counts: np.ndarray) -> np.ndarray:
+        weights = counts[:, patients.number]
+        areas = []
+        for k in range(2):
+            own = [np.flatnonzero(known[k] & (fold == f)) for f in range(2)]
+            areas.append(np.mean([function(Ranking.of(truth[k][p], score[k][p]), weights[:, p]) for p in own], axis=0))
+        return np.mean(areas, axis=0)
+
+    pairs, folds = [(truth[k][known[k]], score[k][known[k]]) for k in range(2)], [fold[k] for k in known]
+    found = rank_interval(function, pairs, patients, folds, rules, "nothing", known)
+    expected = bootstrap_interval(slow, patients, rules, "nothing")
+    assert (found.estimate, found.low, found.high) == pytest.approx((expected.estimate, expected.low, expected.high))

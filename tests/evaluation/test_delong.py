@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from overread.evaluation.areas import auc_interval
-from overread.evaluation.bootstrap import draws, of_weights
+from overread.evaluation.bootstrap import draws
 from overread.evaluation.delong import area, area_interval, mean_area, newcombe
 from overread.evaluation.patients import Patients
 from overread.evaluation.rules import Rules
@@ -48,7 +48,7 @@ def test_several_cases_of_a_patient_bring_the_variance_of_the_cluster_bootstrap(
     patients = Patients.of(patient)
     clustered = area(truth, score, patients)
     naive = area(truth, score, Patients.of(np.arange(450)))
-    values = of_weights(patients, Ranking.of(truth, score).auc)(draws(150, 2000, 0).astype(float))
+    values = Ranking.of(truth, score).by_unit(patients.number).auc(draws(150, 2000, 0).astype(float))
     assert clustered.variance == pytest.approx(values.var(), rel=0.12)
     assert clustered.value == naive.value
 

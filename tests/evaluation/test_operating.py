@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.kinds import Findings, Measurements
-from overread.core.question import Decisions, Question
+from overread.core.question import ConformalLimit, Decisions, OperatingPoint, Question
 from overread.evaluation.answered import answered
-from overread.evaluation.operating import fit_decisions, operating_point, parse_rule
+from overread.evaluation.operating import fit_decisions
+from overread.evaluation.patients import Patients
 from overread.evaluation.temperature import fit_temperature
+from overread.evaluation.threshold import Population, operating_point
+from overread.evaluation.threshold_rules import parse_rule
 from overread.evaluation.units import combine, units_of
 from overread.metrics.calibration import tempered
 
@@ -44,16 +47,102 @@ def test_rules_are_read_and_wrong_ones_named() -> None:
             parse_rule(wrong)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(["sensitivity", "specificity"]), st.floats(0.05, 1.0))
-def test_the_aim_is_reached_and_no_threshold_gives_more_of_the_other(seed, kind, aim) -> None:
+@pytest.mark.parametrize(
+    ("sentence", "kind", "value", "text"),
+    [
+        ("Miss at most 2 of 100", "sensitivity", 0.98, "miss at most 2 of 100 (sensitivity >= 0.98)"),
+        ("miss no more than 1 in 20", "sensitivity", 0.95, "miss at most 1 of 20 (sensitivity >= 0.95)"),
+        ("at most 10 false alarms of 100", "specificity", 0.9, "at most 10 false alarms of 100 (specificity >= 0.9)"),
+        ("a miss costs 10 false alarms", "cost", 10.0, "a miss costs 10 false alarms"),
+    ],
+)
+def test_rules_are_said_in_the_words_of_the_clinic(sentence, kind, value, text) -> None:
+    rule = parse_rule(sentence)
+    assert (rule.kind, rule.value, rule.text) == (kind, value, text)
+    assert parse_rule(rule.text) == rule, "what a model file says can be declared"
+
+
+@pytest.mark.parametrize("wrong", ["miss at most 100 of 100", "miss at most 2 of 0", "a miss costs 0 false alarms"])
+def test_sentences_that_mean_nothing_are_refused(wrong) -> None:
+    with pytest.raises(OverreadError, match="threshold rule"):
+        parse_rule(wrong)
+
+
+@pytest.mark.parametrize(("aim", "needed"), [(0.98, 149), (0.95, 59), (0.9, 29)])
+def test_an_aim_needs_as_many_positives_as_its_bound(aim, needed) -> None:
+    assert parse_rule(f"sensitivity >= {aim}").cases_needed == needed
+    assert 0.05 ** (1 / needed) >= aim > 0.05 ** (1 / (needed - 1))
+    assert parse_rule("sensitivity >= 1").cases_needed is None
+
+
+def test_two_of_a_hundred_are_not_shown_by_forty_positives() -> None:
+    random = np.random.default_rng(7)
+    truth = np.r_[np.ones(40, bool), np.zeros(160, bool)]
+    score = np.clip(random.normal(0.4 + 0.3 * truth, 0.15), 0.01, 0.99)
+    point = operating_point("disease", truth, score, parse_rule("miss at most 2 of 100"))
+    assert point.rule == (
+        "every positive tuning case called ('miss at most 2 of 100 (sensitivity >= 0.98)' is not supported by 40 positives; "
+        "149 are needed)"
+    )
+    assert (point.is_supported, point.needed, point.sensitivity) == (False, 149, 1.0)
+    assert point.lower_bound == pytest.approx(0.05 ** (1 / 40))
+    assert (score >= point.threshold)[truth].all()
+    whole = operating_point("disease", np.tile(truth, 4), np.tile(score, 4), parse_rule("miss at most 2 of 100"))
+    assert whole.is_supported
+    assert whole.sensitivity >= 0.98
+    same = Patients.of(np.tile(np.arange(200), 4))
+    again = operating_point("disease", np.tile(truth, 4), np.tile(score, 4), parse_rule("miss at most 2 of 100"), "tuning", same)
+    assert not again.is_supported, "four images of one patient are not four patients"
+    assert "160 positives of 40 patients" in again.rule
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.2, 50), st.floats(0.01, 0.99))
+def test_the_cost_ratio_gives_the_cheapest_threshold(seed, cost, share) -> None:
     random = np.random.default_rng(seed)
     truth = np.r_[True, False, random.random(28) < 0.4]
     score = np.round(random.random(30) * 0.6 + 0.3 * truth, 1)
+    rule = parse_rule(f"a miss costs {cost:.2f} false alarms")
+    population = Population(True, {"disease": share})
+    point = operating_point("disease", truth, score, rule, population=population)
+
+    def price(cut: float) -> float:
+        return rule.value * (score < cut)[truth].mean() * share + (score >= cut)[~truth].mean() * (1 - share)
+
+    assert price(point.threshold) == pytest.approx(min(price(cut) for cut in np.r_[0, np.unique(score), 1.1]), abs=1e-9)
+
+
+def test_a_cost_ratio_needs_the_prevalence_of_an_enriched_sample() -> None:
+    truth, score = binary(1)
+    point = operating_point("disease", truth, score, parse_rule("a miss costs 10 false alarms"), population=Population(True))
+    assert not point.is_supported
+    assert point.rule.startswith("youden ('a miss costs 10 false alarms' needs the prevalence")
+
+
+def test_a_model_file_of_the_earlier_form_still_loads() -> None:
+    point = {
+        "class_name": "disease", "threshold": 0.4, "rule": "youden", "fitted_on": "tuning", "sensitivity": 0.9, "specificity": 0.8
+    }  # fmt: skip
+    old = {"operating_points": [point], "temperature": 1.3, "keep_largest": [], "minimum_ml": {}}
+    decisions = Decisions.from_dict(old)
+    assert decisions == Decisions((OperatingPoint(**point),), 1.3)
+    assert set(decisions.as_dict()) == set(old), "what is not there is not written"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["sensitivity", "specificity"]), st.floats(0.05, 0.9))
+def test_the_aim_is_reached_and_no_threshold_gives_more_of_the_other(seed, kind, aim) -> None:
+    random = np.random.default_rng(seed)
+    truth = np.r_[True, False, random.random(58) < 0.4]
+    score = np.round(random.random(60) * 0.6 + 0.3 * truth, 1)
     point = operating_point("disease", truth, score, parse_rule(f"{kind} >= {aim:.2f}"))
     called = score >= point.threshold
     assert (point.sensitivity, point.specificity) == (called[truth].mean(), (~called)[~truth].mean())
     aim = float(f"{aim:.2f}")
+    if not point.is_supported:
+        assert getattr(point, kind) == 1.0, "the strictest point takes the place of an aim that cannot be shown"
+        assert "is not supported by" in point.rule
+        return
     assert getattr(point, kind) >= aim - 1e-9
     other = {"sensitivity": "specificity", "specificity": "sensitivity"}[kind]
     for cut in np.r_[0, np.unique(score), 1.1]:
@@ -126,11 +215,12 @@ def test_more_exclusive_classes_are_decided_by_the_highest() -> None:
 def test_findings_with_unknown_truths_and_numbers_without_thresholds() -> None:
     truths = [Findings({"effusion": float(k % 2), "nodule": None}) for k in range(8)]
     answers = [Findings({"effusion": 0.2 + 0.6 * (k % 2), "nodule": 0.5}) for k in range(8)]
-    points = fit_decisions(FINDINGS, truths, answers, calibrate=False).operating_points
+    points = fit_decisions(FINDINGS, truths, answers, calibration="none").operating_points
     assert 0.2 < points[0].threshold < 0.8
     assert "no positive tuning case" in points[1].rule
     age = Question("regression", ("age",))
-    assert fit_decisions(age, [Measurements({"age": 3.0})], [Measurements({"age": 4.0})]) == Decisions()
+    single = fit_decisions(age, [Measurements({"age": 3.0})], [Measurements({"age": 4.0})])
+    assert single == Decisions(conformal=(ConformalLimit("age", 0.9, None, 1),)), "one patient gives no interval"
 
 
 def test_cases_become_patients() -> None:

@@ -13,6 +13,7 @@ from overread.core.score import Interval
 from overread.evaluation.answered import NO_FOLD, ScoredCase, answered, join
 from overread.evaluation.results import About, evaluate, fold_table, is_met
 from overread.evaluation.rules import Rules
+from overread.evaluation.undercoverage import flag
 from overread.metrics.label_maps import score_label_maps
 from overread.metrics.table import METRICS
 
@@ -69,6 +70,16 @@ def check_file(result) -> None:
         assert curve in result["curves"]
 
 
+def test_the_table_says_which_intervals_are_too_narrow() -> None:
+    table, decisions, *_ = two(60)  # 20 of them ill
+    result = evaluate(TWO, table, {NO_FOLD: decisions}, RULES, About("tuning"))
+    for row in result["scores"]:
+        metric, interval = METRICS[row["metric"].removesuffix("_raw")], Interval.from_dict(row["interval"])
+        if interval.low is not None and flag(metric, interval.n_patients, interval.n_patients < interval.n_cases):
+            assert "too narrow" in interval.reason, row
+    assert "too narrow" in score(result, "sensitivity", "disease")["interval"]["reason"]
+
+
 def test_two_classes() -> None:
     table, decisions, truth, p = two()
     result = evaluate(TWO, table, {NO_FOLD: decisions}, RULES, About("internal", model="sha256:bb", opening=OPENING))
@@ -110,7 +121,7 @@ def test_temperature_shows_the_scores_before_it() -> None:
     check_file(result)
     assert result["brier_raw"]["disease"].estimate == pytest.approx(sk.brier_score_loss(truth, p))
     assert result["brier"]["disease"].estimate != pytest.approx(result["brier_raw"]["disease"].estimate)
-    assert "before temperature scaling" in score(result, "ece_raw", "disease")["name"]
+    assert "before calibration" in score(result, "ece_raw", "disease")["name"]
 
 
 def test_three_classes_and_a_class_that_nobody_has() -> None:

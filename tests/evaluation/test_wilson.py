@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from overread.evaluation.patients import Patients
-from overread.evaluation.wilson import effective_cases, proportion_interval, wilson
+from overread.evaluation.wilson import clopper_pearson, effective_cases, lower_bound, proportion_interval, wilson
 
 
 @pytest.mark.parametrize(("hits", "cases"), [(0, 20), (1, 7), (46, 50), (20, 20), (313, 1000)])
@@ -15,6 +15,22 @@ def test_wilson_equals_statsmodels(hits, cases, level) -> None:
     proportion = importlib.import_module("statsmodels.stats.proportion")
     expected = proportion.proportion_confint(hits, cases, 1 - level, "wilson")
     assert wilson(hits, cases, level) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("hits", "cases"), [(0, 12), (1, 7), (12, 12), (313, 1000)])
+def test_the_exact_interval_equals_statsmodels_and_is_named_for_few_cases(hits, cases) -> None:
+    proportion = importlib.import_module("statsmodels.stats.proportion")
+    expected = proportion.proportion_confint(hits, cases, 0.05, "beta")
+    assert clopper_pearson(hits, cases) == pytest.approx(np.nan_to_num(expected), abs=1e-12)
+    hit = (np.arange(cases) < hits).astype(float)
+    found = proportion_interval(hit, np.ones(cases), Patients.of(np.arange(cases)), 0.95, "")
+    assert found.method == ("Clopper-Pearson (exact)" if cases < 20 else "Wilson")
+    assert found.low < found.high
+
+
+def test_the_one_sided_bound_is_exact() -> None:
+    assert lower_bound(np.ones(40), Patients.of(np.arange(40))) == pytest.approx(0.05 ** (1 / 40))
+    assert lower_bound(np.ones(40), Patients.of(np.arange(40) // 4)) == pytest.approx(0.05 ** (1 / 10))
 
 
 def test_one_case_per_patient_is_plain_wilson() -> None:

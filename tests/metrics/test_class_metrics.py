@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from overread.metrics import calibration, curves, decided
+from overread.metrics.certainty import aurc
 from overread.metrics.metric import macro_from_sums
+from overread.metrics.prevalence import at_shares_from_sums, class_weights, split_terms
 from overread.metrics.ranking import Ranking, auc
 
 
@@ -40,6 +42,85 @@ def test_weights_count_cases_as_often_as_they_say(steps) -> None:
     assert ranking.average_precision(weights) == pytest.approx(np.array(expected))
 
 
+@pytest.mark.parametrize("steps", [0, 8])
+def test_the_partial_area_equals_scikit_learn(steps) -> None:
+    truth, score = cases(11, 80, steps)
+    weights = np.random.default_rng(0).integers(0, 4, (5, 80)).astype(float)
+    ranking = Ranking.of(truth, score)
+    assert ranking.partial_auc()[0] == pytest.approx(sk.roc_auc_score(truth, score, max_fpr=0.1))
+    expected = [sk.roc_auc_score(truth, score, sample_weight=w, max_fpr=0.1) for w in weights]
+    assert ranking.partial_auc(weights) == pytest.approx(np.array(expected))
+    perfect = Ranking.of(truth, truth + score / 10)
+    assert perfect.partial_auc()[0] == pytest.approx(1)
+    assert np.isnan(Ranking.of(np.zeros(4, bool), np.arange(4.0)).partial_auc()[0])
+
+
+@pytest.mark.parametrize(("metric", "weights"), [(decided.KAPPA_LINEAR, "linear"), (decided.KAPPA_QUADRATIC, "quadratic")])
+def test_kappa_of_grades_equals_scikit_learn(metric, weights) -> None:
+    random = np.random.default_rng(12)
+    truth = random.integers(0, 4, 120)
+    call = np.clip(truth + random.integers(-1, 2, 120), 0, 3)
+    sums = decided.confusion_terms(truth, call, 4).sum(0)
+    assert metric.from_sums(sums) == pytest.approx(sk.cohen_kappa_score(truth, call, weights=weights))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 40)), min_size=1, max_size=60))
+def test_the_parts_of_the_brier_score_add_up_exactly(pairs) -> None:
+    truth, score = np.array([t for t, _ in pairs]), np.array([s / 40 for _, s in pairs])
+    sums = calibration.brier_part_terms(truth, score).sum(0)
+    reliability, resolution, uncertainty = (float(m.from_sums(sums)) for m in calibration.BRIER_PARTS)
+    assert reliability - resolution + uncertainty == pytest.approx(((score - truth) ** 2).mean(), abs=1e-12)
+    number = calibration.bin_numbers(score)
+    slow = sum((score[number == b].mean() - truth[number == b].mean()) ** 2 * (number == b).mean() for b in np.unique(number))
+    assert reliability == pytest.approx(slow, abs=1e-12)
+
+
+def test_noise_alone_gives_the_expected_reliability() -> None:
+    random = np.random.default_rng(13)
+    probability = random.random(500)
+    found = [
+        float(
+            calibration.RELIABILITY.from_sums(calibration.brier_part_terms(random.random(500) < probability, probability).sum(0))
+        )
+        for _ in range(200)
+    ]
+    assert calibration.expected_reliability(probability) == pytest.approx(np.mean(found), rel=0.1)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.8])
+def test_scores_at_a_prevalence_are_scores_of_weighted_cases(share) -> None:
+    truth, score = cases(14, 150)
+    call = score > 0.45
+    weight = np.where(truth, share / truth.mean(), (1 - share) / (1 - truth.mean()))
+
+    def at(metric, terms):
+        return at_shares_from_sums(metric.from_sums, (1 - share, share), split_terms(truth, terms).sum(0))
+
+    cells = decided.confusion_terms(truth, call)
+    assert at(decided.PPV, cells) == pytest.approx(sk.precision_score(truth, call, sample_weight=weight))
+    assert at(decided.F1, cells) == pytest.approx(sk.f1_score(truth, call, sample_weight=weight))
+    assert at(decided.MCC, cells) == pytest.approx(sk.matthews_corrcoef(truth, call, sample_weight=weight))
+    assert at(decided.SENSITIVITY, cells) == pytest.approx(call[truth].mean()), "of one class, so the shares do not matter"
+    brier = at(calibration.BRIER, calibration.brier_terms(truth, score))
+    assert brier == pytest.approx(sk.brier_score_loss(truth, score, sample_weight=weight))
+    weights = class_weights(truth.astype(int), (1 - share, share), np.ones((1, 150)))
+    expected = sk.average_precision_score(truth, score, sample_weight=weight)
+    assert Ranking.of(truth, score).average_precision(weights)[0] == pytest.approx(expected)
+    curve = curves.pr_curve(truth, score, share)
+    assert curve["prevalence"] == share
+    assert curve["precision"][-1] == pytest.approx(share, rel=1e-5)
+
+
+def test_the_area_of_risk_and_coverage_by_hand() -> None:
+    wrong = np.array([False, True, False, True])
+    sure = np.array([0.9, 0.8, 0.7, 0.6])
+    assert aurc(Ranking.of(wrong, sure))[0] == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)
+    alike = np.full(4, 0.7)
+    assert aurc(Ranking.of(wrong, alike))[0] == pytest.approx(0.5), "no knowledge of its errors: the share of wrong calls"
+    repeated = Ranking.of(np.repeat(wrong, 2), np.repeat(sure, 2))
+    assert aurc(Ranking.of(wrong, sure), np.full((1, 4), 2.0)) == pytest.approx(aurc(repeated))
+
+
 def test_one_class_alone_has_no_auc() -> None:
     assert auc(np.ones(4, bool), np.arange(4.0)) is None
     assert auc(np.zeros(0, bool), np.zeros(0)) is None
@@ -68,6 +149,9 @@ def test_two_class_ratios_equal_scikit_learn() -> None:
         "ppv": sk.precision_score(truth, call),
         "npv": sk.precision_score(truth, call, pos_label=0),
         "f1": sk.f1_score(truth, call),
+        "lr_positive": sk.class_likelihood_ratios(truth, call)[0],
+        "lr_negative": sk.class_likelihood_ratios(truth, call)[1],
+        "false_alarms_per_100": 100 * (call & ~truth).mean(),
     }
     for metric in decided.PER_CLASS:
         assert metric.from_sums(sums) == pytest.approx(expected[metric.key]), metric.key

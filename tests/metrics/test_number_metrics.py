@@ -1,5 +1,7 @@
 """Metrics of measured numbers against scikit-learn and the formulas as published."""
 
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,3 +49,40 @@ def test_the_centre_changes_nothing(centre, seed) -> None:
     moved = agreement.agreement_terms(truth, answer, centre).sum(0)
     for metric in agreement.ALL:
         assert metric.from_sums(moved) == pytest.approx(metric.from_sums(sums), abs=1e-7), metric.key
+
+
+def slow_repeated_limits(difference: np.ndarray, patient: np.ndarray) -> tuple[float, float]:
+    """Bland and Altman 2007 by hand: one-way analysis of variance, patient by patient."""
+    groups = [difference[patient == p] for p in np.unique(patient)]
+    n, total = len(groups), sum(map(len, groups))
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / (total - n)
+    between = sum(len(g) * (g.mean() - difference.mean()) ** 2 for g in groups) / (n - 1)
+    usual = (total**2 - sum(len(g) ** 2 for g in groups)) / ((n - 1) * total)
+    spread = np.sqrt(max((between - within) / usual, 0) + within)
+    return difference.mean() - 1.96 * spread, difference.mean() + 1.96 * spread
+
+
+def test_limits_of_repeated_measures_equal_the_analysis_of_variance() -> None:
+    random = np.random.default_rng(5)
+    patient = np.repeat(np.arange(12), random.integers(1, 6, 12))
+    difference = random.normal(1, 2, 12)[patient] + random.normal(0, 1, len(patient))
+    sums = agreement.repeated_terms(difference, patient).sum(0)
+    found = agreement.repeated_low_from_sums(sums), agreement.repeated_high_from_sums(sums)
+    assert found == pytest.approx(slow_repeated_limits(difference, patient))
+    statsmodels = importlib.import_module("statsmodels.stats.anova")
+    frame = importlib.import_module("pandas").DataFrame({"d": difference, "p": patient.astype(str)})
+    fit = importlib.import_module("statsmodels.formula.api").ols("d ~ C(p)", frame).fit()
+    table = statsmodels.anova_lm(fit)
+    usual = (len(patient) - (np.bincount(patient) ** 2).sum() / len(patient)) / 11
+    within, between = table["mean_sq"]["Residual"], table["mean_sq"]["C(p)"]
+    width = 1.96 * np.sqrt((between - within) / usual + within)
+    assert found[1] - found[0] == pytest.approx(2 * width)
+
+
+def test_one_case_per_patient_has_the_plain_limits() -> None:
+    truth, answer = numbers(3)
+    sums = agreement.repeated_terms(answer - truth, np.arange(80)).sum(0)
+    plain = agreement.agreement_terms(truth, answer, 50.0).sum(0)
+    assert agreement.repeated_low_from_sums(sums) == pytest.approx(agreement.low_limit_from_sums(plain))
+    assert agreement.repeated_high_from_sums(sums) == pytest.approx(agreement.high_limit_from_sums(plain))
+    assert np.isnan(agreement.repeated_low_from_sums(agreement.repeated_terms(np.ones(3), np.zeros(3, int)).sum(0)))

@@ -55,14 +55,70 @@ class Question:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A frozen threshold: a finding is called when its probability is at least `threshold`."""
+    """A frozen threshold: a finding is called when its probability is at least `threshold`.
+
+    rule          how it was chosen, e.g. "youden", "miss at most 2 of 100 (sensitivity >= 0.98)"; where the data could not
+                  support the rule that was asked for, the rule that replaced it, and why
+    sensitivity, specificity   on the cases it was fitted on
+    is_supported  the cases could show that the aim is reached; False where another rule had to take its place
+    needed        not supported: how many positive (or negative) cases of different patients would be needed
+    lower_bound   rules with an aim: one-sided 95 % lower bound of what was aimed at, on the cases it was fitted on
+    positives, negatives       number of those cases
+    """
 
     class_name: str
     threshold: float
-    rule: str  # e.g. "Youden", "sensitivity >= 0.95"
+    rule: str
     fitted_on: str = "tuning"
     sensitivity: float | None = None
     specificity: float | None = None
+    is_supported: bool = True
+    needed: int | None = None
+    lower_bound: float | None = None
+    positives: int | None = None
+    negatives: int | None = None
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """How the raw probability of one finding is bent until it means what it says.
+
+    method            "Platt": 1 / (1 + exp(-(intercept + slope * logit p))); "isotonic": a rising line through knots
+    knots, values     isotonic: raw probabilities, rising, and what becomes of them; straight between, level outside
+    prevalence        stated share of positives that the probabilities are meant for; None: that of the tuning cases
+    """
+
+    class_name: str
+    method: str
+    slope: float = 1.0
+    intercept: float = 0.0
+    knots: tuple[float, ...] = ()
+    values: tuple[float, ...] = ()
+    prevalence: float | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recalibration:
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
+
+
+@dataclass(frozen=True)
+class ConformalLimit:
+    """How far an answer may lie from the truth in the share `coverage` of new patients (split conformal prediction).
+
+    name        a class, or a quantity
+    is_present  findings that may occur together have two limits each: for cases with the finding, and without it
+    limit       class: the largest 1 - probability with which it still belongs to the set of answers;
+                quantity: half the width of the interval, in its unit; None where the patients were too few for any
+    n_patients  that it was fitted on, each counting once
+    """
+
+    name: str
+    coverage: float
+    limit: float | None
+    n_patients: int
+    is_present: bool = True
+    fitted_on: str = "tuning"
 
 
 @dataclass(frozen=True)
@@ -73,12 +129,16 @@ class Decisions:
     temperature       probabilities are softmax or sigmoid of logits / temperature; 1.0 is none
     keep_largest      segmentation: structures of which only the largest component is kept
     minimum_ml        segmentation: components below this volume are dropped, by structure
+    recalibration     one per finding, in place of a temperature; empty where there is none
+    conformal         limits of the sets of classes, or intervals, that hold the truth in a stated share of patients
     """
 
     operating_points: tuple[OperatingPoint, ...] = ()
     temperature: float = 1.0
     keep_largest: tuple[str, ...] = ()
     minimum_ml: dict[str, float] = field(default_factory=dict)
+    recalibration: tuple[Recalibration, ...] = ()
+    conformal: tuple[ConformalLimit, ...] = ()
 
     def threshold(self, class_name: str) -> float:
         for point in self.operating_points:
@@ -87,16 +147,19 @@ class Decisions:
         return 0.5
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; what a model of an earlier form did not have is left out where it is empty."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if k not in ("recalibration", "conformal") or v}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Decisions:
-        points = tuple(OperatingPoint(**p) for p in values.get("operating_points", ()))
         return cls(
-            points,
+            tuple(OperatingPoint(**p) for p in values.get("operating_points", ())),
             values.get("temperature", 1.0),
             tuple(values.get("keep_largest", ())),
             dict(values.get("minimum_ml", {})),
+            tuple(Recalibration.from_dict(r) for r in values.get("recalibration", ())),
+            tuple(ConformalLimit(**c) for c in values.get("conformal", ())),
         )
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from overread.core.errors import OverreadError
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, Question
+from overread.evaluation.conformal import region
 from overread.evaluation.patients import Patients
+from overread.evaluation.refused import worst_answers
 from overread.evaluation.units import combine
-from overread.metrics.calibration import tempered
+from overread.metrics.calibration import calibrated
 from overread.metrics.label_maps import StructureScores
 from overread.metrics.quick import values_of
 from overread.metrics.table import positive_class
 
 NO_FOLD = -1
-ARRAYS = ("truth", "raw", "answer", "called", "fold")
+ARRAYS = ("truth", "raw", "answer", "called", "fold", "refused")
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,13 @@ class Answered:
     """Classification or regression: N cases, K classes or quantities.
 
     truth   (N, K) 1, 0 or the measured number; NaN where not known
-    raw     (N, K) answers as they came: probabilities before the temperature, or numbers
-    answer  (N, K) answers after the temperature
+    raw     (N, K) answers as they came: probabilities before calibration, or numbers
+    answer  (N, K) answers after the frozen calibration
     called  (N, K) 1 or 0: classes called at the frozen thresholds; NaN where there is no answer
     fold    (N,) number of the fold whose model answered, -1 where there are no folds
+    refused (N,) bool: there was no answer, and the worst one stands in its place
+    region  (N, K, 2) sets of classes or ends of intervals that were made to hold the truth, see `conformal.region`;
+            None where the model has no limits for them
     """
 
     case_ids: tuple[str, ...]
@@ -39,6 +44,12 @@ class Answered:
     answer: np.ndarray
     called: np.ndarray
     fold: np.ndarray
+    refused: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    region: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.refused):
+            object.__setattr__(self, "refused", np.zeros(len(self.case_ids), dtype=bool))
 
     @property
     def patients(self) -> Patients:
@@ -52,6 +63,7 @@ class Answered:
             case_ids=tuple(self.case_ids[i] for i in places),
             patient_ids=tuple(self.patient_ids[i] for i in places),
             **{name: getattr(self, name)[places] for name in ARRAYS},
+            region=None if self.region is None else self.region[places],
         )
 
 
@@ -76,21 +88,40 @@ def answered(
     units: Sequence[str] | None = None,
     aggregation: str = "none",
     fold: int = NO_FOLD,
+    refused: Collection[str] = (),
 ) -> Answered:
-    """Apply the frozen decisions to raw answers: temperature, then from cases to units, then thresholds."""
+    """Apply the frozen decisions to raw answers: calibration, then from cases to units, then thresholds and limits.
+
+    refused  cases that were not answered; a unit of several cases is answered by those that were, where there are any
+    """
     truth, raw = values_of(truths, question.classes), values_of(answers, question.classes)
     _check_exclusive(question, case_ids, truth, raw)
     answer = raw
     if question.task == "classification":
-        answer = tempered(raw, decisions.temperature, exclusive=question.exclusive)
+        answer = calibrated(raw, question, decisions)
     names, patients = np.asarray(case_ids, dtype=str), np.asarray(patient_ids, dtype=str)
+    without = np.array([name in refused for name in case_ids], dtype=bool)
     if units is not None and aggregation != "none":
         _, raw, _ = combine(question, truth, raw, units, aggregation)
         truth, answer, first = combine(question, truth, answer, units, aggregation)
-        names, patients = names[first], patients[first]
+        names, patients, without = names[first], patients[first], _all_of(units, without)
     called = call(question, answer, decisions) if question.task == "classification" else np.full(answer.shape, np.nan)
+    within = region(question, answer, decisions)
+    if without.any():
+        worst, worst_calls = (values[without] for values in worst_answers(question, truth))
+        raw, answer = raw.copy(), answer.copy()
+        raw[without] = answer[without] = worst
+        called[without] = worst_calls
+        if within is not None:
+            within[without] = np.nan if question.task == "regression" else 0.0  # no set, no interval: nothing is held
     number = np.full(len(names), fold)
-    return Answered(tuple(names.tolist()), tuple(patients.tolist()), truth, raw, answer, called, number)
+    return Answered(tuple(names.tolist()), tuple(patients.tolist()), truth, raw, answer, called, number, without, within)
+
+
+def _all_of(units: Sequence[str], refused: np.ndarray) -> np.ndarray:
+    """(N,) per case -> (U,) per unit, in the order of their first cases: whether none of its cases was answered."""
+    answered_units = {unit for unit, gone in zip(units, refused, strict=True) if not gone}
+    return np.array([unit not in answered_units for unit in dict.fromkeys(units)], dtype=bool)
 
 
 def call(question: Question, probability: np.ndarray, decisions: Decisions) -> np.ndarray:
@@ -110,8 +141,10 @@ def join(parts: Sequence[Answered]) -> Answered:
     """The folds one after another."""
     if len(parts) == 1:
         return parts[0]
+    regions = [p.region for p in parts if p.region is not None]
     return replace(
         parts[0],
+        region=np.concatenate(regions) if len(regions) == len(parts) else None,
         case_ids=tuple(c for p in parts for c in p.case_ids),
         patient_ids=tuple(c for p in parts for c in p.patient_ids),
         **{name: np.concatenate([getattr(p, name) for p in parts]) for name in ARRAYS},

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from overread.core.score import Interval
-from overread.evaluation.bootstrap import bootstrap_interval, of_weights
+from overread.evaluation.bootstrap import bootstrap_interval
 from overread.evaluation.delong import area, area_interval, mean_area
 from overread.evaluation.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics.ranking import Ranking
 
-RankMetric = Callable[[Ranking, np.ndarray | None], np.ndarray]
+RankMetric = Callable[[Ranking, np.ndarray], np.ndarray]  # a ranking by patient, (R, P) how often each counts -> (R,)
 
 
 def auc_interval(truth: np.ndarray, score: np.ndarray, patients: Patients, fold: np.ndarray, rules: Rules) -> Interval:
@@ -48,19 +48,19 @@ def rank_interval(
     folds     fold of each of those cases
     known     (N,) bool per finding: which of the patients' cases those are; None where all
     """
-    parts: list[list[tuple[Ranking, np.ndarray]]] = []
+    parts: list[list[Ranking]] = []
     for number, (truth, score) in enumerate(findings):
         places = np.arange(patients.cases) if known is None else np.flatnonzero(known[number])
         own = []
         for k in np.unique(folds[number]):
             which = folds[number] == k
             if 0 < truth[which].sum() < which.sum():
-                own.append((Ranking.of(truth[which], score[which]), places[which]))
+                own.append(Ranking.of(truth[which], score[which]).by_unit(patients.number[places[which]]))
         if own:
             parts.append(own)
 
-    def mean(weights: np.ndarray) -> np.ndarray:
-        values = [np.mean([function(r, weights[:, places]) for r, places in own], axis=0) for own in parts]
-        return np.mean(values, axis=0) if values else np.full(len(weights), np.nan)
+    def mean(counts: np.ndarray) -> np.ndarray:
+        values = [np.mean([function(ranking, counts) for ranking in own], axis=0) for own in parts]
+        return np.mean(values, axis=0) if values else np.full(len(counts), np.nan)
 
-    return bootstrap_interval(of_weights(patients, mean), patients, rules, undefined)
+    return bootstrap_interval(mean, patients, rules, undefined)

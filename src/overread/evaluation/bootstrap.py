@@ -40,12 +40,12 @@ def draws(patients: int, resamples: int, seed: int) -> np.ndarray:
 
 def of_sums(patients: Patients, terms: np.ndarray, from_sums: FromSums) -> Statistic:
     """A metric that is a function of sums over cases; terms (N, K)."""
-    return partial(_sum_statistic, patients.totals(terms), from_sums)
+    return of_totals(patients.totals(terms), from_sums)
 
 
-def of_weights(patients: Patients, metric: Callable[[np.ndarray], np.ndarray]) -> Statistic:
-    """A metric that takes (r, N) weights of cases, such as `Ranking.auc`."""
-    return lambda counts: metric(counts[:, patients.number])
+def of_totals(totals: np.ndarray, from_sums: FromSums) -> Statistic:
+    """A metric of sums over patients; totals (P, K)."""
+    return partial(_sum_statistic, totals, from_sums)
 
 
 def bootstrap_interval(statistic: Statistic, patients: Patients, rules: Rules, undefined: str) -> Interval:
@@ -79,6 +79,8 @@ def bootstrap_interval(statistic: Statistic, patients: Patients, rules: Rules, u
     if np.ptp(values) <= 1e-12 * max(1.0, abs(estimate)):
         return make(estimate, None, None, reason="all patients score alike: resampling cannot tell")
     low, high = _bca(values, estimate, _jackknife(statistic, patients.count), patients.count, rules.level)
+    if high - low <= 1e-12 * max(1.0, abs(estimate)):
+        return make(estimate, None, None, reason="nearly all resamples score alike: resampling cannot tell")
     few = f"fewer than {FEW_PATIENTS} patients: expect this interval to be too narrow" if patients.count < FEW_PATIENTS else ""
     return make(estimate, low, high, reason=few)
 

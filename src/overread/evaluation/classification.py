@@ -10,47 +10,73 @@ import numpy as np
 
 from overread.core.question import Question
 from overread.core.score import Interval
-from overread.evaluation.answered import NO_FOLD, Answered
+from overread.evaluation.answered import Answered
 from overread.evaluation.areas import rank_interval
-from overread.evaluation.findings import Finding, before_temperature, calibration_curve, finding_score, is_defined
-from overread.evaluation.rules import Rules
-from overread.evaluation.scored import Evaluated, Scored, by_sums, number
+from overread.evaluation.at_prevalence import stated_share
+from overread.evaluation.case_rows import case_rows
+from overread.evaluation.certain import risk_coverage, set_scores
+from overread.evaluation.decision_curve import decision_curve
+from overread.evaluation.finding import Finding, not_shown
+from overread.evaluation.findings import before_calibration, calibration_curve, finding_score, is_defined
+from overread.evaluation.micro import micro_scores
+from overread.evaluation.patients import Patients
+from overread.evaluation.rules import Rules, prevalences
+from overread.evaluation.sampling import sampling_notes, sampling_rule, sampling_table
+from overread.evaluation.scored import Evaluated, Scored, by_sums
 from overread.evaluation.wilson import proportion_interval
 from overread.metrics import calibration, curves, decided
 from overread.metrics.metric import Metric, macro_from_sums
+from overread.metrics.prevalence import OVERALL_AT, SUFFIX, at_shares_from_sums, split_terms
 from overread.metrics.ranking import AUC, AVERAGE_PRECISION, Ranking, auc
 from overread.metrics.table import metrics_for, positive_class
 
+OVERALL_AT_PLAIN = {metric.key: plain for metric, plain in OVERALL_AT.items()}
 MACRO = "means over classes count each class alike (macro)"
 
 
 def evaluate_classification(question: Question, table: Answered, rules: Rules) -> Evaluated:
     """Every metric of the table for this question, the curves and a row per case."""
+    rules = replace(rules, prevalence=prevalences(question, rules.prevalence))
     findings = {name: Finding(table, k) for k, name in enumerate(question.classes)}
     scores: list[Scored] = []
     for subject, metrics in metrics_for(question).items():
         if subject in findings:
-            scores += [finding_score(metric, subject, findings[subject], rules) for metric in metrics]
-            scores += before_temperature(subject, findings[subject], rules)
+            named = [m for m in metrics if not m.key.endswith(SUFFIX) or stated_share(rules, subject) is not None]
+            scores += [finding_score(_counted(metric, question), subject, findings[subject], rules) for metric in named]
+            scores += before_calibration(subject, findings[subject], rules)
         elif subject == "mean":
             scores += [_macro_score(metric, findings, table, rules) for metric in metrics]
+            scores += micro_scores(question, table, rules)
         else:
             scores += _overall_scores(metrics, question, table, rules)
     shown = [positive_class(question)] if question.is_binary else list(question.classes)
+    drawn = _curves({name: findings[name] for name in shown}, rules)
+    risk: dict[str, Any] = {}
+    if question.exclusive:
+        area, risk = risk_coverage(table, _whole(table), rules)
+        scores.append(area)
     return Evaluated(
-        tuple(scores),
-        _case_rows(question, table),
+        (*scores, *set_scores(question, table, rules)),
+        case_rows(question, table),
         _confusion(question, table),
-        _curves({name: findings[name] for name in shown}, rules),
-        _rules(question),
-        tuple(_notes(question, {name: findings[name] for name in shown}, len(table.case_ids))),
+        {**drawn, "risk_coverage": risk},
+        {**_rules(question), "sampling": sampling_rule(rules)},
+        tuple(_notes(question, {name: findings[name] for name in shown}, len(table.case_ids), rules)),
+        {"sampling": sampling_table({name: findings[name].truth for name in shown}, rules, scores)},
     )
+
+
+def _counted(metric: Metric, question: Question) -> Metric:
+    """So many of 100 of what the question is asked of: exams, patients, sides or lesions."""
+    return replace(metric, unit=f"per 100 {question.unit}s") if metric.unit.startswith("per 100") else metric
 
 
 def _macro_score(metric: Metric, findings: dict[str, Finding], table: Answered, rules: Rules) -> Scored:
     """The plain mean over the classes for which the metric is defined."""
     defined = [f for f in findings.values() if f.patients.cases and is_defined(metric, f)]
     several = replace(metric, formula=f"{metric.formula}; mean over classes, each counting alike (macro)")
+    if rules.is_enriched and metric.depends_on_prevalence:
+        return Scored(several, "mean", not_shown(table.patients, rules))
     if not defined:
         empty = Interval(None, None, None, "none", 0, 0, rules.level, "no class for which it is defined")
         return Scored(several, "mean", empty)
@@ -84,20 +110,36 @@ def _overall_scores(metrics: tuple[Metric, ...], question: Question, table: Answ
     known = _whole(table)
     patients = table.patients.select(known)
     truth, called = table.truth[known].argmax(1), table.called[known].argmax(1)
-    terms = decided.confusion_terms(truth, called, len(question.classes))
+    cells = decided.confusion_terms(truth, called, len(question.classes))
+    squares = calibration.brier_terms(table.truth[known], table.answer[known])
     scores = []
     for metric in metrics:
-        if metric is decided.ACCURACY:
+        plain = OVERALL_AT_PLAIN.get(metric.key)
+        terms = squares if calibration.BRIER_ALL in (metric, plain) else cells
+        if rules.is_enriched and metric.depends_on_prevalence:
+            scores.append(Scored(metric, "all", not_shown(patients, rules)))
+        elif plain is not None:
+            scores += _overall_at(metric, plain, terms, truth, question, patients, rules)
+        elif metric is decided.ACCURACY:
             hit = (truth == called).astype(float)
             interval = proportion_interval(hit, np.ones(len(hit)), patients, rules.level, metric.undefined)
             scores.append(Scored(metric, "all", interval))
-        elif metric is calibration.BRIER_ALL:
-            scores.append(
-                by_sums(metric, "all", calibration.brier_terms(table.truth[known], table.answer[known]), patients, rules)
-            )
         else:
             scores.append(by_sums(metric, "all", terms, patients, rules))
     return scores
+
+
+def _overall_at(
+    metric: Metric, plain: Metric, terms: np.ndarray, truth: np.ndarray, question: Question, patients: Patients, rules: Rules
+) -> list[Scored]:
+    """The metric where every class has its stated prevalence; nothing unless all are stated, or where Brier says no more."""
+    shares = [stated_share(rules, name) for name in question.classes]
+    stated = [share for share in shares if share is not None]
+    if len(stated) < len(shares) or plain.from_sums is None or (question.is_binary and plain is calibration.BRIER_ALL):
+        return []
+    split = split_terms(truth, terms, len(stated))
+    from_sums = partial(at_shares_from_sums, plain.from_sums, stated)
+    return [by_sums(metric, "all", split, patients, rules, from_sums)]
 
 
 def _whole(table: Answered) -> np.ndarray:
@@ -114,39 +156,18 @@ def _confusion(question: Question, table: Answered) -> dict[str, Any] | None:
 
 
 def _curves(findings: dict[str, Finding], rules: Rules) -> dict[str, Any]:
+    """By class. What depends on the prevalence is drawn at the stated one, and not at all for an enriched sample without it."""
     both = {name: f for name, f in findings.items() if 0 < int(f.truth.sum()) < len(f.truth)}
-    roc = {name: {**curves.roc_curve(f.truth, f.answer), "auc": auc(f.truth, f.answer)} for name, f in both.items()}
-    pr = {name: curves.pr_curve(f.truth, f.answer) for name, f in both.items()}
+    shares = {name: stated_share(rules, name) for name in findings}
+    told = {name: f for name, f in findings.items() if shares[name] is not None or not rules.is_enriched}
+    stated = {name: shares[name] if rules.is_enriched else None for name in findings}
     return {
-        "roc": roc,
-        "pr": pr,
-        "calibration": {name: calibration_curve(f, rules) for name, f in findings.items()},
+        "roc": {name: {**curves.roc_curve(f.truth, f.answer), "auc": auc(f.truth, f.answer)} for name, f in both.items()},
+        "pr": {name: curves.pr_curve(f.truth, f.answer, stated[name]) for name, f in both.items() if name in told},
+        "calibration": {name: calibration_curve(f, rules, stated[name] if name in both else None) for name, f in told.items()},
+        "decision": {name: decision_curve(f, rules, shares[name]) for name, f in both.items() if name in told},
         "agreement": {},
     }
-
-
-def _case_rows(question: Question, table: Answered) -> list[dict[str, Any]]:
-    return [_case_row(question, table, row) for row in range(len(table.case_ids))]
-
-
-def _case_row(question: Question, table: Answered, row: int) -> dict[str, Any]:
-    truth, answer = table.truth[row], table.answer[row]
-    known = np.isfinite(truth) & np.isfinite(answer)
-    gap = np.abs(truth[known] - answer[known])
-    label: Any = {name: number(v) for name, v in zip(question.classes, truth, strict=True)}
-    if question.exclusive:
-        label = question.classes[int(truth.argmax())] if known.all() else None
-    values = {
-        "case_id": table.case_ids[row],
-        "patient_id": table.patient_ids[row],
-        "truth": label,
-        "answer": {name: number(v) for name, v in zip(question.classes, answer, strict=True)},
-        "called": [name for name, v in zip(question.classes, table.called[row], strict=True) if v > 0.5],
-        "scores": {},
-        "reasons": {} if known.all() else {n: "truth not known" for n, k in zip(question.classes, known, strict=True) if not k},
-        "error": number(float(gap.max())) if len(gap) else 0.0,
-    }
-    return values if table.fold[row] == NO_FOLD else {**values, "fold": int(table.fold[row])}
 
 
 def _rules(question: Question) -> dict[str, str]:
@@ -162,16 +183,20 @@ def _rules(question: Question) -> dict[str, str]:
     }
 
 
-def _notes(question: Question, findings: dict[str, Finding], cases: int) -> list[str]:
-    notes = []
+def _notes(question: Question, findings: dict[str, Finding], cases: int, rules: Rules) -> list[str]:
+    notes = sampling_notes(rules)
     for name, finding in findings.items():
         if unknown := cases - len(finding.truth):
             notes.append(f"{name}: the truth of {unknown} of {cases} cases is not known; they are left out of this class.")
         positives, total = int(finding.truth.sum()), len(finding.truth)
         if positives in (0, total):
             notes.append(f"{name}: {positives} of {total} cases are positive; what needs both kinds is not defined.")
+        elif rules.is_enriched:
+            notes.append(f"{name}: {positives} of {total} cases are positive, more than where it is to be used.")
         else:
             notes.append(
                 f"{name}: {positives} of {total} cases are positive; PPV, NPV and average precision hold at this share only."
             )
+    if question.exclusive and not question.is_binary:
+        notes.append("One class is called per case, so micro-averaged sensitivity, PPV and F1 are all equal to the accuracy.")
     return notes

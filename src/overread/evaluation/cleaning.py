@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,11 +52,10 @@ def fit_cleaning(question: Question, cases: Iterable[LazyPair], decisions: Decis
             parts[name].append(_parts(truth, answer, name))
     chosen = {name: _choose(found) for name, found in parts.items()}
     decisions = decisions or Decisions()
-    return Decisions(
-        decisions.operating_points,
-        decisions.temperature,
-        tuple(name for name, rule in chosen.items() if rule == "largest"),
-        {name: rule for name, rule in chosen.items() if isinstance(rule, float)},
+    return replace(
+        decisions,
+        keep_largest=tuple(name for name, rule in chosen.items() if rule == "largest"),
+        minimum_ml={name: rule for name, rule in chosen.items() if isinstance(rule, float)},
     )
 
 

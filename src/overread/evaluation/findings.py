@@ -9,61 +9,57 @@ import numpy as np
 from scipy import stats
 
 from overread.core.score import Interval
-from overread.evaluation.answered import Answered
 from overread.evaluation.areas import auc_interval, rank_interval
+from overread.evaluation.at_prevalence import at_prevalence
+from overread.evaluation.bootstrap import FEW_PATIENTS
+from overread.evaluation.finding import EveryFinding, Finding, doubted, not_shown
 from overread.evaluation.patients import Patients
+from overread.evaluation.ratios import likelihood_ratio, predictive_value
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Scored, by_sums, number
-from overread.evaluation.wilson import proportion_interval
+from overread.evaluation.wilson import proportion_interval, scaled
 from overread.metrics import calibration, curves, decided
 from overread.metrics.metric import Metric
-from overread.metrics.ranking import AUC, AVERAGE_PRECISION, Ranking
+from overread.metrics.prevalence import SUFFIX
+from overread.metrics.ranking import AUC, AVERAGE_PRECISION, PARTIAL_AUC, Ranking
 
-BEFORE = "before temperature scaling"
+__all__ = [
+    "EveryFinding",
+    "Finding",
+    "before_calibration",
+    "calibration_curve",
+    "finding_score",
+    "is_defined",
+    "proportion_score",
+]
 
-
-class Finding:
-    """One class against the rest: the cases whose truth and answer are known."""
-
-    def __init__(self, table: Answered, k: int) -> None:
-        self.known = np.isfinite(table.truth[:, k]) & np.isfinite(table.answer[:, k])
-        self.truth = table.truth[self.known, k] > 0.5
-        self.answer = table.answer[self.known, k]
-        self.raw = table.raw[self.known, k]
-        self.called = table.called[self.known, k] > 0.5
-        self.fold = table.fold[self.known]
-        self.patients = table.patients.select(self.known)
-        self.patient_ids = np.asarray(table.patient_ids)[self.known]
-
-    def terms(self, metric: Metric) -> np.ndarray:
-        """(n, K) what a metric of sums adds up for this class."""
-        if metric.key == "brier":
-            return calibration.brier_terms(self.truth, self.answer)
-        if metric.key == "ece":
-            return calibration.bin_terms(self.truth, self.answer)
-        if metric.key == "observed_expected":
-            return np.stack([self.truth.astype(float), self.answer], -1)
-        return decided.confusion_terms(self.truth, self.called)
+BEFORE = "before calibration"
+FEW_NEGATIVES = 50  # patients; the partial area rests on the highest tenth of them
+RANKS = {PARTIAL_AUC.key: Ranking.partial_auc, AVERAGE_PRECISION.key: Ranking.average_precision}
 
 
 def finding_score(metric: Metric, subject: str, finding: Finding, rules: Rules) -> Scored:
+    """One metric of one class; what an enriched sample cannot tell is not shown."""
+    if rules.is_enriched and metric.depends_on_prevalence:
+        return Scored(metric, subject, not_shown(finding.patients, rules))
+    if metric.key.endswith(SUFFIX):
+        return at_prevalence(metric, subject, finding, rules)
     if metric.key == AUC.key:
         interval = auc_interval(finding.truth, finding.answer, finding.patients, finding.fold, rules)
-    elif metric.key == AVERAGE_PRECISION.key:
-        interval = rank_interval(
-            Ranking.average_precision,
-            [(finding.truth, finding.answer)],
-            finding.patients,
-            [finding.fold],
-            rules,
-            metric.undefined,
-        )
+    elif metric.key in RANKS:
+        pairs = [(finding.truth, finding.answer)]
+        interval = rank_interval(RANKS[metric.key], pairs, finding.patients, [finding.fold], rules, metric.undefined)
+        if metric.key == PARTIAL_AUC.key:
+            interval = doubted(interval, finding, FEW_PATIENTS, FEW_NEGATIVES)
     elif metric.interval == "wilson":
         interval = proportion_score(metric, finding.terms(metric), finding.patients, rules)
+    elif metric.interval == "ratio":
+        of_calls = metric.key == decided.LR_POSITIVE.key
+        interval = likelihood_ratio(finding.truth, finding.called, finding.patients, rules, metric.undefined, of_calls=of_calls)
     elif metric.interval == "sandwich":
         interval = _line_interval(metric, finding, rules)
-    elif metric.key == "ece":
-        interval = _ece_interval(finding, finding.answer, rules)
+    elif metric.interval == "none":
+        interval = _binned_interval(metric, finding, finding.answer, rules)
     else:
         return by_sums(metric, subject, finding.terms(metric), finding.patients, rules)
     return Scored(metric, subject, interval)
@@ -71,7 +67,8 @@ def finding_score(metric: Metric, subject: str, finding: Finding, rules: Rules) 
 
 def proportion_score(metric: Metric, terms: np.ndarray, patients: Patients, rules: Rules) -> Interval:
     top, bottom = metric.parts or ((), ())
-    return proportion_interval(terms[:, list(top)].sum(1), terms[:, list(bottom)].sum(1), patients, rules.level, metric.undefined)
+    hit, of = terms[:, list(top)].sum(1), terms[:, list(bottom)].sum(1)
+    return scaled(proportion_interval(hit, of, patients, rules.level, metric.undefined), metric.scale)
 
 
 def _line_interval(metric: Metric, finding: Finding, rules: Rules) -> Interval:
@@ -86,24 +83,31 @@ def _line_interval(metric: Metric, finding: Finding, rules: Rules) -> Interval:
     return Interval(value, value - half, value + half, method, cases, count, rules.level)
 
 
-def _ece_interval(finding: Finding, probability: np.ndarray, rules: Rules) -> Interval:
-    """No interval: sampling noise only ever adds to this number. What noise alone would give is said instead."""
+def _binned_interval(metric: Metric, finding: Finding, probability: np.ndarray, rules: Rules) -> Interval:
+    """No interval: sampling noise only ever adds to a gap of bins. What noise alone would give is said instead."""
     cases, count = finding.patients.cases, finding.patients.count
-    if cases == 0:
-        return Interval(None, None, None, "none", 0, 0, rules.level, calibration.ECE.undefined)
-    value = float(calibration.ece_from_sums(calibration.bin_terms(finding.truth, probability).sum(0)))
-    noise = calibration.expected_ece(probability)
+    if cases == 0 or metric.from_sums is None:
+        return Interval(None, None, None, "none", 0, 0, rules.level, metric.undefined)
+    if metric is calibration.RELIABILITY or metric is calibration.RESOLUTION:
+        terms, noise = calibration.brier_part_terms(finding.truth, probability), calibration.expected_reliability(probability)
+    else:
+        terms, noise = calibration.bin_terms(finding.truth, probability), calibration.expected_ece(probability)
     reason = f"biased upwards; a perfectly calibrated model would show about {noise:.3f} on as many independent cases"
-    return Interval(value, None, None, "none", cases, count, rules.level, reason)
+    if metric is calibration.RESOLUTION:
+        reason = f"biased upwards, by about {noise:.3f} on as many independent cases"
+    return Interval(float(metric.from_sums(terms.sum(0))), None, None, "none", cases, count, rules.level, reason)
 
 
-def before_temperature(subject: str, finding: Finding, rules: Rules) -> list[Scored]:
-    """Brier score and ECE of the raw probabilities, where a temperature changed them."""
+def before_calibration(subject: str, finding: Finding, rules: Rules) -> list[Scored]:
+    """Brier score and ECE of the raw probabilities, where a frozen calibration changed them."""
     if np.allclose(finding.raw, finding.answer, atol=1e-6):
         return []
+    if rules.is_enriched:
+        hidden = not_shown(finding.patients, rules)
+        return [Scored(_before(metric), subject, hidden) for metric in (calibration.BRIER, calibration.ECE)]
     terms = calibration.brier_terms(finding.truth, finding.raw)
     brier = by_sums(_before(calibration.BRIER), subject, terms, finding.patients, rules)
-    return [brier, Scored(_before(calibration.ECE), subject, _ece_interval(finding, finding.raw, rules))]
+    return [brier, Scored(_before(calibration.ECE), subject, _binned_interval(calibration.ECE, finding, finding.raw, rules))]
 
 
 def _before(metric: Metric) -> Metric:
@@ -116,11 +120,21 @@ def is_defined(metric: Metric, finding: Finding) -> bool:
     return metric.from_sums is not None and bool(np.isfinite(metric.from_sums(finding.terms(metric).sum(0))))
 
 
-def calibration_curve(finding: Finding, rules: Rules) -> list[dict[str, Any]]:
+def calibration_curve(finding: Finding, rules: Rules, share: float | None = None) -> list[dict[str, Any]]:
+    """Rate of positives by bin of probability; where a prevalence `share` is stated, the rate that it would give.
+
+    Bayes' rule turns the odds of the prevalence into the rate of a bin by the ratio of positives and negatives that fall in it.
+    """
     bins = []
     for low, high, cases in curves.calibration_bins(finding.truth, finding.answer):
         truth, patients = finding.truth[cases], Patients.of(finding.patient_ids[cases])
-        rate = proportion_interval(truth.astype(float), np.ones(len(cases)), patients, rules.level, "no case")
+        if share is None:
+            rate = proportion_interval(truth.astype(float), np.ones(len(cases)), patients, rules.level, "no case")
+        else:
+            inside = np.isin(np.arange(len(finding.truth)), cases)
+            rate = predictive_value(finding.truth, inside, finding.patients, rules, "no case", share, of_calls=True)
+        if rate.estimate is None:
+            continue
         mean = float(finding.answer[cases].mean())
         bins.append(
             {"low": low, "high": high, "mean_probability": number(mean), "rate": rate.estimate, "rate_low": rate.low,

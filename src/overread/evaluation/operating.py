@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from overread.core.errors import OverreadError
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, OperatingPoint, Question
+from overread.evaluation.conformal import fit_limits
+from overread.evaluation.patients import Patients
+from overread.evaluation.recalibration import fit_recalibration
+from overread.evaluation.rules import prevalences
 from overread.evaluation.temperature import fit_temperature
+from overread.evaluation.threshold import Population, operating_point
+from overread.evaluation.threshold_rules import ThresholdRule, parse_rule
 from overread.evaluation.units import combine
-from overread.metrics.calibration import tempered
+from overread.metrics.calibration import calibrated
 from overread.metrics.quick import values_of
 from overread.metrics.table import positive_class
 
 HIGHEST = "highest probability"  # the rule where there are more than two exclusive classes
-
-
-@dataclass(frozen=True)
-class ThresholdRule:
-    """kind "youden", "sensitivity", "specificity" or "fixed"; value is the aim, or the fixed threshold."""
-
-    kind: str
-    value: float
-    text: str
-
-
-def parse_rule(text: str) -> ThresholdRule:
-    """Read "youden", "sensitivity >= 0.95", "specificity >= 0.9" or a number between 0 and 1."""
-    plain = text.strip().lower()
-    if plain == "youden":
-        return ThresholdRule("youden", 0.0, "youden")
-    match = re.fullmatch(r"(?:(sensitivity|specificity)\s*>=\s*)?(0?\.\d+|0|1|1\.0+)", plain)
-    if match is None:
-        raise OverreadError(
-            f"The threshold rule '{text}' is not known; expected youden, sensitivity >= 0.95, specificity >= 0.9 "
-            "or a number like 0.5.",
-            "correct evaluation.threshold_rule in project.toml, or --threshold-rule",
-        )
-    value = float(match[2])
-    return ThresholdRule(match[1], value, f"{match[1]} >= {match[2]}") if match[1] else ThresholdRule("fixed", value, match[2])
 
 
 def stated_rule(question: Question, text: str) -> str:
@@ -62,29 +40,75 @@ def fit_decisions(
     *,
     units: Sequence[str] | None = None,
     aggregation: str = "none",
-    calibrate: bool = True,
+    patients: Sequence[str] | None = None,
+    calibration: str = "temperature",
+    sampling: str = "unknown",
+    prevalence: float | Mapping[str, float] | None = None,
 ) -> Decisions:
-    """Temperature and operating points from tuning cases; thresholds are meant for probabilities after the temperature.
+    """Calibration, operating points and conformal limits from tuning cases; thresholds are meant for calibrated probabilities.
 
-    truths, answers  one per tuning case, in one order; answers are raw probabilities
+    truths, answers  one per tuning case, in one order; answers are raw probabilities, or numbers
     units            unit of analysis of each case (patient or exam), where cases are to be put together before the threshold
     aggregation      how: "none", "max", "mean" or "any"
+    patients         of each case; None where each case is a patient of its own
+    calibration      "temperature", "platt", "isotonic" or "none"
+    sampling, prevalence   as in `Rules`
     """
-    if question.task != "classification":
+    if question.task == "segmentation":
         return Decisions()
-    parsed = parse_rule(rule)
     truth, raw = values_of(truths, question.classes), values_of(answers, question.classes)
-    temperature = fit_temperature(truth, raw, exclusive=question.exclusive) if calibrate else 1.0
-    probability = tempered(raw, temperature, exclusive=question.exclusive)
+    names = np.asarray([str(k) for k in range(len(truth))] if patients is None else patients, dtype=str)
+    decisions = Decisions()
+    if question.task == "classification":
+        shares = prevalences(question, prevalence) if sampling == "enriched" else {}
+        decisions = fit_calibration(question, truth, raw, calibration, shares)
+        raw = calibrated(raw, question, decisions)
     if units is not None and aggregation != "none":
-        truth, probability, _ = combine(question, truth, probability, units, aggregation)
-    return Decisions(operating_points(question, truth, probability, parsed), temperature)
+        truth, raw, first = combine(question, truth, raw, units, aggregation)
+        names = names[first]
+    limits = fit_limits(question, truth, raw, names)
+    if question.task == "regression":
+        return Decisions(conformal=limits)
+    population = Population(sampling == "enriched", prevalences(question, prevalence))
+    points = operating_points(question, truth, raw, parse_rule(rule), patients=names, population=population)
+    return Decisions(points, decisions.temperature, recalibration=decisions.recalibration, conformal=limits)
+
+
+def fit_calibration(
+    question: Question, truth: np.ndarray, raw: np.ndarray, method: str, shares: Mapping[str, float] | None = None
+) -> Decisions:
+    """Decisions that hold a temperature, or one recalibration per finding, or nothing.
+
+    shares  stated prevalence by class that probabilities are meant for, where the cases are an enriched sample; a temperature
+            has no term that could bring them there
+    """
+    if method == "temperature":
+        return Decisions(temperature=fit_temperature(truth, raw, exclusive=question.exclusive))
+    if method == "none":
+        return Decisions()
+    names = [positive_class(question)] if question.is_binary else list(question.classes)
+    columns = [question.classes.index(name) for name in names]
+    found = [
+        fit_recalibration(name, truth[:, k], raw[:, k], method, (shares or {}).get(name))
+        for name, k in zip(names, columns, strict=True)
+    ]
+    return Decisions(recalibration=tuple(r for r in found if r is not None))
 
 
 def operating_points(
-    question: Question, truth: np.ndarray, probability: np.ndarray, rule: ThresholdRule, fitted_on: str = "tuning"
+    question: Question,
+    truth: np.ndarray,
+    probability: np.ndarray,
+    rule: ThresholdRule,
+    fitted_on: str = "tuning",
+    *,
+    patients: np.ndarray | None = None,
+    population: Population | None = None,
 ) -> tuple[OperatingPoint, ...]:
-    """One threshold per finding; none where the class with the highest probability is the answer."""
+    """One threshold per finding; none where the class with the highest probability is the answer.
+
+    patients  (N,) of each case; None where each case is a patient of its own
+    """
     if question.exclusive and not question.is_binary:
         return ()
     names = [positive_class(question)] if question.is_binary else list(question.classes)
@@ -92,47 +116,6 @@ def operating_points(
     for name in names:
         k = question.classes.index(name)
         known = np.isfinite(truth[:, k]) & np.isfinite(probability[:, k])
-        points.append(operating_point(name, truth[known, k] > 0.5, probability[known, k], rule, fitted_on))
+        own = None if patients is None else Patients.of(patients[known])
+        points.append(operating_point(name, truth[known, k] > 0.5, probability[known, k], rule, fitted_on, own, population))
     return tuple(points)
-
-
-def operating_point(
-    name: str, truth: np.ndarray, probability: np.ndarray, rule: ThresholdRule, fitted_on: str = "tuning"
-) -> OperatingPoint:
-    """The threshold of one finding, midway between the two probabilities that it parts.
-
-    truth (N,) bool, probability (N,)
-    """
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if rule.kind == "fixed":
-        threshold, text = rule.value, rule.text
-    elif positives == 0 or negatives == 0:
-        absent = "positive" if positives == 0 else "negative"
-        threshold, text = 0.5, f"0.5 (no {absent} {fitted_on} case, so '{rule.text}' cannot be fitted)"
-    else:
-        threshold, text = _fitted(truth, probability, rule), rule.text
-    called = probability >= threshold
-    return OperatingPoint(
-        name,
-        threshold,
-        text,
-        fitted_on,
-        float(called[truth].mean()) if positives else None,
-        float((~called)[~truth].mean()) if negatives else None,
-    )
-
-
-def _fitted(truth: np.ndarray, probability: np.ndarray, rule: ThresholdRule) -> float:
-    values = np.unique(probability)
-    cuts = np.r_[values[0] / 2, (values[1:] + values[:-1]) / 2, (values[-1] + 1) / 2]  # call all, ..., call none
-    cuts[1:-1] = np.where(cuts[1:-1] > values[:-1], cuts[1:-1], values[1:])  # neighbours in floating point have no middle
-    positive, negative = np.sort(probability[truth]), np.sort(probability[~truth])
-    sensitivity = 1 - np.searchsorted(positive, cuts, "left") / len(positive)
-    specificity = np.searchsorted(negative, cuts, "left") / len(negative)
-    if rule.kind == "sensitivity":
-        return float(cuts[np.flatnonzero(sensitivity >= rule.value - 1e-12)[-1]])
-    if rule.kind == "specificity":
-        return float(cuts[np.flatnonzero(specificity >= rule.value - 1e-12)[0]])
-    together = sensitivity + specificity
-    best = np.flatnonzero(together >= together.max() - 1e-12)
-    return float(cuts[best[len(best) // 2]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,15 +37,35 @@ class Predictions:
             str(named) if named else digest_json({p.name: digest_file(p) for p in sorted(self.folder.iterdir()) if p.is_file()})
         )
 
+    @cached_property
+    def refused(self) -> dict[str, str]:
+        """case_id -> why it was not answered, as `answers.json` says under "refused"; these count as errors."""
+        listed = self.description.get("refused", {})
+        if not isinstance(listed, dict):
+            raise OverreadError(
+                f"'refused' in {self.folder / 'answers.json'} is {listed!r}.",
+                'write it as {"case_id": "reason", ...}, reasons without names of patients or files',
+            )
+        return {str(case_id): str(reason) or "no reason given" for case_id, reason in listed.items()}
+
     def check_complete(self, case_ids: Sequence[str]) -> None:
-        """Every case must have an answer: leaving out the hard ones would flatter."""
-        have = self._masks if self.question.task == "segmentation" else self._values
-        missing = [case_id for case_id in case_ids if case_id not in have]
+        """Every case must have an answer, or be listed as refused: leaving out the hard ones would flatter."""
+        nothing = set(case_ids) <= set(self.refused) and not (self.folder / "answers.csv").exists()
+        have: Collection[str] = self._masks if self.question.task == "segmentation" else {} if nothing else self._values
+        twice = [case_id for case_id in case_ids if case_id in have and case_id in self.refused]
+        if twice:
+            raise OverreadError(
+                f"{twice[0]} is listed as refused in {self.folder / 'answers.json'} and has an answer all the same "
+                f"({len(twice)} cases are both).",
+                "keep the answer, or the refusal",
+            )
+        missing = [case_id for case_id in case_ids if case_id not in have and case_id not in self.refused]
         if missing:
             shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
             raise OverreadError(
                 f"{len(missing)} of {len(case_ids)} {self.folder.name} cases have no answer in {self.folder}: {shown}.",
-                "let the model read them (`overread train --resume` ends with it), or add the answers",
+                "let the model read them (`overread train --resume` ends with it), add the answers, or list what was refused in "
+                "answers.json: it counts as an error",
             )
 
     def masks(self, case_id: str) -> tuple[Path, ...]:
@@ -53,11 +73,13 @@ class Predictions:
         return self._masks[case_id]
 
     def values(self, case_ids: Sequence[str]) -> list[Kind]:
-        """Findings or Measurements in the order asked, as they were written: raw."""
+        """Findings or Measurements in the order asked, as they were written: raw; without values where refused."""
+        nothing: dict[str, float | None] = dict.fromkeys(self.question.classes)
+        values = [nothing if c in self.refused else self._values[c] for c in case_ids]
         if self.question.task == "regression":
             units = dict(zip(self.question.classes, self.question.units, strict=False))
-            return [Measurements(dict(self._values[c]), units) for c in case_ids]
-        return [Findings(dict(self._values[c])) for c in case_ids]
+            return [Measurements(dict(each), units) for each in values]
+        return [Findings(dict(each)) for each in values]
 
     @cached_property
     def _masks(self) -> dict[str, tuple[Path, ...]]:

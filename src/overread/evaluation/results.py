@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +12,13 @@ from overread.core.question import Decisions, Question
 from overread.core.score import Interval
 from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase
 from overread.evaluation.classification import evaluate_classification
+from overread.evaluation.refused import RULES, mark_refused, refused_note
 from overread.evaluation.regression import evaluate_regression
 from overread.evaluation.result import Result
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Evaluated, Scored
 from overread.evaluation.segmentation import evaluate_segmentation
+from overread.evaluation.undercoverage import doubted
 from overread.metrics.metric import Metric
 from overread.metrics.table import resolve_endpoint
 
@@ -26,9 +29,10 @@ FORMAT = 1
 class About:
     """What an evaluation is of, besides its cases.
 
-    partition  "tuning", "internal" or "answers" (anybody's, without a project)
+    partition  "tuning", "internal", "external:NAME", or "answers" (anybody's, without a project)
     model      hash of the model; None where none is known
     opening    the ledger's entry of the opening of the seal; None where nothing was sealed
+    refused    case_id -> why it was not answered; these cases count as errors
     """
 
     partition: str
@@ -36,6 +40,7 @@ class About:
     model: str | None = None
     opening: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def evaluate(
@@ -54,7 +59,11 @@ def evaluate(
     patients = {row["patient_id"] for row in found.cases}
     roles = _Roles(question, about)
     scores = [_score(scored, roles) for scored in found.scores]
-    return Result(
+    refused = _refused(cases, about)
+    notes = [*about.notes, *found.notes]
+    if refused:
+        notes.insert(0, refused_note(question, refused, len(found.cases)))
+    result = Result(
         format=FORMAT,
         task=question.task,
         partition=about.partition,
@@ -69,10 +78,42 @@ def evaluate(
         operating_points=[_point(p, fold) for fold, d in sorted(decisions.items()) for p in d.operating_points],
         confusion=found.confusion,
         curves=found.curves,
-        cases=found.cases,
-        rules=found.rules,
-        notes=[*about.notes, *found.notes],
+        cases=mark_refused(found.cases, refused),
+        rules={**found.rules, **({"refused": RULES[question.task]} if refused else {})},
+        notes=notes,
     )
+    result.update(found.more)
+    if refused:
+        result["answered_only"] = _answered_only(question, cases, rules, refused, roles)
+    return result
+
+
+def _refused(cases: Answered | Sequence[ScoredCase], about: About) -> dict[str, str]:
+    """What was not answered, by the case that lends its unit the name."""
+    if isinstance(cases, Answered):
+        names = [name for name, gone in zip(cases.case_ids, cases.refused, strict=True) if gone]
+    else:
+        names = [case.case_id for case in cases if case.case_id in about.refused]
+    return {name: about.refused.get(name, "no reason given") for name in names}
+
+
+def _answered_only(
+    question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules, refused: Mapping[str, str], roles: _Roles
+) -> dict[str, Any]:
+    """The scores of the cases that were answered, for a second look: leaving out what was refused flatters."""
+    kept = (
+        cases.select(~cases.refused) if isinstance(cases, Answered) else [case for case in cases if case.case_id not in refused]
+    )
+    about = {"n_refused": len(refused), "reasons": dict(Counter(refused.values()).most_common())}
+    if not (kept.case_ids if isinstance(kept, Answered) else kept):
+        return {**about, "n_cases": 0, "n_patients": 0, "scores": []}
+    found = _evaluated(question, kept, rules)
+    return {
+        **about,
+        "n_cases": len(found.cases),
+        "n_patients": len({row["patient_id"] for row in found.cases}),
+        "scores": [_score(scored, roles) for scored in found.scores],
+    }
 
 
 def fold_table(
@@ -143,7 +184,7 @@ def _score(scored: Scored, roles: _Roles) -> dict[str, Any]:
         "definition": metric.definition,
         "formula": metric.formula,
         "role": roles.of(metric, scored.subject),
-        "interval": scored.interval.as_dict(),
+        "interval": doubted(metric, scored.interval).as_dict(),
     }
 
 

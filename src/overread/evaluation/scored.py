@@ -25,7 +25,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Everything that one task's evaluation found; the parts have the form of the evaluation file."""
+    """Everything that one task's evaluation found; the parts have the form of the evaluation file.
+
+    more  further tables by name (see `classification` and `regression`), to be written beside the others
+    """
 
     scores: tuple[Scored, ...]
     cases: list[dict[str, Any]]
@@ -33,6 +36,7 @@ class Evaluated:
     curves: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 def by_sums(

@@ -30,6 +30,8 @@ EMPTY_RULE = (
     "'empty cases left empty'."
 )
 
+NO_PROBABILITY = "answers are masks; probabilities of voxels are not stored with them, so their calibration is not measured"
+
 
 def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules: Rules) -> Evaluated:
     """Every metric of every structure, their means, what was missed, and a row per case."""
@@ -51,7 +53,7 @@ def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules
         [_case_row(question, case) for case in cases],
         None,
         {"roc": {}, "pr": {}, "calibration": {}, "agreement": agreement},
-        {"empty_truth": EMPTY_RULE, "aggregation": f"{means}; patients are resampled whole"},
+        {"empty_truth": EMPTY_RULE, "aggregation": f"{means}; patients are resampled whole", "calibration": NO_PROBABILITY},
         tuple(_notes(question, cases)),
     )
 
@@ -115,7 +117,8 @@ def _with_tolerance(metric: Metric, rules: Rules) -> Metric:
 def _volumes(name: str, cases: Sequence[ScoredCase]) -> dict[str, Any] | None:
     pairs = [(c.structures[name].truth_ml, c.structures[name].answer_ml) for c in cases]
     known = np.array([(t, a) for t, a in pairs if t is not None and a is not None])
-    return agreement_curve(known[:, 0], known[:, 1]) if len(known) else None
+    whose = [c.patient_id for c, (t, a) in zip(cases, pairs, strict=True) if t is not None and a is not None]
+    return agreement_curve(known[:, 0], known[:, 1], Patients.of(whose)) if len(known) else None
 
 
 def _case_row(question: Question, case: ScoredCase) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from overread.metrics.table import default_endpoint, resolve_endpoint
 from overread.record.ledger import Ledger
 
 ENTRY = "opening"
+EXTERNAL = "external:"
 PHANTOM_HYPOTHESIS = "A phantom: the software runs from end to end. Nothing is claimed about patients."
 
 
@@ -76,17 +77,29 @@ def make_declaration(
 
 
 def open_seal(
-    project_dir: Path, declaration: Declaration, *, partition: str | int = "internal", model: str, run: str
+    project_dir: Path,
+    declaration: Declaration,
+    *,
+    partition: str | int = "internal",
+    model: str,
+    run: str,
+    external: Path | None = None,
+    cohort: str = "",
 ) -> tuple[dict[str, TruthReference], dict[str, Any]]:
     """Write the opening into the ledger, then give the truths and the entry.
 
     partition  "internal", or the number of a fold
     model      hash of the model that is about to be tested
+    external   folder of the external cohort whose seal is opened; its openings stand in the project's ledger,
+               and are counted by themselves
+    cohort     digest of the version of the cohort that is opened
 
     The entry stands before anything is read, so an evaluation that fails afterwards has still been an opening.
     """
     ledger = Ledger(Path(project_dir) / "cohort" / "ledger.jsonl")
     name = partition if isinstance(partition, str) else f"fold-{partition}"
+    if external is not None:
+        name = f"{EXTERNAL}{external.name}"
     number = 1 + sum(e["entry"] == ENTRY and e["partition"] == name for e in ledger.entries())
     entry = ledger.append(
         ENTRY,
@@ -94,6 +107,7 @@ def open_seal(
         number=number,
         run=run,
         model=model,
+        cohort=cohort,
         hypothesis=declaration.hypothesis,
         primary_endpoint=declaration.primary_endpoint,
         margin=declaration.margin,
@@ -101,7 +115,7 @@ def open_seal(
         declared=list(declaration.declared),
         by_default=declaration.by_default,
     )
-    return sealed_truths(Path(project_dir), partition), entry
+    return sealed_truths(Path(project_dir if external is None else external), partition), entry
 
 
 def _not_declared(question: Question, missing: list[str]) -> OverreadError:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import stats
 
 from overread.core.score import Interval
 from overread.evaluation.patients import Patients
+
+FEW_CASES = 20  # independent cases below which the exact interval is given: never narrower than it says, whatever the share
 
 
 def wilson(hits: float, cases: float, level: float = 0.95, *, reach: float | None = None) -> tuple[float, float]:
@@ -23,10 +27,29 @@ def wilson(hits: float, cases: float, level: float = 0.95, *, reach: float | Non
     return float(low), float(high)
 
 
+def clopper_pearson(hits: float, cases: float, level: float = 0.95) -> tuple[float, float]:
+    """The exact interval (Biometrika 1934;26:404); `cases` may be an effective number. Never of zero width."""
+    tail = (1 - level) / 2
+    low = 0.0 if hits <= 0 else float(stats.beta.ppf(tail, hits, cases - hits + 1))
+    high = 1.0 if hits >= cases else float(stats.beta.ppf(1 - tail, hits + 1, cases - hits))
+    return low, high
+
+
+def lower_bound(hit: np.ndarray, patients: Patients, level: float = 0.95) -> float:
+    """One-sided lower bound of a share, exact, with the effective number of cases where patients have several.
+
+    Source: Korn and Graubard, Survey Methodology 1998;24:193.
+    """
+    effective = effective_cases(np.asarray(hit, float), patients) if patients.are_clustered else float(patients.cases)
+    return clopper_pearson(float(np.mean(hit)) * effective, effective, 2 * level - 1)[0]
+
+
 def proportion_interval(hit: np.ndarray, of: np.ndarray, patients: Patients, level: float, undefined: str) -> Interval:
     """Sum of `hit` over sum of `of`, with Wilson's interval; patients with several cases make it wider.
 
     hit, of  (N,) 0 or 1; only cases with `of` count
+
+    Fewer than 20 cases of different patients: Clopper and Pearson's exact interval.
 
     Where cases outnumber patients, Wilson's interval takes the effective number of cases: cases divided by the design
     effect, which is the variance between patients over the variance of independent cases, never below 1; and Student's
@@ -41,8 +64,9 @@ def proportion_interval(hit: np.ndarray, of: np.ndarray, patients: Patients, lev
     hits = float(hit.sum())
     share = hits / cases
     if not patients.are_clustered:
-        low, high = wilson(hits, cases, level)
-        return Interval(share, low, high, "Wilson", cases, patients.count, level)
+        few = cases < FEW_CASES
+        low, high = clopper_pearson(hits, cases, level) if few else wilson(hits, cases, level)
+        return Interval(share, low, high, "Clopper-Pearson (exact)" if few else "Wilson", cases, patients.count, level)
     effective = effective_cases(hit, patients)
     method = f"Wilson by patient (effective number of cases {effective:.1f})"
     if patients.count < 2:
@@ -50,6 +74,13 @@ def proportion_interval(hit: np.ndarray, of: np.ndarray, patients: Patients, lev
     reach = stats.t.ppf(0.5 + level / 2, patients.count - 1)
     low, high = wilson(share * effective, effective, level, reach=reach)
     return Interval(share, low, high, method, cases, patients.count, level)
+
+
+def scaled(interval: Interval, scale: float) -> Interval:
+    """The same of so many: 100 turns a share into so many of 100."""
+    edges = (interval.estimate, interval.low, interval.high)
+    estimate, low, high = (None if edge is None else edge * scale for edge in edges)
+    return replace(interval, estimate=estimate, low=low, high=high)
 
 
 def effective_cases(hit: np.ndarray, patients: Patients) -> float:

@@ -68,6 +68,42 @@ def concordance_from_sums(sums: np.ndarray) -> np.ndarray:
     return ratio(2 * common, spread + sums[..., N] * bias_from_sums(sums) ** 2)
 
 
+PATIENTS, CASES, CASES_2, DIFFERENCES, DIFFERENCES_2, PATIENT_MEANS = range(6)
+
+
+def repeated_terms(difference: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """(N,) answer - truth and (N,) number of the patient from 0 -> (P, 6) what the two functions below add up over patients."""
+    cases = np.bincount(patient).astype(float)
+    total = np.bincount(patient, difference)
+    squares = np.bincount(patient, difference**2)
+    return np.stack([np.ones_like(cases), cases, cases**2, total, squares, ratio(total**2, cases)], -1)
+
+
+def _repeated_limit(sign: float, sums: np.ndarray) -> np.ndarray:
+    """Mean difference and a multiple of the SD of a single one, between and within patients, where the truth itself varies.
+
+    One-way analysis of variance by patient. Source: Bland and Altman, J Biopharm Stat 2007;17:571, section 3.
+    """
+    patients, cases = sums[..., PATIENTS], sums[..., CASES]
+    bias = ratio(sums[..., DIFFERENCES], cases)
+    inner = sums[..., DIFFERENCES_2] - sums[..., PATIENT_MEANS]
+    outer = sums[..., PATIENT_MEANS] - ratio(sums[..., DIFFERENCES] ** 2, cases)
+    repeats = cases - patients
+    within = np.divide(np.maximum(inner, 0), repeats, out=np.zeros_like(inner), where=repeats > 0)
+    spread = np.where(patients > 1, patients - 1, 0)
+    usual = ratio(cases - ratio(sums[..., CASES_2], cases), spread)  # cases per patient
+    between = np.maximum(ratio(ratio(outer, spread) - within, usual), 0.0)
+    return bias + sign * LIMIT * np.sqrt(between + within)
+
+
+def repeated_low_from_sums(sums: np.ndarray) -> np.ndarray:
+    return _repeated_limit(-1.0, sums)
+
+
+def repeated_high_from_sums(sums: np.ndarray) -> np.ndarray:
+    return _repeated_limit(1.0, sums)
+
+
 MAE = Metric("mae", "Mean absolute error", "mean of |answer - truth|", "lower", from_sums=mae_from_sums)
 RMSE = Metric("rmse", "Root mean square error", "sqrt of the mean of (answer - truth)^2", "lower", from_sums=rmse_from_sums)
 BIAS = Metric("bias", "Bias", "mean of (answer - truth)", "zero", synonyms=("mean error",), from_sums=bias_from_sums)
@@ -79,6 +115,16 @@ LIMIT_HIGH = Metric(
     "limit_high", "Upper limit of agreement", "bias + 1.96 SD of (answer - truth), SD with n - 1 over all cases", "none",
     synonyms=("Bland-Altman",), undefined="fewer than two cases", from_sums=high_limit_from_sums,
 )  # fmt: skip
+REPEATED = "SD of a single difference, between patients and within them (repeated measures)"
+REPEATED_LOW = Metric(
+    "limit_low", "Lower limit of agreement", f"bias - 1.96 SD of (answer - truth), {REPEATED}", "none", version=2,
+    synonyms=("Bland-Altman",), undefined="fewer than two patients", from_sums=repeated_low_from_sums,
+)  # fmt: skip
+REPEATED_HIGH = Metric(
+    "limit_high", "Upper limit of agreement", f"bias + 1.96 SD of (answer - truth), {REPEATED}", "none", version=2,
+    synonyms=("Bland-Altman",), undefined="fewer than two patients", from_sums=repeated_high_from_sums,
+)  # fmt: skip
+REPEATED_FORM = {LIMIT_LOW: REPEATED_LOW, LIMIT_HIGH: REPEATED_HIGH}  # where patients have several cases
 R2 = Metric(
     "r2", "R squared", "1 - sum (answer - truth)^2 / sum (truth - mean truth)^2", "higher",
     synonyms=("coefficient of determination",), undefined="all truths are equal", from_sums=r2_from_sums,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from overread.core.question import Decisions, Question, Recalibration
 from overread.metrics.metric import Metric, mean_from_sums, ratio
 
 TINIEST = 1e-7  # probabilities nearer to 0 or 1 than this have no usable logit
@@ -34,6 +35,41 @@ def bin_terms(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
 def ece_from_sums(sums: np.ndarray) -> np.ndarray:
     bins = sums.reshape(*sums.shape[:-1], BINS, 3)
     return ratio(np.abs(bins[..., 1] - bins[..., 2]).sum(-1), bins[..., 0].sum(-1))
+
+
+def brier_part_terms(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """(N, BINS * 3 + 1): `bin_terms`, and the squared error."""
+    return np.column_stack([bin_terms(truth, probability), (np.asarray(truth, float) - probability) ** 2])
+
+
+def reliability_from_sums(sums: np.ndarray) -> np.ndarray:
+    """Mean squared gap between mean probability and rate, bin by bin: what better calibration could win."""
+    bins = sums[..., :-1].reshape(*sums.shape[:-1], BINS, 3)
+    gaps = np.divide((bins[..., 1] - bins[..., 2]) ** 2, bins[..., 0], out=np.zeros(bins.shape[:-1]), where=bins[..., 0] > 0)
+    return ratio(gaps.sum(-1), bins[..., 0].sum(-1))
+
+
+def uncertainty_from_sums(sums: np.ndarray) -> np.ndarray:
+    """Variance of the truth: the Brier score of saying the prevalence every time."""
+    bins = sums[..., :-1].reshape(*sums.shape[:-1], BINS, 3)
+    rate = ratio(bins[..., 2].sum(-1), bins[..., 0].sum(-1))
+    return rate * (1 - rate)
+
+
+def resolution_from_sums(sums: np.ndarray) -> np.ndarray:
+    """What is won over saying the prevalence every time, so that Brier = reliability - resolution + uncertainty, exactly.
+
+    Differences within a bin are counted here (Stephenson et al., Weather and Forecasting 2008;23:752).
+    """
+    cases = sums[..., :-1].reshape(*sums.shape[:-1], BINS, 3)[..., 0].sum(-1)
+    return reliability_from_sums(sums) + uncertainty_from_sums(sums) - ratio(sums[..., -1], cases)
+
+
+def expected_reliability(probability: np.ndarray) -> float:
+    """The reliability part that a perfectly calibrated model shows on as many cases, from sampling noise alone."""
+    number = bin_numbers(probability)
+    variance = np.bincount(number, weights=probability * (1 - probability), minlength=BINS)
+    return float(ratio(variance, np.bincount(number, minlength=BINS))[variance > 0].sum() / max(len(probability), 1))
 
 
 def observed_expected_from_sums(sums: np.ndarray) -> np.ndarray:
@@ -108,16 +144,19 @@ def _logistic(
     return beta, np.sqrt(np.diag(covariance))
 
 
-BRIER = Metric("brier", "Brier score", "mean of (truth - probability)^2", "lower", undefined="no case", from_sums=mean_from_sums)
+BRIER = Metric(
+    "brier", "Brier score", "mean of (truth - probability)^2", "lower", undefined="no case", from_sums=mean_from_sums,
+    depends_on_prevalence=True,
+)  # fmt: skip
 BRIER_ALL = Metric(
     "brier_multiclass", "Brier score over all classes",
     "mean over cases of the sum over classes of (truth - probability)^2; 0 to 2",
-    "lower", undefined="no case", from_sums=mean_from_sums,
+    "lower", undefined="no case", from_sums=mean_from_sums, depends_on_prevalence=True,
 )  # fmt: skip
 ECE = Metric(
     "ece", "Expected calibration error",
     f"sum over {BINS} bins of equal width of (share of cases) x |mean probability - rate of positives|",
-    "lower", "none", undefined="no case", from_sums=ece_from_sums,
+    "lower", "none", undefined="no case", from_sums=ece_from_sums, depends_on_prevalence=True,
 )  # fmt: skip
 SLOPE = Metric(
     "calibration_slope", "Calibration slope",
@@ -127,14 +166,30 @@ SLOPE = Metric(
 INTERCEPT = Metric(
     "calibration_intercept", "Calibration in the large",
     "intercept of that regression with the slope held at 1; 0 is ideal, below 0 is too high a probability",
-    "zero", "sandwich", undefined="the logistic regression does not exist (one class)",
+    "zero", "sandwich", undefined="the logistic regression does not exist (one class)", depends_on_prevalence=True,
 )  # fmt: skip
 OBSERVED_EXPECTED = Metric(
     "observed_expected", "Observed to expected", "number of positives / sum of probabilities; 1 is ideal",
-    "none", undefined="the probabilities add up to nothing", from_sums=observed_expected_from_sums,
+    "none", undefined="the probabilities add up to nothing", from_sums=observed_expected_from_sums, depends_on_prevalence=True,
+)  # fmt: skip
+BINNED = f"{BINS} bins of equal width"
+RELIABILITY = Metric(
+    "brier_reliability", "Brier score, part lost to calibration",
+    f"mean of (mean probability - rate of positives)^2 of the bins, {BINNED}; Brier = this - resolution + uncertainty",
+    "lower", "none", undefined="no case", from_sums=reliability_from_sums, depends_on_prevalence=True,
+)  # fmt: skip
+RESOLUTION = Metric(
+    "brier_resolution", "Brier score, part won by telling cases apart",
+    f"reliability + uncertainty - Brier score, {BINNED}", "higher", "none", undefined="no case", from_sums=resolution_from_sums,
+    depends_on_prevalence=True,
+)  # fmt: skip
+UNCERTAINTY = Metric(
+    "brier_uncertainty", "Brier score of saying the prevalence every time", "prevalence x (1 - prevalence)", "none",
+    undefined="no case", from_sums=uncertainty_from_sums, depends_on_prevalence=True,
 )  # fmt: skip
 
-PER_CLASS = (BRIER, SLOPE, INTERCEPT, OBSERVED_EXPECTED, ECE)
+BRIER_PARTS = (RELIABILITY, RESOLUTION, UNCERTAINTY)
+PER_CLASS = (BRIER, SLOPE, INTERCEPT, OBSERVED_EXPECTED, ECE, *BRIER_PARTS)
 
 
 def tempered(probability: np.ndarray, temperature: float, *, exclusive: bool) -> np.ndarray:
@@ -149,3 +204,26 @@ def tempered(probability: np.ndarray, temperature: float, *, exclusive: bool) ->
     powers = np.log(np.clip(probability, TINIEST, None)) / temperature
     powers = np.exp(powers - powers.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)
+
+
+def bent(recalibration: Recalibration, probability: np.ndarray) -> np.ndarray:
+    """(N,) raw probabilities of one finding -> calibrated ones; NaN stays. Source: Platt 1999; Zadrozny and Elkan, KDD 2002."""
+    if recalibration.method == "isotonic":
+        return np.interp(probability, recalibration.knots, recalibration.values)
+    return 1 / (1 + np.exp(-(recalibration.intercept + recalibration.slope * logit(probability, TINIEST))))
+
+
+def calibrated(probability: np.ndarray, question: Question, decisions: Decisions) -> np.ndarray:
+    """(N, K) raw probabilities -> those that the frozen decisions make of them; NaN stays.
+
+    More than two exclusive classes are bent one against the rest, and made to add up to 1 again.
+    """
+    if not decisions.recalibration:
+        return tempered(probability, decisions.temperature, exclusive=question.exclusive)
+    out = np.array(probability, float)
+    for each in decisions.recalibration:
+        k = question.classes.index(each.class_name)
+        out[:, k] = bent(each, out[:, k])
+        if question.is_binary:
+            out[:, 1 - k] = 1 - out[:, k]
+    return out / out.sum(1, keepdims=True) if question.exclusive and not question.is_binary else out

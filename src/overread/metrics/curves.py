@@ -25,16 +25,21 @@ def roc_curve(truth: np.ndarray, score: np.ndarray) -> dict[str, Any]:
     return {"fpr": _plain(fpr[keep]), "tpr": _plain(tpr[keep]), "threshold": _plain(threshold[keep])}
 
 
-def pr_curve(truth: np.ndarray, score: np.ndarray) -> dict[str, Any]:
-    """Recall and precision at every threshold, and the prevalence that chance would reach."""
+def pr_curve(truth: np.ndarray, score: np.ndarray, prevalence: float | None = None) -> dict[str, Any]:
+    """Recall and precision at every threshold, and the prevalence that chance would reach.
+
+    prevalence  stated one, by which the classes are weighed; None takes that of the cases
+    """
+    share = float(np.mean(truth)) if prevalence is None else prevalence
     positive, negative = Ranking.of(truth, score).steps()
-    found = np.cumsum(positive[0])
-    recall, precision = found / positive.sum(), found / (found + np.cumsum(negative[0]))
+    recall = np.cumsum(positive[0]) / positive.sum()
+    found, false = share * recall, (1 - share) * np.cumsum(negative[0]) / negative.sum()
+    precision = found / (found + false)
     keep = thin(recall, precision)
     return {
         "recall": _plain(np.r_[0.0, recall[keep]]),
         "precision": _plain(np.r_[precision[0], precision[keep]]),
-        "prevalence": float(np.mean(truth)),
+        "prevalence": share,
     }
 
 

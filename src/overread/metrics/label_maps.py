@@ -47,9 +47,31 @@ def score_label_maps(
 
 
 def _boxes(label_map: LabelMap) -> dict[str, tuple[slice, ...] | None]:
-    """The bounding box of each structure, found in one pass over each layer."""
-    found = [ndimage.find_objects(np.asarray(layer, np.int32)) for layer in label_map.layers]
-    return {s.name: found[s.layer][s.value - 1] if 0 < s.value <= len(found[s.layer]) else None for s in label_map.structures}
+    """The bounding box of each structure, found in one pass over what each layer holds."""
+    found = [_objects(layer) for layer in label_map.layers]
+    return {s.name: found[s.layer].get(s.value) for s in label_map.structures}
+
+
+def _objects(layer: np.ndarray) -> dict[int, tuple[slice, ...]]:
+    """Value -> its bounding box; slices and rows of nothing are left out first, which is most of a body scan."""
+    slices = _extent(layer.max(axis=(1, 2), initial=0))
+    shadow = layer[slices].max(axis=0, initial=0)
+    box = (slices, _extent(shadow.max(axis=1, initial=0)), _extent(shadow.max(axis=0, initial=0)))
+    inside = layer[box]
+    if not inside.size:
+        return {}
+    found = ndimage.find_objects(inside if inside.dtype.kind in "iu" else inside.astype(np.int32))
+    return {
+        value: tuple(slice(outer.start + own.start, outer.start + own.stop) for outer, own in zip(box, place, strict=True))
+        for value, place in enumerate(found, 1)
+        if place is not None
+    }
+
+
+def _extent(line: np.ndarray) -> slice:
+    """From the first to the last place that is not 0."""
+    places = np.flatnonzero(line)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _score_structure(

@@ -16,7 +16,8 @@ FromSums = Callable[[np.ndarray], np.ndarray]  # (..., K) sums over cases -> (..
 
 INTERVALS = {
     "delong": "DeLong, on the logit scale; Obuchowski's form where a patient has several cases",
-    "wilson": "Wilson; with the effective number of cases where a patient has several",
+    "wilson": "Wilson, or Clopper-Pearson (exact) below 20 cases; with the effective number of cases where a patient has several",
+    "ratio": "MOVER-R from the limits of two proportions; bootstrap by patient where a patient has positive and negative cases",
     "bootstrap": "bootstrap by patient (BCa)",
     "sandwich": "cluster-robust (sandwich) standard error",
     "none": "none, with the reason",
@@ -33,6 +34,8 @@ class Metric:
     undefined  why there is no value where the formula has none
     from_sums  (..., K) sums over cases -> (...) values; None where the metric is not a function of sums
     parts      proportions: columns of the sums that make numerator and denominator
+    scale      what a proportion is multiplied by: 100 for so many of 100
+    depends_on_prevalence  would be another number where positives are rarer or commoner
     """
 
     key: str
@@ -46,6 +49,8 @@ class Metric:
     undefined: str = "no case for which it is defined"
     from_sums: FromSums | None = None
     parts: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    scale: float = 1.0
+    depends_on_prevalence: bool = False
 
     @property
     def definition(self) -> str:
@@ -82,6 +87,8 @@ def proportion(
     bottom: tuple[int, ...],
     undefined: str,
     synonyms: tuple[str, ...] = (),
+    *,
+    depends_on_prevalence: bool = False,
 ) -> Metric:
     """A metric that counts: so many of so many, with a Wilson interval."""
     return Metric(
@@ -94,6 +101,7 @@ def proportion(
         undefined=undefined,
         from_sums=partial(share_from_sums, top, bottom),
         parts=(top, bottom),
+        depends_on_prevalence=depends_on_prevalence,
     )
 
 

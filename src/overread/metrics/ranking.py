@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,13 @@ AVERAGE_PRECISION = Metric(
     "average_precision", "Average precision",
     "sum over thresholds of (recall step) x precision, no interpolation; chance level is the prevalence",
     "higher", "bootstrap", synonyms=("AP", "area under the precision-recall curve"), undefined="cases of one class only",
+    depends_on_prevalence=True,
+)  # fmt: skip
+MOST_FALSE_ALARMS = 0.1  # false positive rate up to which the partial area goes; part of the definition partial_auc/1
+PARTIAL_AUC = Metric(
+    "partial_auc", "Partial area under the ROC curve",
+    f"area for specificities from {1 - MOST_FALSE_ALARMS:g} to 1, standardised (McClish): 0.5 is chance, 1 is perfect",
+    "higher", "bootstrap", synonyms=("pAUC",), undefined="cases of one class only",
 )  # fmt: skip
 
 
@@ -52,22 +60,94 @@ class Ranking:
             return positive, negative
         return np.add.reduceat(positive, self.starts, axis=1), np.add.reduceat(negative, self.starts, axis=1)
 
+    def by_unit(self, unit: np.ndarray) -> Ranking:
+        """The same with (R, U) weights of units, such as patients, in place of (R, N) weights of cases; unit (N,) from 0."""
+        return replace(self, order=unit[self.order])
+
+    @cached_property
+    def _beaten(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each positive, how many negatives score higher, and how many at least as high."""
+        negatives = np.r_[0, np.cumsum(~self.truth)]
+        group = np.searchsorted(self.starts, np.flatnonzero(self.truth), "right") - 1
+        ends = np.r_[self.starts[1:], len(self.truth)]
+        return negatives[self.starts[group]], negatives[ends[group]]
+
+    @cached_property
+    def _called(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each positive, how many positives score at least as high, and the last case that does."""
+        group = np.searchsorted(self.starts, np.flatnonzero(self.truth), "right") - 1
+        last = np.r_[self.starts[1:], len(self.truth)][group] - 1
+        return np.cumsum(self.truth)[last], last
+
+    @property
+    def _once(self) -> np.ndarray:
+        return np.ones((1, int(self.order.max(initial=-1)) + 1))
+
     def auc(self, weights: np.ndarray | None = None) -> np.ndarray:
         """(R,) area under the ROC curve; NaN where a class has no weight."""
-        positive, negative = self.steps(weights)
-        above = np.cumsum(positive, axis=1)
-        above -= 0.5 * positive
-        won = np.einsum("rg,rg->r", above, negative)
-        return ratio(won, positive.sum(1) * negative.sum(1))
+        weights = self._once if weights is None else _whole(weights)
+        positive, negative = (np.take(weights, self.order[own], axis=1) for own in (self.truth, ~self.truth))
+        reached = np.zeros((len(weights), negative.shape[1] + 1), weights.dtype)
+        np.cumsum(negative, axis=1, out=reached[:, 1:])
+        higher, as_high = self._beaten
+        above = np.take(reached, higher, axis=1)
+        if not np.array_equal(higher, as_high):
+            above = 0.5 * (above + np.take(reached, as_high, axis=1))
+        pairs = positive.sum(1, dtype=float) * reached[:, -1]
+        return ratio(pairs - np.einsum("rp,rp->r", positive, above, dtype=float), pairs)
 
     def average_precision(self, weights: np.ndarray | None = None) -> np.ndarray:
         """(R,) average precision; NaN where a class has no weight."""
-        positive, negative = self.steps(weights)
-        found = np.cumsum(positive, axis=1)
-        called = found + np.cumsum(negative, axis=1)
-        precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
-        value = ratio(np.einsum("rg,rg->r", positive, precision), positive.sum(1))
-        return np.where(negative.sum(1) > 0, value, np.nan)
+        weights = self._once if weights is None else _whole(weights)
+        positive = np.take(weights, self.order[self.truth], axis=1)
+        met = np.zeros((len(weights), positive.shape[1] + 1), weights.dtype)
+        np.cumsum(positive, axis=1, out=met[:, 1:])
+        reached = np.cumsum(np.take(weights, self.order, axis=1), axis=1)
+        found_last, called_last = self._called
+        found, called = np.take(met, found_last, axis=1), np.take(reached, called_last, axis=1)
+        precision = np.divide(found, called, out=np.zeros(found.shape), where=called > 0)
+        every, total = met[:, -1], reached[:, -1]
+        return np.where(total > every, ratio(np.einsum("rp,rp->r", positive, precision), every), np.nan)
+
+    def _head(self, share: float) -> Ranking:
+        """The highest scores, down to where they hold that share of the negatives."""
+        negatives = np.cumsum(~self.truth)
+        end = int(np.searchsorted(negatives, share * negatives[-1])) + 1
+        groups = int(np.searchsorted(self.starts, end))  # equal scores stay together
+        stop = int(self.starts[groups]) if groups < len(self.starts) else len(self.order)
+        return Ranking(self.order[:stop], self.truth[:stop], self.starts[:groups])
+
+    def partial_auc(self, weights: np.ndarray | None = None, most: float = MOST_FALSE_ALARMS) -> np.ndarray:
+        """(R,) area under the ROC curve up to the false positive rate `most`, standardised; NaN where a class has no weight.
+
+        Source: McClish, Med Decis Making 1989;9:190.
+        """
+        weights = self._once if weights is None else weights
+        totals = [weights @ np.bincount(self.order[own], minlength=weights.shape[1]) for own in (self.truth, ~self.truth)]
+        head = self._head(2 * most)
+        up, across = (_rising(steps, total) for steps, total in zip(head.steps(weights), totals, strict=True))
+        if (across[:, -1] < most).any():  # some weights put the bound beyond that
+            up, across = (_rising(steps, total) for steps, total in zip(self.steps(weights), totals, strict=True))
+        left, right = np.minimum(across[:, :-1], most), np.minimum(across[:, 1:], most)
+        width = across[:, 1:] - across[:, :-1]
+        reached = np.divide(right - across[:, :-1], width, out=np.ones_like(width), where=width > 0)
+        height = up[:, :-1] + 0.5 * np.clip(reached, 0, 1) * (up[:, 1:] - up[:, :-1])
+        area = ((right - left) * height).sum(1)
+        chance = most * most / 2
+        return 0.5 * (1 + (area - chance) / (most - chance))
+
+
+def _whole(weights: np.ndarray) -> np.ndarray:
+    """(R, N) weights that are small whole numbers as int32, which are gathered and added up in a third of the time."""
+    if not np.abs(weights).max(initial=0) * weights.shape[1] < 2**31:  # too large, or NaN
+        return weights
+    whole = weights.astype(np.int32)
+    return whole if np.array_equal(whole, weights) else weights
+
+
+def _rising(steps: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """(R, groups) weights of (R,) in all -> (R, groups + 1) shares reached so far, from 0; NaN where there is no weight."""
+    return ratio(np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], 1), total[:, None])
 
 
 def auc(truth: np.ndarray, score: np.ndarray) -> float | None:

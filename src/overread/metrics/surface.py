@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from overread.core.score import Score
 from overread.metrics.metric import Metric, mean_from_sums
 
+LEAF = 32  # points of a leaf of the search tree: surfaces lie close, so looking through a leaf is quicker than descending
 NO_SPACING = "the images have no spacing, so a distance in mm does not exist"
 
 
@@ -47,10 +48,23 @@ def surface_distances(truth: np.ndarray, answer: np.ndarray, spacing: tuple[floa
 
     A search tree over surface voxels gives the same numbers as a distance transform over the whole box, ten times sooner.
     """
-    places = [np.argwhere(surface(mask)) * np.asarray(spacing, float) for mask in (truth, answer)]
-    trees = [cKDTree(p, balanced_tree=False, compact_nodes=False) for p in places]
-    from_truth, from_answer = trees[1].query(places[0])[0], trees[0].query(places[1])[0]
-    return SurfaceDistances(np.sort(from_truth), np.sort(from_answer))
+    surfaces = [surface(mask) for mask in (truth, answer)]
+    return SurfaceDistances(_nearest(surfaces[0], surfaces[1], spacing), _nearest(surfaces[1], surfaces[0], spacing))
+
+
+def _nearest(start: np.ndarray, other: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
+    """(n,) mm from each voxel of one surface to the nearest of the other, sorted; voxels of both are not searched for."""
+    out = np.zeros(int(np.count_nonzero(start)))
+    away = _places(start & ~other, spacing)
+    if len(away):
+        tree = cKDTree(_places(other, spacing), leafsize=LEAF, balanced_tree=False)
+        out[len(out) - len(away) :] = np.sort(tree.query(away)[0])
+    return out
+
+
+def _places(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
+    """(n, 3) mm, where the mask is; counted along one line, which is quicker than along three axes."""
+    return np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), -1) * np.asarray(spacing, float)
 
 
 def hd95(distances: SurfaceDistances) -> Score:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.metrics import agreement, calibration, decided, overlap, ranking, surface
+from overread.metrics import agreement, calibration, certainty, decided, overlap, prevalence, ranking, readers, surface
 from overread.metrics.metric import Metric, proportion
 
 PRESENCE_SENSITIVITY = proportion(
@@ -23,7 +23,10 @@ PER_CASE = (
     overlap.VOLUME_ERROR_ML, overlap.VOLUME_ERROR_PERCENT, overlap.ABSOLUTE_VOLUME_ERROR_PERCENT,
 )  # fmt: skip
 WITHOUT_MEAN = ("volume_error_ml", "volume_error_percent", "presence_sensitivity", "presence_specificity")  # of unlike structures
-PER_FINDING = (ranking.AUC, ranking.AVERAGE_PRECISION, *decided.PER_CLASS, *calibration.PER_CLASS)
+PER_FINDING = (
+    ranking.AUC, ranking.PARTIAL_AUC, ranking.AVERAGE_PRECISION, *decided.PER_CLASS, *calibration.PER_CLASS,
+    *prevalence.PER_CLASS_AT,
+)  # fmt: skip
 OVER_CLASSES = ("auc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "f1", "brier", "ece")  # have a macro mean
 
 METRICS: dict[str, Metric] = {
@@ -31,7 +34,11 @@ METRICS: dict[str, Metric] = {
     for m in (
         *PER_FINDING,
         *decided.OVERALL,
+        *decided.GRADES,
         calibration.BRIER_ALL,
+        *prevalence.OVERALL_AT,
+        *certainty.ALL,
+        readers.ICC,
         *agreement.ALL,
         *PER_CASE,
         PRESENCE_SENSITIVITY,
@@ -49,10 +56,12 @@ def metrics_for(question: Question) -> dict[str, tuple[Metric, ...]]:
     if question.task == "regression":
         return dict.fromkeys(question.classes, agreement.ALL)
     if question.is_binary:
-        return {positive_class(question): PER_FINDING, "all": decided.OVERALL}
+        return {positive_class(question): PER_FINDING, "all": (*decided.OVERALL, *prevalence.OVERALL_AT)}
     mean = tuple(METRICS[key] for key in OVER_CLASSES)
     several = len(question.classes) > 1
-    overall = {"all": (*decided.OVERALL, calibration.BRIER_ALL)} if question.exclusive else {}
+    grades = decided.GRADES if question.ordered else ()
+    whole = (*decided.OVERALL, *grades, calibration.BRIER_ALL, *prevalence.OVERALL_AT)
+    overall = {"all": whole} if question.exclusive else {}
     return {**dict.fromkeys(question.classes, PER_FINDING), **({"mean": mean} if several else {}), **overall}
 
 

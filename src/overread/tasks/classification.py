@@ -14,7 +14,7 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind
 from overread.core.question import Decisions, Question
-from overread.metrics.calibration import tempered
+from overread.metrics.calibration import calibrated
 from overread.tasks.base import UNSCALED, Scaling
 from overread.tasks.losses import classification as losses
 
@@ -72,7 +72,7 @@ class Classification:
         return logits.softmax(1) if self.question.exclusive else torch.sigmoid(logits)
 
     def decode(self, raw: np.ndarray, decisions: Decisions) -> Findings:
-        values = tempered(raw[None], decisions.temperature, exclusive=self.question.exclusive)[0]
+        values = calibrated(raw[None], self.question, decisions)[0]
         return Findings({c: float(v) for c, v in zip(self.question.classes, values, strict=True)})
 
     def decode_map(self, raw: np.ndarray, grid: Grid, decisions: Decisions) -> Kind:
