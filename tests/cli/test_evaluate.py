@@ -118,6 +118,14 @@ def test_yes_passes_what_was_said_and_asks_nothing(scored: list[Any]) -> None:
         ([], "Give the project's folder DIR, or --truth with --answers and --task."),
         (["liver", "--truth", "."], "Give DIR, or --truth with --answers and --task, not both."),
         (["--truth", ".", "--answers", ".", "--task", "segmentation", "--class", "liver=one"], "expected NAME=VALUE"),
+        (["liver", "--sampling", "enriched"], "--sampling means nothing to a run of a project"),
+        (
+            ["--truth", ".", "--answers", ".", "--task", "segmentation", "--threshold", "0.4"],
+            "--threshold means nothing to a se",
+        ),
+        (["--truth", ".", "--answers", ".", "--task", "survival", "--class", "a"], "--class means nothing to survival"),
+        (["--truth", ".", "--answers", ".", "--task", "classification", "--edge", "2"], "--edge means nothing to a class"),
+        (["--truth", ".", "--answers", ".", "--task", "classification", "--prevalence", "few"], "a share is no number"),
     ],
 )
 def test_words_that_do_not_fit(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,6 +148,30 @@ def test_anybodys_answers_from_two_sheets(tmp_path: Path, capsys: pytest.Capture
     told = capsys.readouterr().out
     assert told.startswith("Classification on the given answers: 20 cases of 20 patients.")
     assert "Area under the ROC curve" in told
+
+
+def test_the_sampling_and_the_prevalence_of_anybodys_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"c{k}", "malignant" if k % 3 else "benign", (k * 7 % 10) / 10) for k in range(40)]
+    (tmp_path / "truth.csv").write_text("case_id,label\n" + "".join(f"{i},{label}\n" for i, label, _ in rows))
+    (tmp_path / "answers.csv").write_text("case_id,malignant\n" + "".join(f"{i},{p}\n" for i, _, p in rows))
+    words = ["--truth", str(tmp_path / "truth.csv"), "--answers", str(tmp_path / "answers.csv"), "--positive", "malignant"]
+    assert main(["evaluate", "--task", "classification", *words, "--sampling", "enriched", "--prevalence", "0.02"]) == 0
+    told = capsys.readouterr().out
+    assert "the sample is enriched" in told
+    assert "2 %" in told or "0.02" in told
+    assert verb._prevalence(("a=0.1", "b=0.2")) == {"a": 0.1, "b": 0.2}
+    assert verb._prevalence(()) is None
+
+
+def test_survival_from_two_sheets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"c{k}", 100 - k, k % 4 > 0, k + (k % 5)) for k in range(30)]
+    (tmp_path / "truth.csv").write_text("id,time,event\n" + "".join(f"{i},{t},{int(e)}\n" for i, t, e, _ in rows))
+    (tmp_path / "answers.csv").write_text("id,risk\n" + "".join(f"{i},{r}\n" for i, _, _, r in rows))
+    words = ["--truth", str(tmp_path / "truth.csv"), "--answers", str(tmp_path / "answers.csv"), "--task", "survival"]
+    assert main(["evaluate", *words, "--edge", "15"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("30 patients, of whom 22 had the event.\nConcordance index: ")
+    assert "risk above 15" in told
 
 
 def test_scores_are_told_by_role_with_their_methods_in_a_legend() -> None:
@@ -168,7 +200,7 @@ def test_scores_are_told_by_role_with_their_methods_in_a_legend() -> None:
     assert told.splitlines()[:5] == [
         "Segmentation on tuning cases: 9 cases of 6 patients.",
         "PHANTOM: these numbers are about software, not about patients.",
-        "Opening number 2 of this internal test; in the ledger as sha256:aaaaaaaaaaaa...",
+        "Opening number 2 of this test; in the ledger as sha256:aaaaaaaaaaaa...",
         "Hypothesis: h",
         "Primary endpoint: dice/liver, not met.",
     ]

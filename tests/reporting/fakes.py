@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -303,7 +304,7 @@ def classification(is_phantom: bool = False) -> ReportInput:
         return [
             score("auc", "Area under the ROC curve (AUC)", "metastasis", auc, 0.05, first, method="DeLong, clustered by patient"),
             score("ap", "Average precision", "metastasis", auc - 0.05, 0.08, role),
-            score("sensitivity", "Sensitivity", "metastasis", 0.929, 0.06, role, method="Wilson, effective number of cases"),
+            score("sensitivity", "Sensitivity", "metastasis", 78 / 84, 0.06, role, method="Wilson, effective number of cases"),
             score("specificity", "Specificity", "metastasis", 0.75, 0.1, role, method="Wilson, effective number of cases"),
             score("ppv", "Positive predictive value (PPV)", "metastasis", 0.65, 0.11, role),
             score("mcc", "Matthews correlation (MCC)", "metastasis", None, role=role),
@@ -513,6 +514,112 @@ def regression() -> ReportInput:
         panels={"tuning": [Panel(panel, "C-0009", "worst", "Error 18.5 years.")]},
         **common,
     )
+
+
+def subgroup(column: str, levels: list[tuple[str, int, float | None, str]]) -> dict[str, Any]:
+    """A row of an evaluation's "subgroups": (level, cases, estimate, why too few)."""
+    rows = []
+    for name, n, estimate, too_few in levels:
+        interval = score("auc", "", "", estimate, 2.0 / n)["interval"] | {"n_cases": n, "n_patients": n}
+        calibration = {"metastasis": {"rate": 0.31, "mean_probability": 0.36}} if not too_few else None
+        rows.append(
+            {"level": name, "n_cases": n, "n_patients": n, "interval": interval, "calibration": calibration, "too_few": too_few}
+        )
+    worst = min((r for r in rows if not r["too_few"]), key=lambda r: r["interval"]["estimate"])["level"]
+    return {
+        "column": column,
+        "metric": "auc",
+        "name": "Area under the ROC curve (AUC)",
+        "subject": "metastasis",
+        "unit": "",
+        "better": "higher",
+        "banding": "as in the sheet",
+        "levels": rows,
+        "worst": worst,
+        "gap": {},
+        "sentence": f"{column}: the area under the ROC curve is worst in '{worst}'.",
+    }
+
+
+def complete() -> ReportInput:
+    """A classification with everything that an evaluation can hold, an audit, later versions and an author's answers."""
+    plain = classification()
+    threshold = np.arange(1, 100) / 100
+    benefit = 0.31 - 0.28 * threshold
+    decision = {
+        "threshold": threshold.tolist(),
+        "net_benefit": benefit.tolist(),
+        "low": (benefit - 0.06).tolist(),
+        "high": [None, *(benefit[1:] + 0.06).tolist()],
+        "treat_all": (0.33 - 0.67 * threshold / (1 - threshold)).tolist(),
+        "prevalence": 1 / 3,
+        "is_stated_prevalence": False,
+        "method": "Student's interval at each threshold",
+        "n_cases": 84,
+        "n_patients": 61,
+    }
+    coverage = np.linspace(0.05, 1, 40)
+    internal = dict(plain.evaluations["internal"])
+    internal["curves"] = {
+        **internal["curves"],
+        "decision": {"metastasis": decision},
+        "risk_coverage": {"all": {"coverage": coverage.tolist(), "risk": (0.2 * coverage**2).tolist(), "confidence": []}},
+    }
+    internal["subgroups"] = [
+        subgroup("Sex", [("F", 44, 0.96, ""), ("M", 40, 0.91, "")]),
+        subgroup("Site", [("north", 50, 0.95, ""), ("south", 30, 0.88, ""), ("east", 4, 0.7, "4 patients, 20 are the least")]),
+    ]
+    internal["scores"] = [
+        *internal["scores"],
+        score("accuracy", "Accuracy", "all", 70 / 84, 0.08, method="Wilson by patient (effective number of cases 75.2)"),
+    ]
+    internal["answered_only"] = {
+        "n_refused": 2, "reasons": {"missing slice": 2}, "n_cases": 82, "n_patients": 60, "scores": internal["scores"][:2],
+    }  # fmt: skip
+    internal["earlier"] = [
+        {
+            "number": 1,
+            "time": "2031-05-02T08:00:00+00:00",
+            "model": HASH,
+            "primary_endpoint": "auc",
+            "interval": score("auc", "", "", 0.91)["interval"],
+            "endpoint_met": False,
+            "n_cases": 84,
+            "n_patients": 61,
+        }
+    ]
+    interval = {name: score("x", "", "", 0.9)["interval"] for name in ("sensitivity", "specificity")}
+    impossible = {**interval, "sensitivity": score("x", "", "", None)["interval"]}
+    internal["label_error"] = [{"missed": 0.0, "false": 0.05, **interval}, {"missed": 0.1, "false": 0.1, **impossible}]
+    reference, there = interval["sensitivity"], interval["specificity"]
+    moved = {"reference": reference, "external": there, "difference": score("x", "", "", -0.04)["interval"]}
+    external = {
+        **plain.evaluations["tuning"],
+        "partition": "external:north",
+        "external": {
+            "name": "north",
+            "compared_with": "internal",
+            "drop": [{"name": "AUC", "subject": "metastasis", "unit": "", "moved": "worse", **moved}],
+            "shift": [{"what": "class", "of": "metastasis", "unlike": True, "training": None, **moved}],
+        },
+    }
+    opened = plain.ledger[0]["time"]
+    return replace(
+        plain,
+        evaluations={**plain.evaluations, "internal": internal, "external:north": external},
+        versions=[
+            {"version": 1, "time": "2031-05-01T08:00:00+00:00", "reason": "init", "digest": HASH, "cases": 378, "patients": 271,
+             "changed": {}},
+            {"version": 2, "time": f"2032{opened[4:]}", "reason": "update", "digest": HASH, "cases": 380, "patients": 272,
+             "changed": {"new_cases": ["C-0379", "C-0380"], "corrected_truths": ["C-0003"], "removed_cases": 0}},
+        ],
+        answers={"study.ethics": "Ethics committee of the North, 31-007", "claim.5": "Retrospective study",
+                 "claim.34": "not applicable: no trial"},
+        audit={"concerns": [{"key": "border", "severity": "warning", "statement": "Borders alone tell the label."}],
+               "tables": {"acquisition": {"rows": [{"column": "kvp"}, {"column": "vendor"}]}}},
+        model={"sha256": HASH, "decisions": {"temperature": 1.4, "operating_points": [{}]},
+               "training": {"licences": {"code": "Apache-2.0", "weights": "as the training data allow"}}},
+    )  # fmt: skip
 
 
 def _with_scores(events: list[dict[str, Any]], final: dict[str, float]) -> list[dict[str, Any]]:

@@ -81,11 +81,10 @@ def test_every_score_stands_with_interval_method_and_counts(name: str) -> None:
     for evaluation in STUDIES[name].evaluations.values():
         for score in evaluation["scores"]:
             interval = score["interval"]
-            row = _rows_of(
-                page,
-                score["name"],
-                number(interval["estimate"], score["unit"]) if interval["estimate"] is not None else "not defined",
-            )
+            estimate = interval["estimate"]
+            plain = "not defined" if estimate is None else number(estimate, score["unit"])
+            shown = f"{100 * estimate:.0f} %" if interval["method"].startswith("Wilson") else plain  # so many of so many
+            row = _rows_of(page, score["name"], shown)
             assert row, f"{score['name']} is missing"
             assert f"{interval['n_cases']} cases, {interval['n_patients']} patients" in row
             assert interval["method"].split(",")[0] in row

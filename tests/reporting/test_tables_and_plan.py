@@ -149,3 +149,29 @@ def test_an_interval_that_is_too_narrow_says_so_in_its_row() -> None:
     score = {"name": "Dice", "subject": "liver", "role": "tuning", "interval": {**interval, "reason": "too narrow"}}
     (row,) = score_rows({"scores": [score]})
     assert row.method == "95 %, bootstrap; too narrow"
+
+
+def test_a_division_by_column_or_time_is_not_called_random() -> None:
+    by_site = {"split": {"scheme": "folds", "folds": 2, "rule": {"by": "site", "levels": ["North", "South"]}}}
+    told = split_sentence({**by_site, "cohort": {"by_patient": True}}, [])
+    assert "divided by “site”, not at random: one fold for each of its 2 values (North and South)" in told
+    assert "in the same fold" in told
+    by_time = {"split": {"scheme": "partitions", "seed": 3, "rule": {"after": "2020-05-17"}}}
+    told = split_sentence({**by_time, "cohort": {"by_patient": True}}, [])
+    assert "by time, not at random: patients first seen on or after a day in 2020" in told
+    assert "05-17" not in told, "the day is that of a patient's exam"
+
+
+def test_a_class_that_says_nothing_is_asked_by_its_column() -> None:
+    binary = {"task": "classification", "classes": ["no", "yes"], "positive": "yes", "unit": "exam"}
+    assert question_sentence({**binary, "finding": "pneumonia"}) == "Does each exam show pneumonia?"
+    assert question_sentence(binary) == "Does each exam show yes (rather than no)?"
+
+
+def test_a_bar_is_drawn_for_shares_with_an_interval_only() -> None:
+    interval = {"estimate": 0.5, "low": -0.4, "high": 0.9, "level": 0.95, "method": "bootstrap", "n_cases": 9, "n_patients": 9}
+    score = {"name": "Matthews", "subject": "all", "role": "tuning", "better": "higher", "interval": interval}
+    none = {**interval, "low": None, "high": None, "reason": "biased"}
+    wide = {**interval, "low": 0.1}
+    bars = [score_rows({"scores": [{**score, "interval": i}]})[0].bar != "" for i in (interval, none, wide)]
+    assert bars == [False, False, True]

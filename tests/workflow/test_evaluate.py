@@ -11,6 +11,7 @@ import pytest
 from overread.cli.scores import describe
 from overread.cohort.check import record_files, write_files
 from overread.cohort.index import Indexed, versions_path, write_index, write_splits
+from overread.cohort.load import load_truth
 from overread.cohort.seal import seal
 from overread.core.case import Case, ImageReference, TruthReference
 from overread.core.errors import OverreadError
@@ -192,7 +193,7 @@ def test_no_test_truth_is_readable_before(classes) -> None:
     cohort = classes.cohort()
     assert all(case.truth is None for case in cohort.of("internal"))
     with pytest.raises(OverreadError, match="under the seal"):
-        workflow.load_truth(cohort, cohort.of("internal")[0])
+        load_truth(cohort, cohort.of("internal")[0])
 
 
 def test_a_phantom_may_open_its_seal_and_says_so(tmp_path) -> None:
@@ -228,16 +229,34 @@ def test_a_mask_on_another_grid_is_refused(masks) -> None:
 
 
 def test_answers_of_another_program_get_an_operating_point_from_tuning_cases(tmp_path) -> None:
+    project = make_project(tmp_path, "classification", evaluation='threshold_rule = "sensitivity >= 0.3"')
+    for partition in ("tuning", "internal"):
+        write_answers(project, partition, model=None)
+    declare = {**DECLARED, "threshold_rule": "sensitivity >= 0.3"}
+    result = evaluate(project, "first", "internal", declare=declare, panels=False)
+    assert result["operating_points"][0]["rule"] == "sensitivity >= 0.3"
+    with pytest.raises(OverreadError, match=r"declared is '0.3'"):  # a part of the rule's text is not the rule
+        evaluate(project, "first", "internal", declare={**declare, "threshold_rule": "0.3"}, panels=False)
+    assert result["model"].startswith("sha256:")
+    assert any("another program" in note for note in result["notes"])
+
+
+def test_a_rule_that_the_tuning_cases_cannot_support_is_named(tmp_path) -> None:
     project = make_project(tmp_path, "classification", evaluation='threshold_rule = "sensitivity >= 0.6"')
     for partition in ("tuning", "internal"):
         write_answers(project, partition, model=None)
     declare = {**DECLARED, "threshold_rule": "sensitivity >= 0.6"}
     result = evaluate(project, "first", "internal", declare=declare, panels=False)
-    assert result["operating_points"][0]["rule"] == "sensitivity >= 0.6"
-    with pytest.raises(OverreadError, match=r"declared is '0.6'"):  # a part of the rule's text is not the rule
-        evaluate(project, "first", "internal", declare={**declare, "threshold_rule": "0.6"}, panels=False)
-    assert result["model"].startswith("sha256:")
-    assert any("another program" in note for note in result["notes"])
+    point = result["operating_points"][0]
+    assert "'sensitivity >= 0.6' is not supported by" in point["rule"]
+    assert (point["is_supported"], point["needed"]) == (False, 6)
+
+
+def test_a_label_error_is_assumed_and_its_table_kept(classes) -> None:
+    result = evaluate(classes, "first", panels=False)
+    assert next((row["missed"], row["false"]) for row in result["label_error"]) == (0.0, 0.0)
+    stored = json.loads(classes.run("first").evaluation("tuning").read_text())
+    assert stored["label_error"] == result["label_error"]
 
 
 def test_answers_of_another_model_or_an_unfinished_one_are_refused(classes) -> None:

@@ -14,7 +14,9 @@ import pytest
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.record.events import EventLog
-from overread.record.files import write_bytes, write_json
+from overread.record.files import digest_json, read_json, write_bytes, write_json
+from overread.workflow.baseline import baseline
+from overread.workflow.evaluate import evaluate
 from overread.workflow.init import init
 from overread.workflow.partitions import partition_summaries
 from overread.workflow.phantom import phantom
@@ -173,3 +175,105 @@ def test_a_phantom_is_scored_beside_a_threshold(tmp_path: Path, kind: str, forma
     assert (row["of"], row["interval"][:5]) == (subject, "none:")
     assert 0 < float(row["value"]) <= 1
     assert threshold_rows(SimpleNamespace(images_folder=tmp_path, question=asked.question)) == []  # type: ignore[arg-type]
+
+
+PLANTED = ("MRN7743", "Planted", "Surname", "1961-04", "ACC99", "private_archive")
+
+
+def test_what_goes_with_the_report_holds_nothing_private(project: Project) -> None:
+    (project.path / "claim.toml").unlink(missing_ok=True)
+    report(project)
+    answers = project.path / "claim.toml"
+    written = answers.read_text(encoding="utf-8")
+    answers.write_text(
+        written.replace('[claim.11]\nanswer = ""', f'[claim.11]\nanswer = "as with {MRN.format(3)}, by hand"'), encoding="utf-8"
+    )
+    before = answers.read_text(encoding="utf-8")
+    path = report(project)
+    assert answers.read_text(encoding="utf-8") == before, "the authors' file is theirs"
+    beside = [
+        path.parent / name for name in ("claim.csv", "stard.csv", "tripod-ai.csv", "methods.txt", "model-card.md", "data-card.md")
+    ]
+    figures = list((path.parent / "figures").iterdir())
+    assert {f.suffix for f in figures} == {".svg", ".csv"}
+    for file in [path, *beside, *figures]:
+        text = file.read_text(encoding="utf-8")
+        for planted in (*PLANTED, str(project.path.parent)):
+            assert planted not in text, f"{planted} is in {file.name}"
+    assert f"as with {REMOVED}, by hand" in (path.parent / "claim.csv").read_text(encoding="utf-8")
+
+
+def test_label_errors_are_considered_where_one_finding_is_asked_for(project: Project) -> None:
+    evaluation = fakes.classification().evaluations["tuning"]
+    cases = [{**case, "called": ["metastasis"]} for case in evaluation["cases"]]
+    write_json(project.run("first").evaluation("tuning"), {**evaluation, "cases": cases})
+    given = gather(project, project.run("first"))
+    assert [row["missed"] for row in given.evaluations["tuning"]["label_error"]] == [0.0, 0.05, 0.0, 0.05, 0.1]
+    leave_a_run(project)
+
+
+def test_only_an_audit_of_this_cohort_counts(project: Project) -> None:
+    found = {"cohort": "sha256:another", "concerns": []}
+    write_json(project.path / "audit" / "audit.json", found)
+    assert gather(project, project.run("first")).audit is None
+    digest = gather(project, project.run("first")).provenance["hashes"]["Cohort"]
+    write_json(project.path / "audit" / "audit.json", {**found, "cohort": digest})
+    assert gather(project, project.run("first")).audit is not None
+
+
+def test_one_fold_tested_alone_is_shown(tmp_path: Path) -> None:
+    project = make_project(tmp_path, folds=3)
+    run = project.run("first", 0)
+    for event in fakes.epochs("good", 10):
+        run.events.write(**event)
+    write_json(run.evaluation("tuning"), fakes.classification().evaluations["tuning"])
+    given = gather(project, project.run("first"))
+    assert list(given.evaluations) == ["tuning"]
+    assert "Of 3 folds 1 had been trained" in report(project, "first").read_text(encoding="utf-8")
+
+
+def test_a_baseline_is_reported_as_one_and_beside_a_network(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    baseline(project)
+    evaluate(project, "baseline", panels=False)
+    run = project.run("baseline")
+    given = gather(project, run)
+    assert given.provenance["commands"][0] == "overread baseline project --name baseline"
+    assert given.provenance["hashes"]["Model"] == read_json(run.path / "baseline.json")["model"]
+    assert given.beside == {}, "a baseline is not set beside itself"
+    assert "No network was trained." in report(project, "baseline").read_text(encoding="utf-8")
+
+    network = project.run("network")
+    write_json(network.evaluation("tuning"), read_json(run.evaluation("tuning")))  # as good as the baseline
+    found = gather(project, network).beside["tuning"]
+    assert (found["baseline"], found["reason"]) == ("baseline", "")
+    assert found["comparisons"][0]["difference"]["estimate"] == 0
+    assert "What does deep learning add?" in report(project, "network").read_text(encoding="utf-8")
+
+    kept = read_json(run.evaluation("tuning"))
+    write_json(network.evaluation("tuning"), {**kept, "cases": kept["cases"][1:]})
+    assert "not evaluated on the same cases" in gather(project, network).beside["tuning"]["reason"]
+
+
+def test_the_rule_of_a_split_is_told_and_no_day(tmp_path: Path) -> None:
+    project = make_project(tmp_path, split_by="sex")
+    assert gather(project, project.run("first")).settings["split"]["rule"] == {"by": "sex", "levels": ["F", "M"]}
+    splits = read_json(project.path / "cohort" / "splits.json")
+    by_time = {**{name: value for name, value in splits.items() if name != "hash"}, "rule": {"after": "2020-05-17"}}
+    write_json(project.path / "cohort" / "splits.json", {**by_time, "hash": digest_json(by_time)})
+    assert gather(project, project.run("first")).settings["split"]["rule"] == {"after": "2020"}
+
+
+def test_what_is_asked_has_the_name_of_its_column(project: Project) -> None:
+    assert gather(project, project.run("first")).question["finding"] == "opacity"
+
+
+def test_an_external_evaluation_is_repeated_by_its_name(project: Project) -> None:
+    run = project.run("first")
+    opening = {"number": 1, "hypothesis": "holds", "primary_endpoint": "auc", "margin": None, "endpoint_met": None}
+    evaluation = {**fakes.classification().evaluations["internal"], "opening": opening, "partition": "external:north"}
+    write_json(run.evaluation("external-north"), evaluation)
+    given = gather(project, run)
+    run.evaluation("external-north").unlink()
+    assert "external:north" in given.evaluations
+    assert any(c.endswith("--on external:north --hypothesis holds --primary-endpoint auc") for c in given.provenance["commands"])

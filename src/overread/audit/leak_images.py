@@ -52,7 +52,7 @@ def _copies(found: Cases, groups: Sequence[Group], twins: Sequence[Twins], kind:
     return Concern(
         key=f"{name}-in-two-partitions" if is_across else f"{name}-in-one-partition",
         subject="leak",
-        severity="fault" if is_across else "note",
+        severity="fault" if is_across else "note" if found.audited.partitions else "warning",
         statement=f"{counted(groups, (f'group of {what}', one), (f'groups of {what}', many))}{where}.",
         meaning=FLATTERS if is_across else inside,
         certainty=_certainty(kind),

@@ -7,38 +7,72 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from overread.cli.progress import reporter
 from overread.cli.scores import describe
 from overread.cli.verb import Outcome, Verb, command, fold_option, run_option
 from overread.core.errors import OverreadError
+from overread.core.question import TASKS
 from overread.evaluation.result import Result
+from overread.evaluation.rules import SAMPLINGS
 from overread.workflow.evaluate import evaluate as score_run
 from overread.workflow.evaluate import evaluate_answers
+from overread.workflow.evaluate_survival import evaluate_survival, survival_lines
+from overread.workflow.external import PREFIX
 from overread.workflow.project import Project
 
 EXAMPLE = """\
 overread evaluate liver
 overread evaluate liver --on internal --hypothesis "The liver's Dice is above 0.90" --primary-endpoint dice/liver --margin 0.90
-overread evaluate --truth masks --answers predictions --task segmentation"""
+overread evaluate liver --on external:twente
+overread evaluate --truth masks --answers predictions --task segmentation
+overread evaluate --truth outcomes.csv --answers risks.csv --task survival"""
 
 PATH = click.Path(exists=True, path_type=Path)
 DECLARATION = ("hypothesis", "primary_endpoint", "margin", "threshold_rule", "declare")
 OURS = ("run_name", "on", "fold", "yes", *DECLARATION)
+LABELS = ("positive", "threshold", "sampling", "prevalence")
+MASKS = ("spacing", "tolerance_mm")
+COMMON = ("truth", "answers", "task", "patients", "out")
+HEARD = {  # by task: the options of anybody's answers that it listens to
+    "classification": (*COMMON, "id_column", "classes", *LABELS),
+    "regression": (*COMMON, "id_column", "classes"),
+    "segmentation": (*COMMON, "classes", *MASKS),
+    "survival": (*COMMON, "id_column", "edges"),
+}
 SECTIONS = {
     "A run of a project": ("run_name", "on", "fold"),
-    "The internal test": (*DECLARATION, "yes"),
-    "Anybody's answers": (
-        "truth", "answers", "task", "patients", "positive", "threshold", "classes", "id_column", "spacing", "tolerance_mm", "out",
-    ),
+    "A sealed test": (*DECLARATION, "yes"),
+    "Anybody's answers": (*COMMON[:-1], "id_column", "classes", "out"),
+    "Anybody's classes": LABELS,
+    "Anybody's masks": MASKS,
+    "Anybody's risks": ("edges",),
 }  # fmt: skip
+
+
+class On(click.ParamType):
+    """Which cases: "tuning", "internal", or "external:NAME"."""
+
+    name = "on"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> str:
+        word = str(value)
+        if word in ("tuning", "internal") or (word.startswith(PREFIX) and word != PREFIX):
+            return word
+        self.fail(f"'{word}' is none of tuning, internal, external:NAME.", parameter, ctx)
 
 
 @click.command(cls=Verb, example=EXAMPLE, sections=SECTIONS)
 @click.argument("project", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @run_option
 @click.option(
-    "--on", type=click.Choice(["tuning", "internal"]), default="tuning", show_default=True, help="Which cases to score."
+    "--on",
+    metavar="tuning|internal|external:NAME",
+    type=On(),
+    default="tuning",
+    show_default=True,
+    help="Which cases to score.",
 )
 @fold_option("Score the run that held out fold K; all folds together where it is not given.")
 @click.option("--hypothesis", help="What is to be shown, in one sentence.")
@@ -46,17 +80,31 @@ SECTIONS = {
 @click.option("--margin", type=float, help="The value that the interval of the primary endpoint must clear.")
 @click.option("--threshold-rule", help="How the operating point was chosen, e.g. 'sensitivity >= 0.95'.")
 @click.option("--declare", metavar="METRIC[/SUBJECT]", multiple=True, help="A secondary endpoint. May be repeated.")
-@click.option("--yes", is_flag=True, help="Open the internal test without asking.")
+@click.option("--yes", is_flag=True, help="Open the seal without asking.")
 @click.option("--truth", type=PATH, help="The truth, a folder of masks or a sheet.")
 @click.option("--answers", type=PATH, help="The answers, in the same form.")
-@click.option("--task", type=click.Choice(["classification", "regression", "segmentation"]), help="The task.")
+@click.option("--task", type=click.Choice([*TASKS, "survival"]), help="The task.")
 @click.option("--patients", metavar="COLUMN|SHEET", help="Column of the truth, or a sheet, that names the patient.")
 @click.option("--positive", metavar="CLASS", help="Which of two classes is the disease.")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="The operating point, chosen beforehand.")
+@click.option(
+    "--sampling",
+    type=click.Choice(SAMPLINGS),
+    default="unknown",
+    show_default=True,
+    help="How cases were gathered; enriched: positives were sought out.",
+)
+@click.option(
+    "--prevalence",
+    metavar="[CLASS=]SHARE",
+    multiple=True,
+    help="Share of positives where the model is to be used, e.g. 0.02.",
+)
 @click.option("--class", "classes", metavar="NAME[=VALUE]", multiple=True, help="A column, or a structure and its value.")
 @click.option("--id-column", metavar="COLUMN", help="The column that names the case.")
 @click.option("--spacing", type=float, nargs=3, metavar="Z Y X", help="Millimetres between pixels, for masks that do not say.")
 @click.option("--tolerance-mm", type=float, default=2.0, show_default=True, help="Tolerance of the surface Dice.")
+@click.option("--edge", "edges", type=float, multiple=True, help="Where groups of risk part; thirds where not given.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -67,23 +115,58 @@ def evaluate(project: Path | None, **words: Any) -> Outcome:
 
     With DIR: the answers of a run, on tuning cases unless --on internal is said. Opening the internal
     test is written into the ledger with the hypothesis, the endpoints and the model; what was not
-    declared before is reported as exploratory.
+    declared before is reported as exploratory. --on external:NAME is the same for patients from elsewhere
+    (see overread external), and shows how scores and patients differ from those at home.
 
     With --truth and --answers: predictions of any program. No project and no torch are needed.
+    Survival: the truth holds id, time and event, the answers id and risk.
     """
+    said = _said(click.get_current_context())
     ours, foreign = {key: words[key] for key in OURS}, {key: value for key, value in words.items() if key not in OURS}
     if project is None:
-        return _anybody(**foreign)
+        return _anybody(said, **foreign)
     if foreign["truth"] or foreign["answers"]:
         raise click.UsageError("Give DIR, or --truth with --answers and --task, not both.")
+    _refuse_unheard(said, OURS, "a run of a project")
     return _run(project, **ours)
 
 
-def _anybody(truth: Path | None, answers: Path | None, task: str | None, classes: tuple[str, ...], **words: Any) -> Outcome:
+def _said(context: click.Context) -> dict[str, str]:
+    """Name -> option, of the options that were given."""
+    given = [p for p in context.command.params if isinstance(p, click.Option) and p.name in context.params]
+    return {str(p.name): p.opts[0] for p in given if context.get_parameter_source(str(p.name)) is ParameterSource.COMMANDLINE}
+
+
+def _refuse_unheard(said: dict[str, str], heard: tuple[str, ...], what: str) -> None:
+    unheard = [option for name, option in said.items() if name not in heard]
+    if unheard:
+        raise click.UsageError(f"{unheard[0]} means nothing to {what}; leave it out.")
+
+
+def _anybody(said: dict[str, str], truth: Path | None, answers: Path | None, task: str | None, **words: Any) -> Outcome:
     if truth is None or answers is None or task is None:
         raise click.UsageError("Give the project's folder DIR, or --truth with --answers and --task.")
-    result = evaluate_answers(truth, answers, task, classes=_classes(classes), progress=reporter(), **words)
+    _refuse_unheard(said, HEARD[task], f"a {task}" if task != "survival" else task)
+    edges = words.pop("edges")
+    if task == "survival":
+        named = {name: words[name] for name in ("patients", "id_column", "out")}
+        found = evaluate_survival(truth, answers, edges=edges or None, **named)
+        return Outcome("\n".join(survival_lines(found)), found)
+    words |= {"classes": _classes(words["classes"]), "prevalence": _prevalence(words["prevalence"])}
+    result = evaluate_answers(truth, answers, task, progress=reporter(), **words)
     return Outcome(describe(result), result)
+
+
+def _prevalence(words: tuple[str, ...]) -> float | dict[str, float] | None:
+    """``("0.02",)`` is the share of positives, ``("nodule=0.1", "effusion=0.2")`` shares by class."""
+    named = dict(word.rpartition("=")[::2] for word in words)
+    try:
+        shares = {name.strip(): float(value) for name, value in named.items()}
+    except ValueError as error:
+        raise OverreadError(f"--prevalence {' '.join(words)}: a share is no number.", "e.g. 0.02, or nodule=0.02") from error
+    if "" in shares and len(words) > 1:
+        raise OverreadError(f"--prevalence {' '.join(words)}: several shares need names.", "e.g. nodule=0.02")
+    return shares.get("", shares) if shares else None
 
 
 def _classes(words: tuple[str, ...]) -> dict[str, int] | tuple[str, ...] | None:
@@ -101,21 +184,22 @@ def _classes(words: tuple[str, ...]) -> dict[str, int] | tuple[str, ...] | None:
 def _run(folder: Path, run_name: str | None, on: str, fold: int | None, yes: bool, **words: Any) -> Outcome:
     project = Project.open(folder)
     declared = None
-    if on == "internal":
+    if on != "tuning":
         words["declared"] = words.pop("declare")
-        declared = words if yes else _asked(project, folder, words)
+        declared = words if yes else _asked(project, folder, on, words)
     result: Result = score_run(
         project, run_name, on, fold, declared, progress=reporter(), tell=lambda line: click.echo(line, err=True)
     )
     return Outcome(describe(result), result, command("report", folder, *(["--run", run_name] if run_name else [])))
 
 
-def _asked(project: Project, folder: Path, said: dict[str, Any]) -> dict[str, Any]:
+def _asked(project: Project, folder: Path, on: str, said: dict[str, Any]) -> dict[str, Any]:
     """What neither the options nor project.toml declare is asked for, and then whether the seal shall be opened."""
+    what = "The internal test" if on == "internal" else f"The external cohort '{on.removeprefix(PREFIX)}'"
     if not sys.stdin.isatty():
         raise OverreadError(
-            "The internal test stays sealed: nobody is at the terminal to be asked.",
-            f"declare hypothesis and primary endpoint, then {command('evaluate', folder, '--on', 'internal', '--yes')}",
+            f"{what} stays sealed: nobody is at the terminal to be asked.",
+            f"declare hypothesis and primary endpoint, then {command('evaluate', folder, '--on', on, '--yes')}",
         )
     settings = project.settings.evaluation
     declared = {key: value if value not in (None, "", ()) else getattr(settings, key) for key, value in said.items()}
@@ -126,13 +210,18 @@ def _asked(project: Project, folder: Path, said: dict[str, Any]) -> dict[str, An
     if declared["margin"] is None:
         margin = click.prompt("Margin that its interval must clear (a number, or none)", default="none", err=True)
         declared["margin"] = _number(margin)
-    times = sum(entry["entry"] == "opening" for entry in project.ledger.entries())
+    times = sum(e["entry"] == "opening" and _is_of(e["partition"], on) for e in project.ledger.entries())
     click.echo("", err=True)
     for key, value in declared.items():
         click.echo(f"{key.replace('_', ' ')}: {value if value not in (None, ()) else 'none'}", err=True)
     click.echo(f"Openings so far: {times}. Each one is written into the ledger and cannot be taken back.", err=True)
-    click.confirm("Open the internal test now?", abort=True, err=True)
+    click.confirm(f"Open {what[0].lower()}{what[1:]} now?", abort=True, err=True)
     return declared
+
+
+def _is_of(partition: str, on: str) -> bool:
+    """Whether an opening in the ledger was of this test; folds are parts of the internal one."""
+    return partition == on or (on == "internal" and partition.startswith("fold-"))
 
 
 def _number(text: str) -> float | None:

@@ -25,7 +25,7 @@ SECTIONS = {
         "task", "label", "positive", "names", "multi_label", "ordered", "units", "unit", "aggregation", "index_exam",
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
-    "The split": ("splits", "folds", "tuning", "internal", "stratify_by", "seed", "leak_override"),
+    "The split": ("splits", "folds", "split_by", "split_after", "tuning", "internal", "stratify_by", "seed", "leak_override"),
     "What is let in": ("series", "missing", "gaps", "tilt", "leave_out_faulty"),
 }  # fmt: skip
 
@@ -94,6 +94,16 @@ SECTIONS = {
     help="A given split, checked for leaks; none: draw a new one though the data bring one.",
 )
 @click.option("--folds", type=click.IntRange(min=2), help="So many folds instead of training, tuning and internal test.")
+@click.option(
+    "--split-by",
+    metavar="COLUMN",
+    help="A fold for each site: leave one site out. Any column; that of the date, or 'date': the newest patients are the test.",
+)
+@click.option(
+    "--split-after",
+    metavar="DATE",
+    help="Patients whose first exam is of this day or later are the internal test, e.g. 2020-01-01.",
+)
 @click.option("--tuning", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share of the patients for tuning.")
 @click.option(
     "--internal", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share of the patients for the internal test."

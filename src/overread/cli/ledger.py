@@ -7,19 +7,36 @@ from typing import Any
 
 import click
 
-from overread.cli.verb import Outcome, Verb, command, project_argument
+from overread.cli.verb import Outcome, Verb, command
+from overread.workflow.ledger_check import verify
 from overread.workflow.project import Project
 
 KNOWN = ("time", "entry", "hash", "previous")
+VERIFY = "verify"
+EXAMPLE = """\
+overread ledger liver
+overread ledger verify liver"""
 
 
-@click.command(cls=Verb, example="overread ledger liver")
-@project_argument
-def ledger(project: Path) -> Outcome:
+@click.command(cls=Verb, example=EXAMPLE)
+@click.argument("words", metavar="[verify] DIR", nargs=-1, required=True, type=click.Path(path_type=Path))
+def ledger(words: tuple[Path, ...]) -> Outcome:
     """Show how often the internal test was opened, by which model and for what.
 
-    Checks the chain of hashes first: a line that was removed or changed is an error that names it.
+    So too for each external cohort. Checks the chain of hashes first: a line that was removed or changed is
+    an error that names it, and so is a cut end.
+
+    With verify: checks besides that cohort, splits, results and evaluations are those that the ledger names.
     """
+    if len(words) == 2 and str(words[0]) == VERIFY:
+        lines = verify(Project.open(words[1]))
+        return Outcome("\n".join(["The ledger is whole.", *(f"  {line}" for line in lines)]), {"whole": True, "checked": lines})
+    if len(words) != 1:
+        raise click.UsageError("Give the project's folder: overread ledger [verify] DIR.")
+    return _shown(words[0])
+
+
+def _shown(project: Path) -> Outcome:
     entries = Project.open(project).ledger.entries()
     lines = [line for number, entry in enumerate(entries, 1) for line in _entry(number, entry)]
     count = f"{len(entries)} entries" if len(entries) != 1 else "1 entry"
@@ -37,7 +54,7 @@ def _entry(number: int, entry: dict[str, Any]) -> list[str]:
 
 def _words(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items() if inner not in (None, ""))
     if isinstance(value, list):
         return ", ".join(_words(inner) for inner in value)
     return str(value)

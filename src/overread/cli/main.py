@@ -1,7 +1,7 @@
 """The program `overread`: finds the verb, runs it, and turns errors into words and exit codes.
 
 Exit codes: 0 done, 1 a fault of ours (with its traceback), 2 something you can put right,
-130 stopped by you (what was done is kept).
+3 done, and `overread audit` found faults, 130 stopped by you (what was done is kept).
 
 A verb's file is loaded only when the verb is used, so that `overread --help` starts in a blink.
 """
@@ -30,10 +30,13 @@ VERBS = {
     "deidentify": "Copy a folder of images without what identifies people.",
     "init": "Make a project from a folder of images and what is known of them.",
     "update": "Take in new patients and corrected labels as a new version of the cohort.",
-    "audit": "Compare readers: do they agree, and what do they agree on?",
+    "audit": "Look for what would make a score wrong, before anything is trained.",
     "plan": "Look at the training cases and write down how a network will be trained, and why.",
     "train": "Train a network and freeze it as a model.",
+    "baseline": "Fit a baseline of hand-made features on the same split: what does a network add?",
     "evaluate": "Score a model, or anybody's answers, with intervals.",
+    "external": "Take in patients from elsewhere, and let the frozen model read them.",
+    "compare": "Compare models, or readers and a model, on the same cases.",
     "report": "Write one HTML page with everything that was done and found.",
     "read": "Let a model read studies that it has never seen.",
     "ledger": "Show how often the internal test was opened, by which model and for what.",
@@ -85,9 +88,9 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the program and give its exit code."""
     session = Session()
     try:
-        overread.main(args=args, prog_name="overread", obj=session, standalone_mode=False)
+        ended = overread.main(args=args, prog_name="overread", obj=session, standalone_mode=False)
         sys.stdout.flush()
-        return 0
+        return ended if isinstance(ended, int) else 0  # click hands the code of `ctx.exit` on
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from overread.cli.verb import Outcome, Verb, command, project_argument, run_option
+from overread.reporting.answers import FILE
 from overread.workflow.project import Project
 from overread.workflow.report import report as write_report
 
@@ -18,12 +19,19 @@ def report(project: Path, run_name: str | None) -> Outcome:
     """Write one HTML page with everything that was done and found.
 
     One file, no network needed, prints well: the question, the flow of the data, the plan with its
-    reasons, the curves, the scores with intervals, the worst, median and random cases, and what was
-    not done. Names, numbers and dates of patients are not in it.
+    reasons, the curves, the scores with intervals, the worst, median and random cases, what was not
+    done, limitations and methods as drafts, and the checklist CLAIM 2024. Names, numbers and dates of
+    patients are not in it.
+
+    Beside it: the figures as SVG with their numbers as CSV, the checklists as CSV (CLAIM, STARD,
+    TRIPOD+AI), the methods as text, a model card and a data card. What only the authors know is
+    asked in DIR/claim.toml, which is written once and then theirs.
     """
     opened = Project.open(project)
     path = write_report(opened, run_name)
-    return Outcome(f"Report: {path}", {"report": str(path)}, _next(project, path))
+    answers = opened.path / FILE
+    text = f"Report: {path}\nBeside it: figures/, claim.csv, methods.txt, model-card.md, data-card.md\nYours to answer: {answers}"
+    return Outcome(text, {"report": str(path), "answers": str(answers)}, _next(project, path))
 
 
 def _next(project: Path, report: Path) -> str:

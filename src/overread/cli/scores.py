@@ -21,7 +21,7 @@ ROLES = {
 def describe(result: Result) -> str:
     """What was scored, what was declared before, the scores with their intervals, and the operating points."""
     lines = [
-        f"{result['task'].capitalize()} on {PARTITIONS[result['partition']]}: {_counts(result['n_cases'], result['n_patients'])}."
+        f"{result['task'].capitalize()} on {_cases_of(result['partition'])}: {_counts(result['n_cases'], result['n_patients'])}."
     ]
     if result["is_phantom"]:
         lines.append("PHANTOM: these numbers are about software, not about patients.")
@@ -33,8 +33,14 @@ def describe(result: Result) -> str:
             lines += ["", f"{title}:", *_table(scores, methods)]
     lines += ["", *(f"({letter}) {method}" for method, letter in methods.items())] if methods else []
     lines += ["", *(_point(point) for point in result["operating_points"])] if result["operating_points"] else []
+    lines += _moved(result.get("external"))
     lines += _baseline(result.get("baseline", []))
     return "\n".join([*lines, "", *(f"Note: {note}" for note in result["notes"])]).rstrip()
+
+
+def _cases_of(partition: str) -> str:
+    name = partition.removeprefix("external:")
+    return PARTITIONS[partition] if name == partition else f"the external cohort '{name}'"
 
 
 def _table(scores: list[dict[str, Any]], methods: dict[str, str]) -> list[str]:
@@ -73,10 +79,33 @@ def _opening(opening: dict[str, Any] | None) -> list[str]:
     if opening is None:
         return []
     return [
-        f"Opening number {opening['number']} of this internal test; in the ledger as {opening['hash'][:19]}...",
+        f"Opening number {opening['number']} of this test; in the ledger as {opening['hash'][:19]}...",
         f"Hypothesis: {opening['hypothesis']}",
         f"Primary endpoint: {opening['primary_endpoint']}, {VERDICTS[opening['endpoint_met']]}.",
     ]
+
+
+def _moved(external: dict[str, Any] | None) -> list[str]:
+    """An external cohort: what was declared, there, at home, and the difference; and how the patients differ."""
+    if external is None:
+        return []
+    home = "the internal test" if external["compared_with"] == "internal" else "tuning cases"
+    lines = ["", f"External minus {home} (declared scores; all others in the evaluation file):"]
+    for row in external["drop"]:
+        gap = Interval.from_dict(row["difference"])
+        if row["role"] in ("primary", "declared") and gap.estimate is not None:
+            here, there = row["external"]["estimate"], row["reference"]["estimate"]
+            ends = "no interval" if gap.low is None else f"{gap.level:.0%} {gap.low:+.3f} to {gap.high:+.3f}"
+            lines.append(
+                f"  {row['name']} {row['subject']}: {here:.3f} against {there:.3f}, difference {gap.estimate:+.3f} ({ends})"
+            )
+    unlike = [row for row in external["shift"] if row["unlike"]]
+    lines += ["", "Patients that differ:"] if unlike else []
+    for row in unlike:
+        form = ".0%" if row["kind"] == "share" else ".4g"
+        here, there = row["external"]["estimate"], row["reference"]["estimate"]
+        lines.append(f"  {row['what']} {row['of']}".rstrip() + f": {here:{form}} against {there:{form}}")
+    return lines
 
 
 def _baseline(rows: list[dict[str, str]]) -> list[str]:

@@ -50,8 +50,13 @@ def threshold_slider(
     prevalence: float | None,
     positives: int | None,
     negatives: int | None,
+    is_enriched: bool = False,
 ) -> str:
-    """The control and the numbers it shows; hidden where there is no script and in print."""
+    """The control and the numbers it shows; hidden where there is no script and in print.
+
+    prevalence   for PPV and NPV at first: of these cases, or for an enriched sample the stated one, if there is one
+    is_enriched  counts of these cases say nothing about PPV and NPV
+    """
     frame = _square()
     facts = {
         "fpr": [round(v, 5) for v in curve["fpr"]],
@@ -61,6 +66,7 @@ def threshold_slider(
         "prevalence": prevalence,
         "positives": positives,
         "negatives": negatives,
+        "enriched": is_enriched,
         "frame": [frame.left, frame.top, frame.width, frame.height],
     }
     stored = json.dumps(facts).replace("<", "\\u003c")
@@ -83,10 +89,11 @@ def threshold_slider(
     )
 
 
-def threshold_rows(curve: Mapping[str, Any], positives: int, negatives: int) -> list[tuple[str, ...]]:
+def threshold_rows(curve: Mapping[str, Any], positives: int, negatives: int, is_enriched: bool = False) -> list[tuple[str, ...]]:
     """What some thresholds would mean, for paper: threshold, then true and false calls as counts.
 
-    For each wanted sensitivity the highest threshold that reaches it.
+    For each wanted sensitivity the highest threshold that reaches it. PPV and NPV of an enriched sample are left out: they
+    would be those of no place where the model is used.
     """
     rows: list[tuple[str, ...]] = []
     for wanted in (0.8, 0.9, 0.95, 0.99):
@@ -100,8 +107,7 @@ def threshold_rows(curve: Mapping[str, Any], positives: int, negatives: int) -> 
             f"{curve['threshold'][at]:.3f}",
             f"{hits} of {positives}",
             f"{clear} of {negatives}",
-            f"{hits} of {hits + alarms}",
-            f"{clear} of {clear + missed}",
+            *(("–", "–") if is_enriched else (f"{hits} of {hits + alarms}", f"{clear} of {clear + missed}")),
         )
         if row not in rows:
             rows.append(row)

@@ -46,6 +46,21 @@ TERMS: dict[str, tuple[str, str]] = {
         "A range made so that, over many repetitions of the study, 95 % of such ranges would contain the true value. "
         "It covers the choice of patients, not flaws of the data.",
     ),
+    "CLAIM": (r"\bCLAIM\b", "The checklist of what a paper on AI in medical imaging should report (2024, 44 items)."),
+    "Coverage and risk": (
+        r"[Rr]isk against coverage|risk-coverage",
+        "Coverage is the share of cases that the model answers, risk the share of wrong calls among them.",
+    ),
+    "Decision curve, net benefit": (
+        r"[Nn]et benefit|[Dd]ecision curve",
+        "What acting on the model brings: true positives less false positives, weighed by how much harm one may do for each "
+        "one helped. Above both other lines, the model is of use.",
+    ),
+    "Enriched sample": (
+        r"[Ee]nriched",
+        "Cases with the finding were sought out, so that they are more frequent than in practice. Sensitivity and specificity "
+        "stay, predictive values and whatever else hangs on the prevalence do not.",
+    ),
     "Dice coefficient": (
         r"\bDice\b",
         "Overlap of two outlines: twice the shared volume divided by the sum of both. 1 is identity.",
@@ -80,17 +95,31 @@ TERMS: dict[str, tuple[str, str]] = {
         r"[Ll]edger",
         "A file in which each opening of the seal is written in a chain of hashes, so that a removal would show.",
     ),
+    "Likelihood ratio": (
+        r"[Ll]ikelihood ratio",
+        "By how much a positive (negative) call multiplies the odds of the finding; 1 changes nothing.",
+    ),
     "Matthews correlation (MCC)": (r"\bMCC\b|Matthews", "Correlation of truth and answer from -1 to 1; 0 is guessing."),
     "Mean absolute error (MAE)": (r"\bMAE\b|[Mm]ean absolute error", "The mean size of the error, whatever its direction."),
     "Observed to expected": (
         r"[Oo]bserved to expected",
         "Cases with the finding, divided by the sum of all probabilities; 1 is best.",
     ),
+    "Micro and macro": (
+        r"\b[Mm]icro|\b[Mm]acro\b",
+        "Ways of one number for several classes: micro pools all calls, so frequent classes count most; macro takes the mean "
+        "over classes, each counting alike.",
+    ),
     "Operating point": (
         r"[Oo]perating point",
         "The probability from which a finding is called. It was chosen on tuning cases by a stated rule and then frozen.",
     ),
     "Overfitting": (r"[Oo]verfit", "The network memorises its training cases and becomes worse on others."),
+    "Partial area under the ROC curve": (
+        r"[Pp]artial (?:AUC|area)",
+        "The area under the part of the ROC curve that matters, such as high specificity, scaled so that guessing has 0.5 and "
+        "perfect ranking 1.",
+    ),
     "PPV and NPV": (
         r"\bPPV\b|[Pp]ositive predictive",
         "Of the cases called positive (negative), the share that is so. Both change with the prevalence.",
@@ -103,10 +132,16 @@ TERMS: dict[str, tuple[str, str]] = {
         r"\b[Ss]eal",
         "The reference standard of the internal test is kept apart; reading it is possible only through the ledger.",
     ),
+    "Set that holds the truth": (
+        r"inside the stated set|[Ss]ets? of one class|[Cc]lasses in the set",
+        "In place of one answer, as many classes as are needed for the set (or as wide an interval) to hold the truth in the "
+        "stated share of cases; its limits were fixed on tuning cases. A set of one class is a sure answer.",
+    ),
     "Sensitivity and specificity": (
         r"[Ss]ensitivity",
         "The share of cases with the finding that are called positive, and of cases without it that are called negative.",
     ),
+    "STARD, TRIPOD+AI": (r"\bSTARD\b", "Checklists for papers on diagnostic accuracy, and on prediction models."),
     "Surface Dice": (r"[Ss]urface Dice", "The share of the two outlines that lie within a stated tolerance of each other."),
     "Training, tuning": (
         r"[Tt]uning",
@@ -115,6 +150,10 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "Underfitting": (r"[Uu]nderfit", "The network has not yet learned what its training cases could teach."),
     "Unit of analysis": (r"[Uu]nit of analysis", "What is counted as one: a lesion, a side, an exam or a patient."),
+    "Weighted kappa": (
+        r"[Ww]eighted kappa",
+        "Agreement of ordered grades beyond chance; a miss by two grades weighs more than one by one. 1 is perfect, 0 is chance.",
+    ),
     "Wilson interval": (r"Wilson", "An interval for a proportion that stays sensible for small counts and near 0 and 1."),
 }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import re
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from overread.reporting.results import number
-from overread.reporting.words import listed
+from overread.reporting.words import listed, rule_words
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -26,7 +27,9 @@ def environment() -> Environment:
         script=Markup((_TEMPLATES / "report.js").read_text(encoding="utf-8")),
         image_source=image_source,
     )
-    made.filters.update(number=number, listed=listed, upfirst=upper_first)
+    made.filters.update(
+        number=number, listed=listed, upfirst=upper_first, gaps=marked_gaps, rule=rule_words, commands=marked_commands
+    )
     return made
 
 
@@ -38,3 +41,13 @@ def image_source(png: bytes) -> str:
 def upper_first(words: str) -> str:
     """The first letter large, the others as they are: GiB stays GiB."""
     return words[:1].upper() + words[1:]
+
+
+def marked_commands(words: str) -> Markup:
+    """Text in which what stands between backquotes is set as what one types."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
+
+
+def marked_gaps(words: str) -> Markup:
+    """Text with what was not stated set apart, so that no gap is pasted unseen."""
+    return Markup(re.sub(r"\[NOT STATED[^\]]*\]", r'<span class="gapword">\g<0></span>', str(escape(words))))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,58 +11,34 @@ from markupsafe import Markup
 
 from overread.record.files import write_text
 from overread.reporting import words
+from overread.reporting.baseline import beside_baseline, model_sentence, tried_rows
 from overread.reporting.charts_cases import agreement_chart, distribution_chart, scatter_chart
 from overread.reporting.charts_probability import calibration_chart, pr_chart, roc_chart, threshold_rows, threshold_slider
 from overread.reporting.charts_training import flow_chart, loss_chart, score_chart
+from overread.reporting.given import Panel, Record, ReportInput
 from overread.reporting.glossary import terms_used
+from overread.reporting.groups import (
+    answered_only,
+    correction_sentence,
+    decision_charts,
+    earlier_rows,
+    error_method,
+    error_rows,
+    external_tables,
+    risk_charts,
+    subgroup_tables,
+)
 from overread.reporting.page import environment
+from overread.reporting.paper import paper_sections
 from overread.reporting.planning import plan_rows
-from overread.reporting.results import confusion_rows, counts, distributions, fold_rows, primary, score_rows
-from overread.reporting.undone import times_opened, undone
+from overread.reporting.proportions import in_words
+from overread.reporting.results import confusion_rows, counts, distributions, fold_rows, positives_of, primary, score_rows
+from overread.reporting.undone import test_openings, times_opened, undone
 from overread.reporting.verdict import judge
 
-Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A picture of one case: PNG bytes, its pseudonym, why it was chosen, and what is seen."""
-
-    png: bytes
-    case_id: str
-    why: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class ReportInput:
-    """Everything a report is made of, as plain values without names, dates, original ids or paths of patients.
-
-    settings     the sections of project.toml that may be shown; cohort.by_patient says whether patients were known
-    plan         plan.toml, with "reasons"
-    events       one list of events per training: {"": [...]} or {"fold 0": [...], ...}
-    evaluations  "tuning" and "internal", where they exist
-    flow         steps of the data flow with counts and reasons
-    partitions   one summary per partition: partition, cases, patients, classes, numbers, levels
-    ledger       entries of the ledger, oldest first
-    provenance   versions, machine, seed, hashes, commands
-    panels       partition -> pictures
-    """
-
-    title: str
-    run: str
-    created: str
-    question: Record
-    settings: Record
-    plan: Record
-    events: Mapping[str, Sequence[Record]]
-    evaluations: Mapping[str, Record]
-    flow: Sequence[Record]
-    partitions: Sequence[Record]
-    ledger: Sequence[Record]
-    provenance: Record
-    panels: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
-    is_phantom: bool = False
+_FOREIGN = "These answers come from another program; no frozen model of Overread stands behind them."
+_HAND_MADE = "These answers come from a small model on hand-made features; no network stands behind them."
+__all__ = ["Panel", "ReportInput", "render", "write_report"]
 
 
 def write_report(path: Path, given: ReportInput) -> Path:
@@ -86,12 +61,11 @@ def _visible(page: str) -> str:
 
 
 def _context(given: ReportInput) -> dict[str, Any]:
-    shown = "internal" if "internal" in given.evaluations else "tuning" if "tuning" in given.evaluations else None
-    evaluation = given.evaluations.get(shown) if shown else None
-    trainings = [_training(name, events) for name, events in given.events.items()]
+    evaluation = given.evaluation
+    trainings = [_training(name, events) for name, events in given.events.items() if events or given.fitted is None]
     return {
         "r": given,
-        "shown": shown,
+        "shown": given.shown,
         "partition_words": words.PARTITIONS,
         "sentence": words.question_sentence(given.question),
         "facts": words.question_facts(given.question, given.settings, evaluation),
@@ -104,16 +78,35 @@ def _context(given: ReportInput) -> dict[str, Any]:
         ),
         "partition_rows": words.partition_table(given.partitions),
         "plan": plan_rows(given.plan),
+        "small_model": model_sentence(given.fitted) if given.fitted else "",
+        "tried": tried_rows(given.fitted) if given.fitted else [],
         "trainings": trainings,
-        "results": [_result(name, given) for name in ("internal", "tuning") if name in given.evaluations],
+        "results": [_result(name, given) for name in _in_order(given.evaluations)],
         "head": _head(evaluation) if evaluation else None,
+        "elsewhere": [
+            _elsewhere(name, given.evaluations[name]) for name in _in_order(given.evaluations) if name[:8] == "external"
+        ],
         "openings": [e for e in given.ledger if e.get("entry") == "opening"],
+        "n_test_openings": len(test_openings(given.ledger)),
         "times_opened": times_opened(given.ledger),
         "baseline": [row for e in given.evaluations.values() for row in e.get("baseline") or []],
         "undone": undone(
-            given.settings, given.evaluations, given.partitions, given.ledger, given.provenance["seed"], given.is_phantom
+            given.settings,
+            given.evaluations,
+            given.partitions,
+            given.ledger,
+            given.provenance["seed"],
+            given.is_phantom,
+            given.audit,
         ),
+        **paper_sections(given),
     }
+
+
+def _in_order(evaluations: Mapping[str, Record]) -> list[str]:
+    """Internal test, other places, tuning."""
+    external = sorted(name for name in evaluations if name.startswith("external"))
+    return [name for name in ("internal", *external, "tuning") if name in evaluations]
 
 
 def _head(evaluation: Record) -> dict[str, Any] | None:
@@ -123,6 +116,13 @@ def _head(evaluation: Record) -> dict[str, Any] | None:
         return None
     row = next(r for r in score_rows({"scores": [score]}))
     return {"row": row, "opening": evaluation.get("opening"), "is_primary": score["role"] == "primary"}
+
+
+def _elsewhere(partition: str, evaluation: Record) -> tuple[str, str]:
+    """(external test, its primary endpoint in words)."""
+    score = primary(evaluation)
+    told = "no score" if score is None else f"{score['name']} {in_words(score)}"
+    return words.partition_name(partition), f"{told}; {counts(evaluation['n_cases'], evaluation['n_patients'])}"
 
 
 def _training(name: str, events: Sequence[Record]) -> dict[str, Any]:
@@ -152,7 +152,9 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
     strips = distributions(evaluation)
     return {
         "partition": partition,
-        "title": words.PARTITIONS[partition],
+        "title": words.partition_name(partition),
+        "is_test": evaluation.get("opening") is not None or partition == "internal",
+        "is_drawn": partition == given.shown or partition.startswith("external"),
         "standing": words.standing(evaluation),
         "baseline": evaluation.get("baseline") or [],
         "evaluation": evaluation,
@@ -179,7 +181,25 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
             for d in strips
         ],
         "panels": list(given.panels.get(partition, ())),
+        "subgroups": subgroup_tables(evaluation),
+        "elsewhere": external_tables(evaluation),
+        "label_error": error_rows(evaluation),
+        "label_error_method": error_method(evaluation),
+        "answered_only": answered_only(evaluation),
+        "earlier": earlier_rows(evaluation),
+        "correction": correction_sentence(evaluation),
+        "notes": _notes(evaluation, given.fitted is not None),
+        "beside": beside_baseline(given, partition),
+        "decisions": decision_charts(evaluation),
+        "risk": risk_charts(evaluation),
     }
+
+
+def _notes(evaluation: Record, is_baseline: bool) -> list[str]:
+    """The notes of an evaluation, without those that stand beside its tables; a baseline is no other program."""
+    told = {*((evaluation.get("external") or {}).get("notes") or ()), correction_sentence(evaluation)}
+    notes = [str(note) for note in evaluation.get("notes") or () if note not in told]
+    return [note.replace(_FOREIGN, _HAND_MADE) for note in notes] if is_baseline else notes
 
 
 def _agreement_units(question: Record) -> dict[str, str]:
@@ -193,13 +213,9 @@ def _probability_charts(name: str, evaluation: Record) -> dict[str, Any]:
     curves = evaluation["curves"]
     scores = {s["metric"]: s for s in evaluation["scores"] if s["subject"] == name}
     precision = (curves.get("pr") or {}).get(name)
-    prevalence = precision.get("prevalence") if precision else None
     area = next(iter(score_rows({"scores": [scores["auc"]]})), None) if "auc" in scores else None
-    positives = negatives = None
-    if prevalence is not None and area is not None:
-        known = scores["auc"]["interval"]["n_cases"]  # cases whose truth is not known have no place on the curve
-        positives = round(prevalence * known)
-        negatives = known - positives
+    positives, negatives = positives_of(name, evaluation)  # of these cases, whatever prevalence was stated
+    prevalence = positives / (positives + negatives) if positives + negatives else None
     points = [dict(p) for p in evaluation.get("operating_points") or [] if p["class_name"] == name]
     point = points[0] if len(points) == 1 else None  # folds have one each: no single point to draw
     if point:
@@ -207,11 +223,17 @@ def _probability_charts(name: str, evaluation: Record) -> dict[str, Any]:
         point = {"threshold": point["threshold"], **reached}
     bins = (curves.get("calibration") or {}).get(name)
     roc = curves["roc"][name]
+    sampling = evaluation.get("sampling") or {}
+    is_enriched = sampling.get("sampling") == "enriched"
+    stated = (sampling.get("prevalence") or {}).get(name)
     return {
         "name": name,
         "roc": Markup(roc_chart(name, roc, point, f"AUC {area.estimate} ({area.interval})" if area else "")),
-        "slider": Markup(threshold_slider(name, roc, point, prevalence, positives, negatives)),
-        "thresholds": threshold_rows(roc, positives, negatives) if positives is not None and negatives is not None else [],
+        "slider": Markup(
+            threshold_slider(name, roc, point, stated if is_enriched else prevalence, positives, negatives, is_enriched)
+        ),
+        "thresholds": threshold_rows(roc, positives, negatives, is_enriched) if prevalence is not None else [],
+        "is_enriched": is_enriched,
         "pr": Markup(pr_chart(name, precision)) if precision else "",
         "calibration": Markup(calibration_chart(name, bins)) if bins else "",
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from overread.reporting.charts_cases import interval_bar
+from overread.reporting.proportions import counted, percent
 
 ROLES = {"primary": "primary endpoint", "declared": "declared", "exploratory": "exploratory", "tuning": "on tuning cases"}
 _ORDER = {"primary": 0, "declared": 1, "tuning": 2, "exploratory": 3}
@@ -44,6 +45,9 @@ def _row(score: Mapping[str, Any]) -> ScoreRow:
         shown, bounds = "not defined", interval.get("reason") or "no reason recorded"
     elif low is None or high is None:
         shown, bounds = number(estimate, unit), f"no interval: {interval.get('reason') or 'no reason recorded'}"
+    elif (found := counted(score)) is not None:
+        hits, of = found
+        shown, bounds = f"{percent(estimate, of)} %", f"{percent(low, of)} to {percent(high, of)} %; {hits} of {of}"
     else:
         places = decimals(estimate, unit)
         shown, bounds = f"{estimate:.{places}f}", f"{low:.{places}f} to {high:.{places}f}"
@@ -58,7 +62,7 @@ def _row(score: Mapping[str, Any]) -> ScoreRow:
         score["role"],
         ROLES.get(score["role"], score["role"]),
         score.get("formula", ""),
-        interval_bar(low, estimate, high) if is_share else "",
+        interval_bar(low, estimate, high) if is_share and low is not None and low >= 0 and high is not None else "",
     )
 
 
@@ -100,6 +104,13 @@ def primary(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if score["subject"] in ("mean", "all", ""):
             return score
     return scores[0] if scores else None
+
+
+def positives_of(name: str, evaluation: Mapping[str, Any]) -> tuple[int, int]:
+    """(cases with the class, cases without it), of those whose truth is known."""
+    truths = [case["truth"] for case in evaluation["cases"]]
+    known = [t.get(name) if isinstance(t, Mapping) else None if t is None else float(t == name) for t in truths]
+    return sum(k is not None and k > 0.5 for k in known), sum(k is not None and k <= 0.5 for k in known)
 
 
 def fold_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, ScoreRow]]:

@@ -18,20 +18,25 @@ def undone(
     ledger: Sequence[Mapping[str, Any]],
     seed: int,
     is_phantom: bool,
+    audit: Mapping[str, Any] | None = None,
 ) -> list[tuple[str, str]]:
-    """(what was not done, what follows from it), the gravest first."""
+    """(what was not done, what follows from it), the gravest first.
+
+    audit  audit.json, where an audit was made: shortcuts are looked for there
+    """
     items = [
         *_about_the_test(evaluations, ledger),
         *_about_the_truth(settings),
         *_about_the_cohort(settings, evaluations, partitions, ledger),
     ]
-    items.append(
-        (
-            "No external testing.",
-            "Training and test cases are of one collection. Scores at another hospital, on other scanners or in other patients "
-            "may be lower.",
+    if not any(name.startswith("external") for name in evaluations):
+        items.append(
+            (
+                "No external testing.",
+                "Training and test cases are of one collection. Scores at another hospital, on other scanners or in other "
+                "patients may be lower.",
+            )
         )
-    )
     items.append(
         ("No comparison with readers.", "How radiologists would do on these cases, alone or with the model, is not known.")
     )
@@ -42,10 +47,17 @@ def undone(
             "the intervals do not cover this.",
         )
     )
-    items.append(
-        ("No subgroups.", "Scores were not broken down by age, sex, site or scanner; a group may be served worse than the mean.")
-    )
-    items.append(("No search for shortcuts.", "Whether the model relies on markers, devices or scanner traits was not examined."))
+    if not any(e.get("subgroups") for e in evaluations.values()):
+        follows = "Scores were not broken down by age, sex, site or scanner; a group may be served worse than the mean."
+        items.append(("No subgroups.", follows))
+    if not any(e.get("robustness") for e in evaluations.values()):
+        items.append(
+            ("No test of robustness.", "How far noise, blur, motion or another reconstruction lower scores is not known.")
+        )
+    if audit is None:
+        items.append(
+            ("No search for shortcuts.", "Whether the model relies on markers, devices or scanner traits was not examined.")
+        )
     items.append(("No study of use.", "Whether the answers change decisions or help patients was not studied."))
     if is_phantom:
         items.insert(0, ("No patients.", "Every image is a computed phantom. No score on this page is evidence about patients."))
@@ -54,8 +66,13 @@ def undone(
 
 def times_opened(ledger: Sequence[Mapping[str, Any]]) -> int:
     """How often the internal test was opened; with folds, how often the fold that was opened most."""
-    openings = Counter(str(entry.get("partition", "internal")) for entry in ledger if entry.get("entry") == "opening")
+    openings = Counter(str(entry.get("partition", "internal")) for entry in test_openings(ledger))
     return max(openings.values(), default=0)
+
+
+def test_openings(ledger: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Openings of the internal test, without those of external cohorts."""
+    return [e for e in ledger if e.get("entry") == "opening" and not str(e.get("partition", "")).startswith("external")]
 
 
 def _about_the_test(evaluations: Mapping[str, Mapping[str, Any]], ledger: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -6,6 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PARTITIONS = {"training": "training", "tuning": "tuning", "internal": "internal test", "answers": "given answers"}
+
+
+def partition_name(key: str) -> str:
+    """``internal`` -> ``internal test``, ``external:north`` -> ``external test, north``."""
+    kind, _, name = key.partition(":")
+    return f"external test{f', {name}' if name else ''}" if kind == "external" else PARTITIONS.get(key, key)
+
+
+_EACH = "each class against the others"
+_MOST_LEVELS = 12  # values of a column that are named in a sentence
+_YES = {"yes", "true", "1", "positive", "pos", "present", "y"}  # classes that say nothing without their column
 _UNITS = {"lesion": "lesion", "side": "side of the body", "exam": "exam", "patient": "patient"}
 
 
@@ -20,6 +31,8 @@ def question_sentence(question: Mapping[str, Any]) -> str:
         named = [f"{c} ({u})" if u else c for c, u in zip(classes, units + [""] * len(classes), strict=False)]
         return f"How large is {listed(named)} in each {unit}?"
     if question.get("positive") and len(classes) == 2:
+        if question.get("finding") and str(question["positive"]).lower() in _YES:
+            return f"Does each {unit} show {question['finding']}?"
         other = next(c for c in classes if c != question["positive"])
         return f"Does each {unit} show {question['positive']} (rather than {other})?"
     if question.get("exclusive", True):
@@ -38,7 +51,8 @@ def question_facts(
     facts = [("Task", question["task"]), ("Unit of analysis", question.get("unit", "exam"))]
     if question["task"] == "classification":
         facts.append(("Classes", listed(question["classes"])))
-        facts.append(("Counts as positive", question.get("positive") or "each class against the others"))
+        of = f" (column “{question['finding']}”)" if question.get("finding") else ""
+        facts.append(("Counts as positive", f"{question['positive']}{of}" if question.get("positive") else _EACH))
     else:
         facts.append(("Structures" if question["task"] == "segmentation" else "Quantities", listed(question["classes"])))
     if asked.get("aggregation", "none") != "none":
@@ -58,8 +72,13 @@ def question_facts(
         rule = (
             "the class with the highest probability is called" if one_of_several else planned.get("threshold_rule", "not stated")
         )
-        facts.append(("Rule of the operating point", "; ".join(rules) or rule))
+        facts.append(("Rule of the operating point", "; ".join(rule_words(r) for r in rules) or rule_words(rule)))
     return [(name, str(words)) for name, words in facts]
+
+
+def rule_words(rule: str) -> str:
+    """The rule of an operating point; a name alone is explained."""
+    return {"youden": "the largest sum of sensitivity and specificity (Youden)"}.get(rule.lower(), rule)
 
 
 def _known(words: str | None) -> str:
@@ -81,6 +100,8 @@ _FITTED = {
 
 def standing(evaluation: Mapping[str, Any]) -> str:
     """What the cases of an evaluation had to do with the model."""
+    if str(evaluation["partition"]).startswith("external"):
+        return "They are of another source than the training cases; model and threshold were frozen before."
     if evaluation["partition"] == "tuning":
         return f"{_FITTED[evaluation['task']]}; settings may have been chosen by them. Expect less on new cases."
     number = (evaluation.get("opening") or {}).get("number", 1)
@@ -101,12 +122,13 @@ def split_sentence(settings: Mapping[str, Any], ledger: Sequence[Mapping[str, An
     by = f" Stratified by {split['stratify_by']}." if split.get("stratify_by") else ""
     if leaks := leaks_accepted(ledger):
         return (
-            f"The partitions were given. {leaks} leaks between them were found and accepted; the reason stands in the ledger.{by}"
+            f"The partitions were given. {leaks} {'leak' if leaks == 1 else 'leaks'} between them "
+            f"{'was' if leaks == 1 else 'were'} found and accepted; the reason stands in the ledger.{by}"
         )
-    how = {
+    how = _by_rule(split) or {
         "given": "The partitions were given with the images and checked for shared patients and identical images.",
         "folds": f"Cases were divided into {split.get('folds', 5)} folds; "
-        "each fold was tested once, by a network that had not seen it.",
+        "each fold is the test of a network that has not seen it.",
     }.get(scheme, f"Cases were divided at random (seed {split.get('seed', 0)}) and frozen before training.")
     column = f" (column “{cohort['group_by']}”)" if cohort.get("group_by") else ""
     together = (
@@ -116,6 +138,25 @@ def split_sentence(settings: Mapping[str, Any], ledger: Sequence[Mapping[str, An
         "so that a patient with several cases may be in more than one partition."
     )
     return how + together + by
+
+
+def _by_rule(split: Mapping[str, Any]) -> str:
+    """A division by a column or by time, which is not at random; "" where there was none. Of a day only the year is told."""
+    rule = split.get("rule") or {}
+    if rule.get("by"):
+        levels = [str(level) for level in rule.get("levels", ())]
+        named = f" ({listed(levels)})" if 0 < len(levels) <= _MOST_LEVELS else ""
+        return (
+            f"Cases were divided by “{rule['by']}”, not at random: one fold for each of its {len(levels)} values{named}. Each is "
+            "the test of a network that has seen none of it."
+        )
+    if rule.get("after"):
+        return (
+            f"Cases were divided by time, not at random: patients first seen on or after a day in {str(rule['after'])[:4]} (the "
+            f"day stands in cohort/splits.json) are the internal test; those before it were divided at random (seed "
+            f"{split.get('seed', 0)}) into training and tuning. This was frozen before training."
+        )
+    return ""
 
 
 def partition_table(partitions: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str], bool]]:

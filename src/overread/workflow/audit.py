@@ -168,7 +168,9 @@ def _looked(audited: Audited, found: Mapping[str, Sequence[Concern]]) -> tuple[t
             rows.append((WORDS[subject], "not looked for: the truth is not drawn"))
         else:
             count = sum(c.severity != "note" for c in concerns)
-            rows.append((WORDS[subject], f"{count} to look at" if count else "nothing to be put right"))
+            told = f"{count} to look at" if count else "nothing to be put right"
+            between = "" if subject != "leak" or audited.partitions else "; no split was given, so nothing between its sides"
+            rows.append((WORDS[subject], told + between))
     return tuple(rows)
 
 

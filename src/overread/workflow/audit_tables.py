@@ -30,7 +30,8 @@ def _labels(counts: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> Aud
         for partition, classes in counts.items()
         for name, of in classes.items()
     ]
-    note = "A dash: under seal, where cases are counted and patients are not."
+    is_sealed = any(None in row for row in rows)
+    note = "A dash: under seal, where cases are counted and patients are not." if is_sealed else ""
     return AuditTable("Cases and patients of each class", ("part", "class", "cases", "patients"), rows, note, "labels")
 
 

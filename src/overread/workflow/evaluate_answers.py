@@ -17,7 +17,7 @@ from overread.evaluation.foreign import ForeignCases, no_patients_note, read_for
 from overread.evaluation.foreign_masks import ForeignPair, match_folders, structures
 from overread.evaluation.result import Result
 from overread.evaluation.results import About, evaluate
-from overread.evaluation.rules import Rules
+from overread.evaluation.rules import SAMPLINGS, Rules
 from overread.evaluation.scoring import score_pairs
 from overread.metrics.table import positive_class
 from overread.record.files import write_json, write_text
@@ -36,6 +36,8 @@ def evaluate_answers(
     spacing: tuple[float, float, float] | None = None,
     tolerance_mm: float = 2.0,
     resamples: int = 2000,
+    sampling: str = "unknown",
+    prevalence: float | Mapping[str, float] | None = None,
     out: Path | str | None = None,
     keep_ids: bool = False,
     progress: Progress | None = None,
@@ -48,13 +50,20 @@ def evaluate_answers(
     threshold       of every finding, chosen by you beforehand
     classes         segmentation: structure -> label value; otherwise names of the columns to evaluate
     spacing         (Z, Y, X) mm, for mask files that carry none
+    sampling        "consecutive", "enriched" or "unknown": how the cases were gathered; an enriched sample cannot tell what
+                    depends on the share of positives
+    prevalence      share of positives where the model is to be used: one number, or by class
     out             file to write; ids in it are pseudonyms, and `<out>-link.csv` beside it, readable by you alone, names
                     the originals (`keep_ids` writes your ids instead)
     """
     truth, answers = Path(truth), Path(answers)
     if task not in TASKS:
         raise OverreadError(f"The task '{task}' is not known.", f"say {', '.join(TASKS)}")
-    rules = Rules(str(threshold), tolerance_mm, resamples=resamples)
+    if sampling not in SAMPLINGS:
+        raise OverreadError(f"The sampling '{sampling}' is not known.", f"say {', '.join(SAMPLINGS)}")
+    if task != "classification" and (sampling != "unknown" or prevalence is not None):
+        raise OverreadError(f"Sampling and prevalence mean nothing to a {task}.", "leave them out")
+    rules = Rules(str(threshold), tolerance_mm, resamples=resamples, sampling=sampling, prevalence=prevalence)
     hide = out is not None and not keep_ids
     if task == "segmentation":
         named = {str(k): int(v) for k, v in classes.items()} if isinstance(classes, Mapping) else None

@@ -90,7 +90,8 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     parent = run.path.parent.name if run.name.startswith("fold-") else ""
     pack_model(run.model, run.path / f"{project.name}-{parent + '-' if parent else ''}{run.name}.overread")
     text = "Reading the internal test images (truths stay sealed)"
-    internal = read_cases(predictor, cohort, cohort.of("internal"), progress, text)
+    refused: dict[str, str] = {}  # what cannot be read now was readable at init; it counts as an error
+    internal = read_cases(predictor, cohort, cohort.of("internal"), progress, text, refused=refused)
     shutil.rmtree(run.predictions, ignore_errors=True)
     for partition, answers in (("tuning", tuning), ("internal", internal)):
         write_answers(
@@ -101,16 +102,15 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
             model=card.sha256,
             partition=partition,
             is_phantom=cohort.is_phantom,
+            refused=refused if partition == "internal" else None,
         )
     run.events.write("froze", model=card.sha256, decisions=decisions.as_dict())
     return card
 
 
 def _decide(settings: Settings, cohort: Cohort, answers: Undecided) -> Decisions:
-    """Temperature and operating points, or clean-up of masks, from the tuning cases alone."""
-    question, cases = cohort.question, cohort.of("tuning")
-    if question.task == "regression":
-        return Decisions()
+    """Calibration, operating points and conformal limits, or clean-up of masks, from the tuning cases alone."""
+    question, cases, evaluation = cohort.question, cohort.of("tuning"), settings.evaluation
     if question.task == "segmentation":
         return fit_cleaning(question, [partial(_pair, cohort, case, answers[case.case_id]) for case in cases])
     values = [a for a in answers.values() if not isinstance(a, Packed)]
@@ -118,9 +118,13 @@ def _decide(settings: Settings, cohort: Cohort, answers: Undecided) -> Decisions
         question,
         [load_truth(cohort, case) for case in cases],
         values,
-        settings.evaluation.threshold_rule,
+        evaluation.threshold_rule,
         units=units_of(question, cases),
         aggregation=settings.question.aggregation,
+        patients=[case.patient_id for case in cases],
+        calibration=evaluation.calibration,
+        sampling=evaluation.sampling,
+        prevalence=evaluation.prevalence,
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from overread.cohort.given import given_split
 from overread.cohort.partition import Division, Wish, divide, left_by_split
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
+from overread.cohort.sheet import as_date
 from overread.cohort.store import Stored, store
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger
@@ -65,6 +67,8 @@ def init(
     gaps: str = "refuse",
     tilt: str = "refuse",
     missing: str = "refuse",
+    split_by: str | None = None,
+    split_after: str | None = None,
     progress: Progress | None = None,
 ) -> Project:
     """Make a project in `folder`, whole or not at all; what was found and chosen stands in `project.summary`.
@@ -87,6 +91,8 @@ def init(
     index_exam   "all", "first", "last", or "nearest to COLUMN within N days"
     missing      "refuse" leaves exams out that lack a channel, "zeros" fills the channel
     multi_label  one column of 0 and 1 is a finding, not one of two classes
+    split_by     a fold for each value of this column: leave one site out; "date": the newest patients are the internal test
+    split_after  patients whose first exam is of this day (2020-01-01) or later are the internal test
     leak_override     why a leak in the given split is accepted; recorded in the ledger
     leave_out_faulty  leave cases out whose mask does not fit its image, instead of stopping
     """
@@ -120,7 +126,7 @@ def init(
         looked = look_at(request.images, gaps, tilt, progress, request.headers) if dry_run else None
         try:
             gathered = gather(request, progress, None if looked is None else looked.scan)
-            wish = Wish(folds, tuning, internal, seed, stratify_by, leak_override)
+            wish = Wish(folds, tuning, internal, seed, stratify_by, leak_override, split_by, _day(split_after))
             division = divide_by(gathered, splits, wish)
             step = left_by_split(gathered.drafts, division)
             steps = [step] if step else []
@@ -136,11 +142,23 @@ def init(
 
 
 def divide_by(gathered: Gathered, splits: str | Path | None, wish: Wish) -> Division:
-    given = None if splits is None and wish.folds is not None else given_split(splits, gathered)
-    if given is not None and wish.folds is not None:
-        raise OverreadError("Both --splits and --folds were given.", "give one of them")
+    ways = {"--splits": splits, "--folds": wish.folds, "--split-by": wish.by, "--split-after": wish.after}
+    asked = [name for name, value in ways.items() if value is not None and str(value).casefold() != "none"]
+    if len(asked) > 1:
+        raise OverreadError(f"{' and '.join(asked)} divide the patients in different ways.", "give one of them")
+    own = [name for name in asked if name != "--splits"]
+    given = None if own else given_split(splits, gathered)
     extra = gathered.column(wish.stratify_by) if wish.stratify_by else None
     return divide(gathered, given, wish, extra)
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    found = as_date(text)
+    if found is None:
+        raise OverreadError(f"--split-after {text}: this is no date.", "write year, month and day: 2020-01-01")
+    return found
 
 
 def _refuse_existing(folder: Path, images: Path) -> None:

@@ -27,6 +27,7 @@ from overread.tasks import Scaling, Task, make
 from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step
 from overread.training.plan import Plan, make_plan
 from overread.training.wishes import Wishes
+from overread.workflow.aim import aim_note
 from overread.workflow.plan_file import write_plan
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
@@ -64,6 +65,8 @@ def plan(
     facts = fingerprint(cohort, progress)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     made = make_plan(project.question, facts, wishes_of(settings), device=device)
+    if note := aim_note(project.question, cohort.of("tuning"), settings.evaluation.threshold_rule):
+        made = replace(made, reasons={**made.reasons, "threshold_rule": note})
     task = task_of(made)
     cache = prepared(project, cohort, made, task, progress)
     made = _measured(made, task, cache, cohort, settings, device, progress)
@@ -149,12 +152,23 @@ def _classes_held(cases: tuple[Case, ...]) -> dict[str, int]:
 
 
 def next_name(project: Project) -> str:
-    """The latest run that was planned and not trained; else "first", then "run-2", "run-3" ..."""
-    trained = [name for name in project.runs() if any((project.path / "runs" / name).rglob("checkpoint.safetensors"))]
-    waiting = [name for name in project.runs() if name not in trained]
+    """The latest run that was planned and not trained; else "first", then "run-2", "run-3" ...
+
+    A hand-made baseline is a run of its own: it is neither planned nor trained, and nothing is trained into it.
+    """
+    taken = project.runs()
+    networks = [name for name in taken if not _holds(project, name, "baseline.json")]
+    trained = [name for name in networks if _holds(project, name, "checkpoint.safetensors")]
+    waiting = [name for name in networks if name not in trained]
     if waiting:
         return waiting[-1]
-    return "first" if not trained else f"run-{next(k for k in range(2, 10**6) if f'run-{k}' not in trained)}"
+    if not trained and "first" not in taken:
+        return "first"
+    return f"run-{next(k for k in range(2, 10**6) if f'run-{k}' not in taken)}"
+
+
+def _holds(project: Project, run: str, file: str) -> bool:
+    return any((project.path / "runs" / run).rglob(file))
 
 
 def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings:

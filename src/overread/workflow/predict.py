@@ -8,19 +8,21 @@ from __future__ import annotations
 import csv
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from overread.batches.prepare import prepare_image
+from overread.batches.prepare import Prepared, prepare_image
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image
 from overread.cohort.progress import Progress
 from overread.core.case import Case
+from overread.core.errors import OverreadError
 from overread.core.grid import Grid
+from overread.core.image import Image
 from overread.core.kinds import Findings, Kind, LabelMap, Measurements, Structure
 from overread.core.question import Decisions, Question
 from overread.imaging.nifti import write_nifti
@@ -54,13 +56,26 @@ class Packed:
 Undecided = dict[str, Findings | Measurements | Packed]  # case_id -> answer before any decision
 
 
-def read_cases(predictor: Predictor, cohort: Cohort, cases: Sequence[Case], progress: Progress | None, text: str) -> Undecided:
-    """Read each case once; raw probabilities before the temperature, masks before the clean-up."""
+def read_cases(
+    predictor: Predictor,
+    cohort: Cohort,
+    cases: Sequence[Case],
+    progress: Progress | None,
+    text: str,
+    *,
+    refused: dict[str, str] | None = None,
+    adapt: Callable[[Image], Image] = lambda image: image,
+) -> Undecided:
+    """Read each case once; raw probabilities before the temperature, masks before the clean-up.
+
+    refused  takes case_id -> reason of what cannot be read; without it, the first such case ends the reading
+    adapt    makes an image from elsewhere speak as those of the training: names of channels, units
+    """
     if progress is not None:
         progress.start(len(cases), text)
     answers: Undecided = {}
     reader = _by_voxel if predictor.task.serves == "dense" else _by_case
-    for case_id, answer in reader(predictor, cohort, cases):
+    for case_id, answer in reader(predictor, _prepared(predictor, cohort, cases, refused, adapt)):
         answers[case_id] = answer
         if progress is not None:
             progress.advance(1, case_id)
@@ -69,20 +84,35 @@ def read_cases(predictor: Predictor, cohort: Cohort, cases: Sequence[Case], prog
     return answers
 
 
-def _by_voxel(predictor: Predictor, cohort: Cohort, cases: Sequence[Case]) -> Iterator[tuple[str, Packed]]:
+def _prepared(
+    predictor: Predictor,
+    cohort: Cohort,
+    cases: Sequence[Case],
+    refused: dict[str, str] | None,
+    adapt: Callable[[Image], Image],
+) -> Iterator[tuple[Case, Prepared]]:
+    """Cases that can be read. The reason of a refusal is its short code: its sentence may name a file."""
     for case in cases:
-        prepared = prepare_image(load_image(cohort, case), predictor.preparation)
+        try:
+            yield case, prepare_image(adapt(load_image(cohort, case)), predictor.preparation)
+        except OverreadError as refusal:
+            if refused is None:
+                raise
+            refused[case.case_id] = getattr(refusal, "code", "") or "could not be read"
+
+
+def _by_voxel(predictor: Predictor, cases: Iterator[tuple[Case, Prepared]]) -> Iterator[tuple[str, Packed]]:
+    for case, prepared in cases:
         labels = predictor.labels(predictor.raw(prepared.array), prepared)
         answer = predictor.task.decode_map(labels, prepared.source, Decisions())
         assert isinstance(answer, LabelMap)
         yield case.case_id, Packed.of(answer)
 
 
-def _by_case(predictor: Predictor, cohort: Cohort, cases: Sequence[Case]) -> Iterator[tuple[str, Findings | Measurements]]:
-    waiting = iter(cases)
-    while some := list(islice(waiting, FILMS)):
-        arrays = [prepare_image(load_image(cohort, case), predictor.preparation).array for case in some]
-        for case, raw in zip(some, predictor.raw_several(arrays, FILMS), strict=True):
+def _by_case(predictor: Predictor, cases: Iterator[tuple[Case, Prepared]]) -> Iterator[tuple[str, Findings | Measurements]]:
+    while some := list(islice(cases, FILMS)):
+        arrays = [prepared.array for _, prepared in some]
+        for (case, _), raw in zip(some, predictor.raw_several(arrays, FILMS), strict=True):
             yield case.case_id, raw_kind(predictor.task.question, raw)
 
 
@@ -95,8 +125,12 @@ def write_answers(
     model: str,
     partition: str,
     is_phantom: bool,
+    refused: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `predictions/<partition>/`: masks cleaned as decided, probabilities raw (evaluation applies the temperature)."""
+    """Write `predictions/<partition>/`: masks cleaned as decided, probabilities raw (evaluation applies the temperature).
+
+    refused  case_id -> why there is no answer; evaluation counts these as errors
+    """
     values: dict[str, Kind] = {}
     for case_id, answer in answers.items():
         if isinstance(answer, Packed):
@@ -106,7 +140,8 @@ def write_answers(
     if values:
         _write_values(folder, question, values)
     about = {"format": 1, "model": model, "partition": partition, "question": question.as_dict()}
-    write_json(folder / "answers.json", {**about, "origin": "simulated" if is_phantom else "acquired"})
+    origin = "simulated" if is_phantom else "acquired"
+    write_json(folder / "answers.json", {**about, "origin": origin, "refused": dict(refused or {})})
 
 
 def _write_values(folder: Path, question: Question, answers: dict[str, Kind]) -> None:

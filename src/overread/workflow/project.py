@@ -127,6 +127,10 @@ class Project:
         """Take in new patients and corrected labels as a new version."""
         return _verb("update")(self.path, **options)
 
+    def audit(self, **options: Any) -> Any:
+        """Look for leaks, shortcuts, faults of labels and masks, and whether the cases suffice."""
+        return _verb("audit")(self.path, **options)
+
     def plan(self, **options: Any) -> Any:
         return _verb("plan")(self, **options)
 

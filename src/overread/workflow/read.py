@@ -105,7 +105,7 @@ def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple
         return Reading(exam.name, None, warnings=exam.notes, refusal=exam.refusal.what), None
     try:
         image = open_channels(exam.name, exam.references, exam.folder, gaps=exam.gaps, tilt=exam.tilt)
-        image, assumed = _as_trained(image, model.card)
+        image, assumed = as_trained(image, model.card)
         prepared = prepare_image(image, model.card.preparation)
     except OverreadError as refusal:
         return Reading(exam.name, None, refusal=refusal.what), None
@@ -115,7 +115,7 @@ def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple
     return Reading(exam.name, answer, maps, warnings=(*exam.notes, *assumed, *_warnings(model.card, image, prepared))), image
 
 
-def _as_trained(image: Image, card: ModelCard) -> tuple[Image, tuple[str, ...]]:
+def as_trained(image: Image, card: ModelCard) -> tuple[Image, tuple[str, ...]]:
     """Channels called as in training; NIfTI, which has no units, taken as HU where the model reads HU, and said so."""
     said: tuple[str, ...] = ()
     if len(image.channels) == len(card.preparation.channels):

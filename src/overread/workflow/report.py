@@ -1,7 +1,8 @@
-"""`overread report`: gather what a run left behind, without anything private, and write one page."""
+"""`overread report`: gather what a run left behind, without anything private, and write one page and what goes with it."""
 
 from __future__ import annotations
 
+import json
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -11,14 +12,24 @@ from typing import Any
 
 from overread.cohort.index import current_digest, read_index, read_splits
 from overread.core.errors import OverreadError
+from overread.evaluation.label_error import of_evaluation
+from overread.evaluation.rules import Rules
 from overread.record.events import read_events
-from overread.record.files import read_json
+from overread.record.files import read_json, write_text
 from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
-from overread.reporting.report import Panel, ReportInput, write_report
+from overread.reporting.answers import FILE, keep_answers
+from overread.reporting.cards import data_card, model_card
+from overread.reporting.claim import claim_csv, claim_rows
+from overread.reporting.figure_files import write_figures
+from overread.reporting.given import Panel, ReportInput
+from overread.reporting.mappings import STARD_NOTE, TRIPOD_NOTE, mapped_csv, stard_rows, tripod_rows
+from overread.reporting.methods import as_text
+from overread.reporting.report import write_report
 from overread.workflow.partitions import partition_summaries
 from overread.workflow.private import Cleaner, private_words
 from overread.workflow.project import Project
+from overread.workflow.report_baseline import beside_baseline, fitted_baseline
 
 # What of project.toml may be shown: no folder, no file, no date, no column but the one that groups.
 SHOWN = {
@@ -51,25 +62,47 @@ SHOWN = {
 
 
 def report(project: Project, run_name: str | None = None) -> Path:
-    """Write `runs/<name>/report.html` and return its path; refused where the run does not exist."""
+    """Write `runs/<name>/report.html` and what goes with it, and return its path; refused where the run does not exist.
+
+    Beside it: figures/ (SVG with source data as CSV), claim.csv, stard.csv, tripod-ai.csv, methods.txt, model-card.md and
+    data-card.md. In the project folder: claim.toml, the authors' answers, written once and never written over.
+    """
     run = project.run(run_name)
     if not run.path.is_dir():
         known = ", ".join(project.runs()) or "none yet"
         raise OverreadError(f"There is no run '{run.name}' in this project (runs: {known}).", "train first with `overread train`")
-    return write_report(run.report, gather(project, run))
+    given = gather(project, run)
+    for name, text in _beside(given).items():
+        write_text(run.path / name, text)
+    write_figures(run.path / "figures", given)
+    return write_report(run.report, given)
+
+
+def _beside(given: ReportInput) -> dict[str, str]:
+    """Files beside the report, from the same record."""
+    rows, answers = claim_rows(given), dict(given.answers)
+    return {
+        "claim.csv": claim_csv(rows),
+        "stard.csv": mapped_csv(stard_rows(rows, answers), STARD_NOTE),
+        "tripod-ai.csv": mapped_csv(tripod_rows(rows, answers), TRIPOD_NOTE),
+        "methods.txt": as_text(given),
+        "model-card.md": model_card(given),
+        "data-card.md": data_card(given),
+    }
 
 
 def gather(project: Project, run: RunFolder) -> ReportInput:
     """Everything the report says, as plain values, with private words taken out."""
     members = _members(run)
-    evaluations = {p: read_json(run.evaluation(p)) for p in ("tuning", "internal") if run.evaluation(p).exists()}
+    home = _home(run, members)
+    evaluations, fitted = _evaluations(project, home), fitted_baseline(run)
     clean = Cleaner(private_words(project.path, keep=project.question.classes))
     plan = _plan(members)
     return ReportInput(
         title=project.name.replace("_", " "),
         run=run.name,
         created=datetime.now(UTC).strftime("%-d %B %Y"),
-        question=project.question.as_dict(),
+        question=clean(_question(project)),
         settings=clean(_settings(project)),
         plan=clean(plan),
         events={name: clean(list(read_events(member.events_path))) for name, member in members.items()},
@@ -77,10 +110,42 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         flow=clean(_read(project.path / "cohort" / "flow.json", [])),
         partitions=clean(partition_summaries(project.path)),
         ledger=clean(project.ledger.entries()),
-        provenance=clean(_provenance(project, run, members, plan, evaluations)),
-        panels={p: _panels(run, p, clean) for p in ("tuning", "internal")},
+        provenance=clean(_provenance(project, run, members, plan, evaluations, fitted)),
+        panels={p: _panels(home, p, clean) for p in ("tuning", "internal")},
         is_phantom=_is_phantom(project, evaluations),
+        versions=clean(_lines(project.path / "cohort" / "versions.jsonl")),
+        model=clean(next((card for m in members.values() if (card := _read(m.model / "model.json", {}))), {})),
+        answers=clean(keep_answers(project.path / FILE)),
+        audit=clean(_audit(project)),
+        fitted=clean(fitted),
+        beside=clean(beside_baseline(project, home, evaluations)),
     )
+
+
+def _home(run: RunFolder, members: Mapping[str, RunFolder]) -> RunFolder:
+    """Where the evaluations lie: in the run's folder; in that of the only fold, where one was trained and tested alone."""
+    alone = next(iter(members.values()))
+    pooled = any(run.path.glob("evaluation-*.json"))
+    return alone if len(members) == 1 and not pooled else run
+
+
+def _evaluations(project: Project, home: RunFolder) -> dict[str, Any]:
+    """By partition, external ones as "external:NAME"; with what label errors would do, where one finding is asked for."""
+    paths = [home.evaluation("tuning"), home.evaluation("internal"), *sorted(home.path.glob("evaluation-external*.json"))]
+    found = [read_json(path) for path in paths if path.exists()]
+    settings = project.settings.evaluation
+    rules = Rules(settings.threshold_rule, level=settings.interval_level, resamples=settings.resamples)
+    return {e["partition"]: {**e, "label_error": e.get("label_error") or of_evaluation(e, rules)} for e in found}
+
+
+def _audit(project: Project) -> dict[str, Any] | None:
+    """The audit of the cohort as it is now; None where there is none, or only one of an earlier version."""
+    found: dict[str, Any] | None = _read(project.path / "audit" / "audit.json", None)
+    return found if found is not None and found.get("cohort") == current_digest(project.path) else None
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def _members(run: RunFolder) -> dict[str, RunFolder]:
@@ -92,8 +157,18 @@ def _members(run: RunFolder) -> dict[str, RunFolder]:
 def _settings(project: Project) -> dict[str, Any]:
     values = project.settings.model_dump(mode="json")
     shown = {section: {name: values[section][name] for name in names} for section, names in SHOWN.items()}
-    shown["cohort"]["by_patient"] = read_splits(project.path)["grouped_by"] == "patient"
+    splits = read_splits(project.path)
+    shown["cohort"]["by_patient"] = splits["grouped_by"] == "patient"
+    if rule := splits.get("rule"):
+        shown["split"]["rule"] = {**rule, "after": rule["after"][:4]} if "after" in rule else rule  # a year, no day of a patient
     return shown
+
+
+def _question(project: Project) -> dict[str, Any]:
+    """The question; with the column that held the answers, where "yes" alone would not say what is asked."""
+    columns = project.settings.truth.label_columns
+    named = {"finding": columns[0]} if len(columns) == 1 and project.question.positive else {}
+    return {**project.question.as_dict(), **named}
 
 
 def _plan(members: Mapping[str, RunFolder]) -> dict[str, Any]:
@@ -124,7 +199,12 @@ def _panels(run: RunFolder, partition: str, clean: Cleaner) -> list[Panel]:
 
 
 def _provenance(
-    project: Project, run: RunFolder, members: Mapping[str, RunFolder], plan: Mapping[str, Any], evaluations: Mapping[str, Any]
+    project: Project,
+    run: RunFolder,
+    members: Mapping[str, RunFolder],
+    plan: Mapping[str, Any],
+    evaluations: Mapping[str, Any],
+    fitted: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     cards = {name: _read(member.model / "model.json", {}) for name, member in members.items()}
     trained: dict[str, Any] = next((card["training"] for card in cards.values() if card.get("training")), {})
@@ -133,7 +213,12 @@ def _provenance(
     hashes |= {f"Model{f', {name}' if name else ''}": card["sha256"] for name, card in cards.items() if card.get("sha256")}
     name, place = run.name, project.name
     folds = " --fold all" if len(members) > 1 else ""
-    commands = [f"overread train {place} --name {name}{folds}{_started_with(members)}"]
+    if fitted is not None:
+        commands = [f"overread baseline {place} --name {name}{folds}"]
+        trained = {key: fitted[key] for key in ("versions", "seed")}
+        hashes |= {"Model": fitted["model"]}
+    else:
+        commands = [f"overread train {place} --name {name}{folds}{_started_with(members)}"]
     commands += [f"overread evaluate {place} --run {name}{_declared(e)}" for e in evaluations.values()]
     return {
         "versions": trained.get("versions") or versions(),
@@ -158,9 +243,10 @@ def _started_with(members: Mapping[str, RunFolder]) -> str:
 
 def _declared(evaluation: Mapping[str, Any]) -> str:
     """What was declared at the opening of the seal, as options; nothing for tuning cases."""
-    if evaluation["partition"] != "internal":
+    partition = evaluation["partition"]
+    if partition != "internal" and not partition.startswith("external:"):
         return ""
     opening = evaluation.get("opening") or {}
     said = {name: opening.get(name) for name in ("hypothesis", "primary_endpoint", "margin")}
     words = [f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
-    return " --on internal" + "".join(words)
+    return f" --on {shlex.quote(partition)}" + "".join(words)

@@ -6,6 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from overread.core.errors import OverreadError
+from overread.core.question import Question
+from overread.evaluation.rules import prevalences
+from overread.evaluation.threshold_rules import parse_rule
+
 Auto = Literal["auto"]
 Code = Annotated[str, StringConstraints(pattern=r"^\s*\S+\s+\S+\s+\S.{0,63}$")]  # scheme, value, meaning
 Task = Literal["classification", "regression", "segmentation"]
@@ -137,7 +142,10 @@ class EvaluationSection(_Section):
     primary_endpoint: str = ""  # "metric" or "metric/subject", e.g. "auc" or "dice/liver"
     declared: tuple[str, ...] = ()  # secondary endpoints
     margin: float | None = None
-    threshold_rule: str = "youden"  # "youden", "sensitivity >= 0.95", "specificity >= 0.9", "0.5"
+    sampling: Literal["consecutive", "enriched", "unknown"] = "unknown"  # cases as they came, or positives sought out
+    prevalence: float | dict[str, float] | None = None  # share of positives where it is to be used: 0.02, or by class
+    threshold_rule: str = "youden"  # or "miss at most 2 of 100", "a miss costs 10 false alarms", "sensitivity >= 0.95", "0.5"
+    calibration: Literal["temperature", "platt", "isotonic", "none"] = "temperature"  # of probabilities, fitted on tuning cases
     surface_tolerance_mm: float = 2.0
     interval_level: float = 0.95
     resamples: int = 2000
@@ -153,3 +161,15 @@ class Settings(_Section):
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     codes: dict[str, Code] = Field(default_factory=dict)  # name of a class -> its code in DICOM results: "SCT 10200004 Liver"
+
+    @model_validator(mode="after")
+    def _can_be_decided(self) -> Settings:
+        """Whether the operating point can be chosen is known before training, not after it."""
+        asked, evaluation = self.question, self.evaluation
+        question = Question(asked.task, asked.classes, positive=asked.positive, exclusive=asked.exclusive)
+        try:
+            parse_rule(evaluation.threshold_rule)
+            prevalences(question, evaluation.prevalence)
+        except OverreadError as error:
+            raise ValueError(error.what) from error
+        return self

@@ -25,7 +25,10 @@ BRIEF = {
 }
 BRIEF_KEYS = {
     "training": ("architecture", "seed"),
-    "evaluation": ("hypothesis", "primary_endpoint", "declared", "threshold_rule"),
+    "evaluation": ("hypothesis", "primary_endpoint", "declared", "sampling", "threshold_rule"),
+}
+ASKED = {  # what a line asks of whoever fills it in
+    "evaluation.sampling": "consecutive (cases as they came), or enriched (positives sought out; then state prevalence = 0.02)",
 }
 COMMENT_COLUMN = 46
 WORDS = {int: "int", float: "number", str: "text", bool: "true or false", type(None): "nothing"}
@@ -50,13 +53,15 @@ def check_settings(values: Mapping[str, Any], what: str = "project.toml") -> Set
         return Settings.model_validate(values)
     except ValidationError as error:
         found = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # unknown names first: they explain the rest
-        faults = list(dict.fromkeys(_fault(e["loc"], e["type"], e["input"]) for e in found))
+        faults = list(dict.fromkeys(_fault(e["loc"], e["type"], e["input"], e["msg"]) for e in found))
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise OverreadError(f"The configuration has {count}: " + " ".join(faults), f"correct {what}") from error
 
 
-def _fault(location: tuple[int | str, ...], kind: str, value: Any) -> str:
+def _fault(location: tuple[int | str, ...], kind: str, value: Any, message: str) -> str:
     """One fault in plain words."""
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
     names, models, expected = _walk(location)
     name = ".".join(names)
     if kind == "extra_forbidden":
@@ -118,7 +123,7 @@ def _expected(annotation: Any) -> str:
             return f"a list of {_expected(inner[0])}"
         return f"a list of {len(inner)} times {_expected(inner[0])}"
     if origin is dict:
-        return "a table of names and text"
+        return "a table of names and numbers" if inner[-1:] == (float,) else "a table of names and text"
     return "a section of its own"
 
 
@@ -150,7 +155,7 @@ def _table(section: str, values: BaseModel, reasons: Mapping[str, str]) -> Table
     if section in BRIEF:
         table.add(tomlkit.comment(BRIEF[section]))
     for key, value in values.model_dump(mode="json").items():
-        reason = reasons.get(f"{section}.{key}", "")
+        reason = reasons.get(f"{section}.{key}", "") or ASKED.get(f"{section}.{key}", "")
         changed = value != type(values).model_fields[key].get_default(call_default_factory=True)
         if value is None or (section in BRIEF and key not in BRIEF_KEYS[section] and not reason and not changed):
             continue

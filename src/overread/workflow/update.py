@@ -10,42 +10,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from overread.cohort.ask import Said
 from overread.cohort.check import read_files
-from overread.cohort.draft import Draft, LeftOut, Step
-from overread.cohort.folders import headers_path
+from overread.cohort.draft import LeftOut, Step
 from overread.cohort.gather import Gathered, gather
-from overread.cohort.given import given_split
 from overread.cohort.identity import Link, read_key, read_links
 from overread.cohort.index import read_index, read_splits
-from overread.cohort.labels.values import How
-from overread.cohort.partition import Division, Wish, strata_of
+from overread.cohort.overlap import find_overlap, refuse_overlap
+from overread.cohort.partition import Division
 from overread.cohort.progress import Progress
-from overread.cohort.request import Request
 from overread.cohort.seal import read_summary
-from overread.cohort.split import folds_by_group, linked_groups, split_by_group
-from overread.cohort.store import Known, store
+from overread.cohort.store import Known, Stored, store
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger
-from overread.workflow.init_summary import PARTITION_NAMES, partition_table, table_lines
+from overread.workflow.external import external_cohorts, home_of, label_of
+from overread.workflow.init_summary import partition_table, table_lines
+from overread.workflow.openings import correction_lines
 from overread.workflow.project import Project, Summary
+from overread.workflow.requests import request_of
+from overread.workflow.update_places import divide_again, places_of
 
 SHOWN = 10
 
 
-def update(folder: str | Path, *, progress: Progress | None = None) -> Project:
-    """Look at the images, masks and sheet of a project again; what changed stands in `project.summary`."""
+def update(folder: str | Path, *, reason: str = "", leak_override: str = "", progress: Progress | None = None) -> Project:
+    """Look at the images, masks and sheet of a project again; what changed stands in `project.summary`.
+
+    folder         a project, or an external cohort of one: DIR/external/NAME
+    reason         why, for the ledger: above all by whom and how truths were read again
+    leak_override  why a patient may be in the project and in an external cohort; for the ledger
+    """
     project = Project.open(Path(folder).resolve())
+    home = home_of(project)
     known = _known(project)
     links = read_links(project.path)
     _refuse_missing_folder(project)
-    gathered = gather(_request(project), progress)
+    gathered = gather(request_of(project), progress)
     _refuse_another_question(project, gathered)
     _refuse_moved_patients(gathered, links)
+    overlaps = _overlaps(project, home, gathered, links, leak_override)
     splits = read_splits(project.path)
     gone = _gone(gathered, [x for x in links if x.case_id not in splits.get("retired", {})])
-    division = _divide(project, gathered, splits, links)
-    changed = _changes(gathered, links, gone)
+    division = divide_again(project, gathered, splits, links)
+    changed = _changes(gathered, division, links, gone)
     with _beside(project.path) as beside:
         stored = store(
             beside,
@@ -58,9 +64,25 @@ def update(folder: str | Path, *, progress: Progress | None = None) -> Project:
             steps=gone,
             progress=progress,
         )
-        if any(stored.changed.values()):
-            _record(beside, stored.version, stored.changed)
-    return Project(project.path, _summary(project, gathered, division, stored.changed, stored.case_ids, stored.version))
+        if any(stored.changed.values()) and home is None:
+            _record(Ledger(beside / "cohort" / "ledger.jsonl"), stored, {}, reason, overlaps, leak_override)
+    if any(stored.changed.values()) and home is not None:
+        _record(home.ledger, stored, {"of": label_of(project)}, reason, overlaps, leak_override)
+    return Project(project.path, _summary(project, home, gathered, division, stored))
+
+
+def _overlaps(project: Project, home: Project | None, gathered: Gathered, links: Sequence[Link], override: str) -> int:
+    """New cases that the project and an external cohort of it would both have: refused, or counted where accepted."""
+    known = {link.original_name for link in links}
+    new = {d.name for d in gathered.drafts if d.name not in known}
+    others = [("the project", home)] if home is not None else [(label_of(o), o) for o in external_cohorts(project)]
+    count = 0
+    for name, other in others:
+        found = find_overlap(other.path, gathered, new)
+        if not override:
+            refuse_overlap(found, "the new cases", name, "--leak-override")
+        count += len(found)
+    return count
 
 
 @contextmanager
@@ -93,56 +115,9 @@ def _known(project: Project) -> Known:
     return Known(
         read_key(project.path),
         read_links(project.path),
-        _places(read_splits(project.path)),
+        places_of(read_splits(project.path)),
         {row.case.case_id: (row.digest, digests.get(row.case.case_id, "")) for row in read_index(project.path)},
         read_files(project.path),
-    )
-
-
-def _places(splits: Mapping[str, Any]) -> dict[str, str | int]:
-    """case_id -> partition or fold, of those that are gone too."""
-    return {**(splits.get("partition") or splits["fold"]), **splits.get("retired", {})}
-
-
-def _request(project: Project) -> Request:
-    """What `init` was asked, from the settings."""
-    s = project.settings
-    task, question = s.question.task, s.question
-    said = Said(
-        task,
-        s.truth.label_columns,
-        s.truth.names,
-        question.classes,
-        question.values,
-        question.positive,
-        question.exclusive,
-        question.ordered,
-        question.units,
-        question.unit,
-        question.sided,
-    )
-    sheet = project.path / s.truth.sheet if s.truth.sheet else None
-    return Request(
-        (project.path / s.images.folder).resolve(),
-        project.truth_folder if project.truth_folder != project.images_folder else None,
-        sheet,
-        said,
-        s.truth.id_column,
-        s.cohort.group_by,
-        s.cohort.site,
-        s.cohort.scanner,
-        s.cohort.date,
-        s.cohort.side,
-        s.cohort.covariates,
-        s.images.series,
-        question.aggregation,
-        question.index_exam,
-        s.images.gaps,
-        s.images.tilt,
-        How(s.truth.reader, s.truth.method, s.truth.date),
-        headers=headers_path(project.path),
-        channels=s.images.channels,
-        missing=s.images.missing,
     )
 
 
@@ -185,89 +160,10 @@ def _gone(gathered: Gathered, links: Sequence[Link]) -> list[Step]:
     return [Step("still there since the last version", len(gathered.drafts), gone)] if gone else []
 
 
-def _divide(project: Project, gathered: Gathered, splits: Mapping[str, Any], links: Sequence[Link]) -> Division:
-    """Everybody known stays; new exams inherit; new patients are drawn beside those that are there."""
-    drafts = gathered.drafts
-    patients = [d.patient or d.name for d in drafts]
-    case_of = {link.original_name: link.case_id for link in links}
-    place_of_case = _places(splits)
-    known = [place_of_case.get(case_of.get(d.name, "")) for d in drafts]
-    patient_place = {link.original_patient: place_of_case[link.case_id] for link in links if link.case_id in place_of_case}
-    groups = linked_groups(patients, [s.digest for s in gathered.seen])
-    fixed = _fixed_groups(drafts, groups, patients, patient_place)
-    strata, by = strata_of(gathered.question, [gathered.truths[d.name] for d in drafts], [s.voxels for s in gathered.seen])
-    seed, wish = int(splits["seed"]), Wish(tuning=project.settings.split.tuning)
-    if "fold" in splits:
-        count = len(set(splits["fold"].values()))
-        drawn: list[str | int] = list(folds_by_group(groups, strata, count, seed, {g: int(f) for g, f in fixed.items()}))
-        place = [k if k is not None else d for k, d in zip(known, drawn, strict=True)]
-        tuning = _tuning(splits, case_of, drafts, groups, strata, [int(p) for p in place], wish, seed)
-        return Division("folds", tuple(place), tuple(groups), tuning, by, (), {}, ())
-    if splits["scheme"] == "given":
-        given = given_split(_given_by(project), gathered)
-        named = given.place if given is not None and given.scheme == "partitions" else {}
-        place = [p or fixed.get(g) or named.get(k) or "training" for k, (p, g) in enumerate(zip(known, groups, strict=True))]
-    else:
-        split = project.settings.split
-        shares = {"training": 1 - split.tuning - split.internal, "tuning": split.tuning, "internal": split.internal}
-        new = split_by_group(groups, strata, shares, seed, {g: str(p) for g, p in fixed.items()})
-        place = [k or n for k, n in zip(known, new, strict=True)]
-    return Division(splits["scheme"], tuple(place), tuple(groups), {}, by, (), {}, ())
-
-
-def _given_by(project: Project) -> str | Path | None:
-    """The file or column that gave the split, where it is still there."""
-    given = project.settings.split.given
-    return project.path / given if given and (project.path / given).is_file() else given
-
-
-def _fixed_groups(
-    drafts: Sequence[Draft], groups: Sequence[str], patients: Sequence[str], patient_place: Mapping[str, str | int]
-) -> dict[str, str | int]:
-    """group -> the partition that a patient of it has already; refused where a new image ties two partitions together."""
-    fixed: dict[str, str | int] = {}
-    for k, (group, patient) in enumerate(zip(groups, patients, strict=True)):
-        place = patient_place.get(patient)
-        if place is None:
-            continue
-        if fixed.setdefault(group, place) != place:
-            raise OverreadError(
-                f"A new image of {drafts[k].name} is identical to one of a patient in another partition "
-                f"({PARTITION_NAMES.get(str(place), place)} against {PARTITION_NAMES.get(str(fixed[group]), fixed[group])}).",
-                "find out whose image it is, and take the copy out of the folder",
-            )
-    return fixed
-
-
-def _tuning(
-    splits: Mapping[str, Any],
-    case_of: Mapping[str, str],
-    drafts: Sequence[Draft],
-    groups: Sequence[str],
-    strata: Sequence[Sequence[Any]],
-    place: Sequence[int],
-    wish: Wish,
-    seed: int,
-) -> dict[int, tuple[str, ...]]:
-    """For each fold the groups that tune: those that did, and a share of the new ones."""
-    tuning = {}
-    for fold in sorted(set(place)):
-        tuned = set(splits["tuning"].get(str(fold), ()))
-        fixed = {
-            g: "tuning" if case_of[d.name] in tuned else "training"
-            for d, g in zip(drafts, groups, strict=True)
-            if d.name in case_of
-        }
-        rest = [k for k, p in enumerate(place) if p != fold]
-        shares = {"training": 1 - wish.tuning, "tuning": wish.tuning}
-        drawn = split_by_group([groups[k] for k in rest], [strata[k] for k in rest], shares, seed, fixed)
-        tuning[fold] = tuple(sorted({groups[k] for k, p in zip(rest, drawn, strict=True) if p == "tuning"}))
-    return tuning
-
-
-def _changes(gathered: Gathered, links: Sequence[Link], gone: Sequence[Step]) -> dict[str, Any]:
+def _changes(gathered: Gathered, division: Division, links: Sequence[Link], gone: Sequence[Step]) -> dict[str, Any]:
     names, patients = {link.original_name for link in links}, {link.original_patient for link in links}
-    new = [d for d in gathered.drafts if d.name not in names]
+    placed = [d for d, p in zip(gathered.drafts, division.place, strict=True) if p is not None]
+    new = [d for d in placed if d.name not in names]
     return {
         "new_patients": len({d.patient for d in new if d.patient not in patients}),
         "new_cases": len(new),
@@ -276,23 +172,26 @@ def _changes(gathered: Gathered, links: Sequence[Link], gone: Sequence[Step]) ->
     }
 
 
-def _record(folder: Path, version: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
-    counts = {k: len(v) if isinstance(v, list) else v for k, v in changed.items()}
-    Ledger(folder / "cohort" / "ledger.jsonl").append(
-        "updated", cohort=version["digest"], splits=version["splits"], version=version["version"], changed=counts
+def _record(ledger: Ledger, stored: Stored, of: Mapping[str, str], reason: str, overlaps: int, leak_override: str) -> None:
+    version = stored.version
+    counts = {k: len(v) if isinstance(v, list) else v for k, v in stored.changed.items()}
+    ledger.append(
+        "updated",
+        cohort=version["digest"],
+        splits=version["splits"],
+        version=version["version"],
+        changed=counts,
+        **of,
+        **({"reason": reason} if reason else {}),
     )
+    if overlaps:
+        ledger.append("overlap accepted", reason=leak_override, cases=overlaps, **of)
 
 
-def _summary(
-    project: Project,
-    gathered: Gathered,
-    division: Division,
-    changed: Mapping[str, Any],
-    case_ids: Mapping[str, str],
-    version: Mapping[str, Any],
-) -> Summary:
+def _summary(project: Project, home: Project | None, gathered: Gathered, division: Division, stored: Stored) -> Summary:
+    changed, version = stored.changed, stored.version
     table = partition_table(gathered, division)
-    names = {case_id: name for name, case_id in case_ids.items()}
+    names = {case_id: name for name, case_id in stored.case_ids.items()}
     lines = [f"Version {version['version']} of the cohort: {version['cases']} cases, {version['patients']} patients"]
     for key, text in (
         ("new_patients", "new patients"),
@@ -309,11 +208,17 @@ def _summary(
             lines.append(f"  {len(cases):>5}  {text}: {some}{' ...' if len(cases) > SHOWN else ''}")
     if len(lines) == 1:
         lines.append("  nothing changed")
+    left = sum(place is None for place in division.place)
+    if left:
+        lines.append(f"  {left:>5}  cases have no place in the split: {division.left}")
+    if changed["corrected_truths"]:
+        lines += correction_lines(home or project, "internal" if home is None else label_of(project))
+    follow = f"overread train {project.path} --name NEW" if home is None else f"overread external {home.path} {project.path.name}"
     lines += [
         "",
         "Partitions (nobody changed partition)",
         *table_lines(table),
         "",
-        f"Next: overread train {project.path} --name NEW",
+        f"Next: {follow}",
     ]
     return Summary(tuple(lines), {"version": version["version"], "changed": dict(changed), "parts": table})

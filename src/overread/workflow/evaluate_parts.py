@@ -1,0 +1,213 @@
+"""What an evaluation is made of: a run on its cohort, its answers, the truths they are scored against.
+
+Nothing here opens a seal: truths come in from whoever may hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from overread.cohort.index import Cohort
+from overread.cohort.load import load_image, load_truth
+from overread.cohort.progress import Progress
+from overread.core.case import Case, TruthReference
+from overread.core.errors import OverreadError
+from overread.core.image import Image
+from overread.core.kinds import Kind
+from overread.core.question import Decisions
+from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase, answered, join
+from overread.evaluation.operating import fit_decisions
+from overread.evaluation.predictions import Predictions
+from overread.evaluation.refused_masks import RefusedPair
+from overread.evaluation.rules import Rules
+from overread.evaluation.scoring import MaskPair, open_answer, score_pairs
+from overread.evaluation.units import units_of
+from overread.record.files import read_json
+from overread.record.run import RunFolder
+from overread.workflow.external import PREFIX, open_external
+from overread.workflow.openings import file_word
+from overread.workflow.project import Project
+
+Truths = Mapping[str, TruthReference]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run on its cohort: a project of partitions has one, a project of folds one for each.
+
+    external  the external cohort that is read; None for cases of the project itself
+    """
+
+    fold: int
+    cohort: Cohort
+    run: RunFolder
+    predictions: Predictions
+    cases: tuple[Case, ...]
+    decisions: Decisions
+    model: str
+    notes: tuple[str, ...]
+    external: Project | None = None
+
+
+def parts_of(project: Project, run_name: str | None, on: str, fold: int | None) -> list[Part]:
+    folds = project.folds
+    if on.startswith(PREFIX):
+        return [_external_part(project, run_name, on, fold)]
+    if not folds or fold is not None:
+        return [_part(project, run_name, on, fold, check=True)]
+    return [_part(project, run_name, on, k, check=k == folds[0]) for k in folds]
+
+
+def _part(project: Project, run_name: str | None, on: str, fold: int | None, *, check: bool) -> Part:
+    """Everything that can be wrong before a truth is looked at is found here."""
+    cohort, run = project.cohort(fold, check=check), project.run(run_name, fold)
+    cases = cohort.of(on)
+    if not cases:
+        raise OverreadError(f"There are no {on} cases in this project.", "look at cohort/splits.json")
+    predictions = Predictions(run.predictions / on, project.question)
+    predictions.check_complete([case.case_id for case in cases])
+    decisions, model, notes = _decisions(project, cohort, run, predictions)
+    return Part(NO_FOLD if fold is None else fold, cohort, run, predictions, cases, decisions, model, notes)
+
+
+def _external_part(project: Project, run_name: str | None, on: str, fold: int | None) -> Part:
+    """One frozen model on an external cohort; of a project of folds, the model of one fold."""
+    other = open_external(project, on)
+    if project.folds and fold is None:
+        raise OverreadError(
+            f"This project has {len(project.folds)} folds, each with a model of its own; an external cohort tests one model.",
+            "say which with --fold K",
+        )
+    cohort, run = other.cohort(), project.run(run_name, fold)
+    predictions = Predictions(run.predictions / file_word(on), project.question)
+    if not predictions.folder.is_dir():
+        raise OverreadError(
+            f"The model of run '{run.name}' has not read the external cohort '{other.path.name}' yet.",
+            f"let it: `overread external {project.path} {other.path.name} --run {run_name or run.name}`",
+        )
+    cases = cohort.of("internal")
+    predictions.check_complete([case.case_id for case in cases])
+    decisions, model, notes = _decisions(project, project.cohort(fold, check=False), run, predictions)
+    return Part(NO_FOLD, cohort, run, predictions, cases, decisions, model, notes, other)
+
+
+def _decisions(
+    project: Project, cohort: Cohort, run: RunFolder, predictions: Predictions
+) -> tuple[Decisions, str, tuple[str, ...]]:
+    """Decisions and hash of the frozen model; for a baseline and for another program, decisions fitted on tuning answers."""
+    path = run.model / "model.json"
+    if path.exists():
+        card = read_json(path)
+        if card.get("state", "frozen") != "frozen":
+            raise OverreadError(
+                f"The model of run '{run.name}' is a snapshot of unfinished training.", "finish it: `overread train --resume`"
+            )
+        named = predictions.description.get("model")
+        if named and named != card["sha256"]:
+            raise OverreadError(
+                f"The answers in {predictions.folder} come from the model {named[:19]}..., "
+                f"the run's model is {card['sha256'][:19]}...",
+                "let this model read the cases again",
+            )
+        return Decisions.from_dict(card["decisions"]), str(card["sha256"]), ()
+    is_baseline = (run.path / "baseline.json").exists()
+    whose = "a hand-made baseline; no network" if is_baseline else "another program; no frozen model of Overread"
+    foreign = f"These answers come from {whose} stands behind them."
+    task = project.question.task
+    if task == "segmentation":
+        return Decisions(), predictions.identity, (foreign,)
+    tuning = Predictions(run.predictions / "tuning", project.question)
+    if not tuning.folder.is_dir():
+        without = "thresholds are 0.5" if task == "classification" else "they have no intervals"
+        return Decisions(), predictions.identity, (f"{foreign} It gave no answers to tuning cases, so {without}.",)
+    cases = cohort.of("tuning")
+    ids = [case.case_id for case in cases]
+    tuning.check_complete(ids)
+    cases = tuple(case for case in cases if case.case_id not in tuning.refused)
+    ids = [case.case_id for case in cases]
+    asked = project.settings.evaluation
+    decisions = fit_decisions(
+        project.question,
+        [load_truth(cohort, case) for case in cases],
+        tuning.values(ids),
+        asked.threshold_rule,
+        units=units_of(project.question, cases),
+        aggregation=project.settings.question.aggregation,
+        patients=[case.patient_id for case in cases],
+        calibration=asked.calibration,
+        sampling=asked.sampling,
+        prevalence=asked.prevalence,
+    )
+    fitted = "Its operating point was chosen" if task == "classification" else "Intervals around its numbers were fitted"
+    return decisions, predictions.identity, (f"{foreign} {fitted} on its answers to the tuning cases.",)
+
+
+def score_cases(
+    project: Project,
+    parts: Sequence[Part],
+    truths: Sequence[Mapping[str, TruthReference]],
+    rules: Rules,
+    progress: Progress | None,
+) -> Answered | list[ScoredCase]:
+    for part, references in zip(parts, truths, strict=True):
+        unknown = [case.case_id for case in part.cases if case.case_id not in references]
+        if unknown:
+            raise OverreadError(f"{len(unknown)} cases have no truth, {unknown[0]} for example.", "run `overread update`")
+    if project.question.task == "segmentation":
+        pairs = [pair for part, references in zip(parts, truths, strict=True) for pair in _pairs(part, references)]
+        return score_pairs(pairs, project.question.classes, rules.surface_tolerance_mm, progress)
+    return join([_answered(project, part, references) for part, references in zip(parts, truths, strict=True)])
+
+
+def _pairs(part: Part, references: Truths) -> list[MaskPair | RefusedPair]:
+    cohort = part.cohort
+    if cohort.truth_folder is None:
+        raise OverreadError("This project asks for a segmentation and names no truth folder.", "set truth.path in project.toml")
+    pairs: list[MaskPair | RefusedPair] = []
+    for case in part.cases:
+        truth, grid = references[case.case_id], cohort.grids[case.case_id]
+        if case.case_id in part.predictions.refused:
+            pairs.append(RefusedPair(case.case_id, case.patient_id, truth, cohort.truth_folder, cohort.question, grid, part.fold))
+            continue
+        masks = part.predictions.masks(case.case_id)
+        pairs.append(MaskPair(case.case_id, case.patient_id, truth, cohort.truth_folder, cohort.question, grid, masks, part.fold))
+    return pairs
+
+
+def _answered(project: Project, part: Part, references: Mapping[str, TruthReference]) -> Answered:
+    ids = [case.case_id for case in part.cases]
+    return answered(
+        project.question,
+        ids,
+        [case.patient_id for case in part.cases],
+        [load_truth(part.cohort, case, references[case.case_id]) for case in part.cases],
+        part.predictions.values(ids),
+        part.decisions,
+        units=units_of(project.question, part.cases),
+        aggregation=project.settings.question.aggregation,
+        fold=part.fold,
+        refused=part.predictions.refused,
+    )
+
+
+class PanelLoader:
+    """Image, truth and answer of a case of the evaluation."""
+
+    def __init__(self, parts: Sequence[Part], truths: Sequence[Mapping[str, TruthReference]]) -> None:
+        self._places = {
+            (part.fold, case.case_id): (part, case, references[case.case_id])
+            for part, references in zip(parts, truths, strict=True)
+            for case in part.cases
+        }
+
+    def __call__(self, row: dict[str, Any]) -> tuple[Image, Kind, Kind]:
+        part, case, reference = self._places[row.get("fold", NO_FOLD), row["case_id"]]
+        truth = load_truth(part.cohort, case, reference)
+        if part.cohort.question.task == "segmentation":
+            paths = part.predictions.masks(case.case_id)
+            answer: Kind = open_answer(case.case_id, paths, part.cohort.question, part.cohort.grids[case.case_id])
+        else:
+            answer = part.predictions.values([case.case_id])[0]
+        return load_image(part.cohort, case), truth, answer

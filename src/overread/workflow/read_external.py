@@ -1,0 +1,77 @@
+"""A frozen model reads an external cohort; the answers lie where `evaluate --on external:NAME` finds them.
+
+Images only: the truths of the cohort stay under their seal.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from overread.cohort.progress import Progress
+from overread.core.errors import OverreadError
+from overread.reading.model import load_model
+from overread.workflow.external import label_of, open_external
+from overread.workflow.openings import file_word
+from overread.workflow.predict import read_cases, write_answers
+from overread.workflow.project import Project
+from overread.workflow.read import as_trained
+
+
+@dataclass(frozen=True)
+class ExternalReading:
+    """What was read.
+
+    refused  case_id -> why it could not be read; these count as errors
+    """
+
+    folder: Path
+    run: str
+    fold: int | None
+    read: int
+    refused: dict[str, str]
+
+
+def read_external(
+    project: Project, name: str, run_name: str | None = None, fold: int | None = None, progress: Progress | None = None
+) -> ExternalReading:
+    """Let the frozen model of a run answer every case of an external cohort, once, by the decisions it was frozen with."""
+    other = open_external(project, name)
+    if project.folds and fold is None:
+        raise OverreadError(
+            f"This project has {len(project.folds)} folds, each with a model of its own; an external cohort tests one model.",
+            "say which with --fold K",
+        )
+    run = project.run(run_name, fold)
+    if not (run.model / "model.json").exists():
+        raise OverreadError(f"Run '{run.name}' has no model yet.", f"train one: `overread train {project.path}`")
+    model = load_model(run.model)
+    if model.card.state != "frozen":
+        raise OverreadError(
+            f"The model of run '{run.name}' is a snapshot of unfinished training.", "finish it: `overread train --resume`"
+        )
+    cohort = other.cohort()
+    refused: dict[str, str] = {}
+    answers = read_cases(
+        model.predictor,
+        cohort,
+        cohort.of("internal"),
+        progress,
+        "Reading the external images (truths stay sealed)",
+        refused=refused,
+        adapt=lambda image: as_trained(image, model.card)[0],
+    )
+    folder = run.predictions / file_word(label_of(other))
+    shutil.rmtree(folder, ignore_errors=True)
+    write_answers(
+        answers,
+        model.card.decisions,
+        project.question,
+        folder,
+        model=model.card.sha256,
+        partition=label_of(other),
+        is_phantom=cohort.is_phantom,
+        refused=refused,
+    )
+    return ExternalReading(folder, project.run(run_name).name, fold, len(answers), refused)
