@@ -30,12 +30,12 @@ def sampling_notes(rules: Rules) -> list[str]:
     if rules.sampling == "unknown":
         return [
             f"How these cases were sampled is not stated. If positives were sought out, {LIST} do not hold where the model is to "
-            'be used. Say sampling = "consecutive" or "enriched" under [evaluation] in project.toml.'
+            'be used. Say "consecutive" or "enriched": sampling under [evaluation] in project.toml, or --sampling.'
         ]
     if rules.is_enriched and not rules.prevalence:
         return [
             f"The sample is enriched and no prevalence is stated, so {LIST} are not shown. State the prevalence of the place of "
-            "use under [evaluation] in project.toml (prevalence = 0.02); cases are then weighed by it."
+            "use (prevalence = 0.02 under [evaluation] in project.toml, or --prevalence 0.02); cases are then weighed by it."
         ]
     if rules.is_enriched:
         return ["The sample is enriched: what depends on the prevalence is given at the stated one, cases weighed by it."]

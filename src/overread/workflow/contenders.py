@@ -11,9 +11,8 @@ from overread.core.errors import OverreadError
 from overread.evaluation.compared import Contender
 from overread.record.files import read_json
 from overread.record.run import RunFolder
+from overread.reporting.undone import times_opened
 from overread.workflow.project import Project
-
-OPENING = "opening"  # the kind of entry in the ledger
 
 
 def find_contenders(places: Sequence[str | Path], runs: Sequence[str], on: str) -> tuple[list[Contender], list[str]]:
@@ -49,9 +48,9 @@ def _of_project(project: Project, runs: Sequence[str], on: str) -> tuple[list[Co
         found = [project.run(member) for member in members]
         contenders.append(Contender(name or "+".join(members), tuple(_read(_evaluation(run, on)) for run in found)))
     _check_names(contenders)
-    openings = sum(entry["entry"] == OPENING for entry in project.ledger.entries())
-    times = {0: "never", 1: "once"}.get(openings, f"{openings} times")
-    return contenders, [f"The internal test of this project has been opened {times} so far; comparing opens nothing."]
+    openings = times_opened(project.ledger.entries())
+    opened = {0: "never been opened", 1: "been opened once"}.get(openings, f"been opened {openings} times")
+    return contenders, [f"The internal test of this project has {opened} so far; comparing opens nothing."]
 
 
 def _named(words: str) -> tuple[str, list[str]]:
