@@ -18,12 +18,12 @@ import numpy as np
 from common import Started, parser, run, say_result, table, write_result
 from scipy import stats
 
-from overread.evaluation import mrmc
-from overread.evaluation.difference import Test, students_test
-from overread.evaluation.flips import FlipTest
-from overread.evaluation.mcnemar import McNemarTest
-from overread.evaluation.patients import Patients
-from overread.evaluation.placements import areas
+from overread.evaluation.comparing import mrmc
+from overread.evaluation.comparing.difference import Test, students_test
+from overread.evaluation.comparing.flips import FlipTest
+from overread.evaluation.comparing.mcnemar import McNemarTest
+from overread.evaluation.comparing.placements import areas
+from overread.evaluation.intervals.patients import Patients
 
 CORRELATION = 0.6  # of the cases of a patient
 SHARED = 0.5  # of two models on one case

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from common import Started, parser, run, say_result, shared_data, spread_of, table, write_result
 
-from overread.audit.duplicates import details_of, find_twins, near_hashes
+from overread.audit.leaks.duplicates import details_of, find_twins, near_hashes
 from overread.audit.sketch import SIDE, Sketch, unit_range
 from overread.core.grid import Grid
 from overread.imaging.digest import sign_hashes

@@ -6,7 +6,7 @@
 Scores whose true value is known are drawn again and again, and the interval that an evaluation would print is asked whether
 it holds that value. Four cases of one patient are alike: intraclass correlation 0.4. Beside it stands the naive interval,
 which takes every case for a patient of its own; with four cases each it has to fail. What falls under 93 % is written
-into the package (`src/overread/evaluation/coverage.json`), and evaluations say so beside such intervals.
+into the package (`src/overread/evaluation/intervals/coverage.json`), and evaluations say so beside such intervals.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from common import Started, numbers, parser, run, say_result, table, write_resul
 from scipy import integrate, stats
 
 from overread.core.score import Interval
-from overread.evaluation import undercoverage
-from overread.evaluation.areas import rank_interval
-from overread.evaluation.bootstrap import bootstrap_interval, of_sums
-from overread.evaluation.delong import area, area_interval
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals import undercoverage
+from overread.evaluation.intervals.areas import rank_interval
+from overread.evaluation.intervals.bootstrap import bootstrap_interval, of_sums
+from overread.evaluation.intervals.delong import area, area_interval
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.rules import Rules
-from overread.evaluation.wilson import proportion_interval
 from overread.metrics import decided
 from overread.metrics.metric import mean_from_sums, mean_terms
 from overread.metrics.ranking import Ranking

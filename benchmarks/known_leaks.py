@@ -21,7 +21,7 @@ from known_sets import SETS, Group, Question
 
 from overread.audit.audited import Audited
 from overread.audit.concern import Concern
-from overread.audit.leaks import look_for_leaks
+from overread.audit.leaks.look import look_for_leaks
 from overread.audit.sketch import Sketch, sketches
 
 NOTES = (

@@ -21,14 +21,14 @@ from typing import Any
 from common import WORK, Started, parser, run, say_result, table, write_result
 from phantom_cohort import audited_of, planted_pairs
 
-from overread.audit.acquisition import look_for_differences
 from overread.audit.concern import Concern
-from overread.audit.leaks import look_for_leaks
-from overread.audit.marks import look_for_marks
-from overread.audit.probes import look_for_shortcuts
+from overread.audit.leaks.look import look_for_leaks
+from overread.audit.shortcuts.acquisition import look_for_differences
+from overread.audit.shortcuts.marks import look_for_marks
+from overread.audit.shortcuts.probes import look_for_shortcuts
+from overread.audit.shortcuts.targets import targets_of
 from overread.audit.sketch import sketches as sketched
-from overread.audit.targets import targets_of
-from overread.evaluation.wilson import wilson
+from overread.evaluation.intervals.wilson import wilson
 from overread.record.files import read_json
 from overread.workflow.phantom import phantom
 

@@ -26,8 +26,8 @@ from sklearn.metrics import roc_auc_score
 
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap, Structure
-from overread.evaluation.bootstrap import bootstrap_interval, draws
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.bootstrap import bootstrap_interval, draws
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics.label_maps import score_label_maps
 from overread.metrics.ranking import Ranking

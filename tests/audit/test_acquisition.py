@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from overread.audit.acquisition import look_for_differences
-from overread.audit.columns import Column, columns_of, encoded
-from overread.audit.differences import by_chance, categorical_difference, numeric_difference, surprise
+from overread.audit.shortcuts.acquisition import look_for_differences
+from overread.audit.shortcuts.columns import Column, columns_of, encoded
+from overread.audit.shortcuts.differences import by_chance, categorical_difference, numeric_difference, surprise
 from simulated_cohorts import cohort
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from scipy import ndimage
 
-from overread.audit.duplicates import NEAR_BITS, find_twins, groups_of, near_hashes
+from overread.audit.leaks.duplicates import NEAR_BITS, find_twins, groups_of, near_hashes
 from overread.audit.sketch import Sketch, sketch
 from overread.core.grid import Grid
 from overread.core.image import Image

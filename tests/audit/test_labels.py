@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.label_counts import chance, count_labels, holm, unbalanced
-from overread.audit.labels import look_for_label_faults, usable_cases
+from overread.audit.labels.counts import chance, count_labels, holm, unbalanced
+from overread.audit.labels.look import look_for_label_faults, usable_cases
+from overread.audit.labels.suspects import clean_count, confident_class, fit_share, suspicion
 from overread.audit.sketch import Sketch, sketch
-from overread.audit.suspects import clean_count, confident_class, fit_share, suspicion
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.core.question import Question

@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from overread.audit.audited import Audited, AuditedCase
 from overread.audit.concern import Concern
-from overread.audit.leaks import look_for_leaks
-from overread.audit.siblings import find_siblings, is_plain
+from overread.audit.leaks.look import look_for_leaks
+from overread.audit.leaks.siblings import find_siblings, is_plain
 from overread.audit.sketch import sketches
 from overread.core.grid import Grid
 from overread.core.image import Image

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 from scipy.ndimage import gaussian_filter
 
-from overread.audit.mark_finder import ZONES, find_marks
-from overread.audit.marks import _between, look_for_marks
+from overread.audit.shortcuts.mark_finder import ZONES, find_marks
+from overread.audit.shortcuts.marks import _between, look_for_marks
 from overread.cohort.phantom.chest_film import simulate
 from overread.cohort.phantom.marks import burn
 from overread.cohort.phantom.options import Options

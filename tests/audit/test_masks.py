@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from overread.audit import masks as module
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.mask_facts import mask_facts
-from overread.audit.masks import look_for_mask_faults
+from overread.audit.masks import look as module
+from overread.audit.masks.facts import mask_facts
+from overread.audit.masks.look import look_for_mask_faults
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image
@@ -158,8 +158,8 @@ def test_a_lesion_inside_the_liver_is_no_hole_in_it() -> None:
 
 
 def test_volumes_of_a_log_normal_cohort_are_rarely_called_unusual() -> None:
-    from overread.audit.mask_facts import MaskFacts
-    from overread.audit.mask_rules import volume
+    from overread.audit.masks.facts import MaskFacts
+    from overread.audit.masks.rules import volume
 
     random = np.random.default_rng(0)
     for count in (10, 30, 200):

@@ -11,15 +11,15 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.chance import ALARMS, cramers_v, exchanged, family_wise, standardised
-from overread.audit.probe_features import background_region
-from overread.audit.probe_model import FOLDS, PENALTY, areas, deal, mean_areas, narrowed, told
-from overread.audit.probes import look_for_shortcuts
-from overread.audit.targets import targets_of
+from overread.audit.shortcuts.chance import ALARMS, cramers_v, exchanged, family_wise, standardised
+from overread.audit.shortcuts.probe_features import background_region
+from overread.audit.shortcuts.probe_model import FOLDS, PENALTY, areas, deal, mean_areas, narrowed, told
+from overread.audit.shortcuts.probes import look_for_shortcuts
+from overread.audit.shortcuts.targets import targets_of
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap, Structure
 from overread.core.question import Question
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.patients import Patients
 from simulated_cohorts import cohort
 
 

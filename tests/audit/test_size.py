@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.expected import (
+from overread.audit.size.expected import (
     area_limits,
     cases_needed,
     design_effect,
@@ -20,11 +20,11 @@ from overread.audit.expected import (
     power_of_non_inferiority,
     share_limits,
 )
-from overread.audit.size import look_for_size, size_table
+from overread.audit.size.look import look_for_size, size_table
 from overread.core.question import Question
-from overread.evaluation.delong import area as measured_area
-from overread.evaluation.patients import Patients
-from overread.evaluation.wilson import effective_cases
+from overread.evaluation.intervals.delong import area as measured_area
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.wilson import effective_cases
 
 BINARY = Question("classification", ("normal", "disease"), positive="disease")
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overread.evaluation.areas import rank_interval
-from overread.evaluation.bootstrap import bootstrap_interval, draws, of_sums
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.areas import rank_interval
+from overread.evaluation.intervals.bootstrap import bootstrap_interval, draws, of_sums
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics.decided import MCC, confusion_terms
 from overread.metrics.metric import mean_from_sums, mean_terms

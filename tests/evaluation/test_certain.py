@@ -10,9 +10,9 @@ from overread.core.question import ConformalLimit, Decisions, OperatingPoint, Qu
 from overread.core.score import Score
 from overread.evaluation.answered import ScoredCase, answered, join
 from overread.evaluation.classification import evaluate_classification
-from overread.evaluation.conformal import COVERAGE, fit_limits
-from overread.evaluation.operating import fit_calibration, fit_decisions
-from overread.evaluation.recalibration import fit_recalibration
+from overread.evaluation.decisions.conformal import COVERAGE, fit_limits
+from overread.evaluation.decisions.operating import fit_calibration, fit_decisions
+from overread.evaluation.decisions.recalibration import fit_recalibration
 from overread.evaluation.regression import evaluate_regression
 from overread.evaluation.rules import Rules
 from overread.evaluation.segmentation import evaluate_segmentation

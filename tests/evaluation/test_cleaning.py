@@ -5,7 +5,7 @@ import numpy as np
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap, Structure
 from overread.core.question import Decisions, Question
-from overread.evaluation.cleaning import fit_cleaning
+from overread.evaluation.decisions.cleaning import fit_cleaning
 from overread.metrics.components import clean
 
 ORGANS = Question("segmentation", ("liver", "lesion"), (1, 2))

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from overread.evaluation.bootstrap import bootstrap_interval, of_sums
-from overread.evaluation.delong import area, area_interval
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.bootstrap import bootstrap_interval, of_sums
+from overread.evaluation.intervals.delong import area, area_interval
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.rules import Rules
-from overread.evaluation.wilson import proportion_interval
 from overread.metrics.metric import mean_from_sums, mean_terms
 
 TRIALS = 400

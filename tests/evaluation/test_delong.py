@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from overread.evaluation.areas import auc_interval
-from overread.evaluation.bootstrap import draws
-from overread.evaluation.delong import area, area_interval, mean_area, newcombe
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.areas import auc_interval
+from overread.evaluation.intervals.bootstrap import draws
+from overread.evaluation.intervals.delong import area, area_interval, mean_area, newcombe
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics.ranking import Ranking
 

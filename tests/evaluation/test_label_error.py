@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from overread.evaluation.label_error import cross_terms, of_evaluation, solved, under_label_error
-from overread.evaluation.patients import Patients
+from overread.evaluation.afterwards.label_error import cross_terms, of_evaluation, solved, under_label_error
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 
 

@@ -10,11 +10,11 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from evaluation.van_dyke import PRINTED, van_dyke
 from overread.core.errors import OverreadError
-from overread.evaluation import footing, mrmc
-from overread.evaluation.difference import StudentTest
-from overread.evaluation.patients import Patients
-from overread.evaluation.placements import areas, shares
-from overread.evaluation.reader_study import Reading, Study
+from overread.evaluation.comparing import footing, mrmc
+from overread.evaluation.comparing.difference import StudentTest
+from overread.evaluation.comparing.placements import areas, shares
+from overread.evaluation.comparing.reader_study import Reading, Study
+from overread.evaluation.intervals.patients import Patients
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from overread.core.errors import OverreadError
 from overread.core.kinds import Findings, Measurements
 from overread.core.question import ConformalLimit, Decisions, OperatingPoint, Question
 from overread.evaluation.answered import answered
-from overread.evaluation.operating import fit_decisions
-from overread.evaluation.patients import Patients
-from overread.evaluation.temperature import fit_temperature
-from overread.evaluation.threshold import Population, operating_point
-from overread.evaluation.threshold_rules import parse_rule
+from overread.evaluation.decisions.operating import fit_decisions
+from overread.evaluation.decisions.temperature import fit_temperature
+from overread.evaluation.decisions.threshold import Population, operating_point
+from overread.evaluation.decisions.threshold_rules import parse_rule
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.units import combine, units_of
 from overread.metrics.calibration import tempered
 

@@ -13,19 +13,19 @@ from statsmodels.stats.multitest import multipletests
 from evaluation.van_dyke import van_dyke
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.evaluation.claims import Margin, claims
-from overread.evaluation.compared import Contender, line_up
-from overread.evaluation.delong import area
-from overread.evaluation.difference import StudentTest, difference_interval, holm, students_test
-from overread.evaluation.endpoints import Endpoint
-from overread.evaluation.flips import FlipTest
-from overread.evaluation.jackknife import jackknife_test
-from overread.evaluation.mcnemar import McNemarTest
-from overread.evaluation.paired import Difference, difference
-from overread.evaluation.patients import Patients
-from overread.evaluation.placements import areas
-from overread.evaluation.signed_rank import SignedRankTest
-from overread.evaluation.spread import fold_values, run_values
+from overread.evaluation.comparing.claims import Margin, claims
+from overread.evaluation.comparing.compared import Contender, line_up
+from overread.evaluation.comparing.difference import StudentTest, difference_interval, holm, students_test
+from overread.evaluation.comparing.endpoints import Endpoint
+from overread.evaluation.comparing.flips import FlipTest
+from overread.evaluation.comparing.jackknife import jackknife_test
+from overread.evaluation.comparing.mcnemar import McNemarTest
+from overread.evaluation.comparing.paired import Difference, difference
+from overread.evaluation.comparing.placements import areas
+from overread.evaluation.comparing.signed_rank import SignedRankTest
+from overread.evaluation.comparing.spread import fold_values, run_values
+from overread.evaluation.intervals.delong import area
+from overread.evaluation.intervals.patients import Patients
 
 
 def flips(values: np.ndarray, cases: int = 1) -> FlipTest:

@@ -4,7 +4,7 @@ import pytest
 
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.evaluation.predictions import Predictions
+from overread.evaluation.sources.predictions import Predictions
 
 TWO = Question("classification", ("normal", "disease"), positive="disease")
 ORGANS = Question("segmentation", ("liver", "lesion"), (1, 2), exclusive=False)

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from overread.core.question import OperatingPoint
-from overread.evaluation.delong import area
-from overread.evaluation.operating import operating_point, parse_rule
-from overread.evaluation.patients import Patients
-from overread.evaluation.placements import areas
+from overread.evaluation.comparing.placements import areas
+from overread.evaluation.decisions.operating import operating_point, parse_rule
+from overread.evaluation.intervals.delong import area
+from overread.evaluation.intervals.patients import Patients
 from overread.metrics.ranking import Ranking
 
 SETS = json.loads((Path(__file__).parent / "fixtures" / "proc.json").read_text())["sets"]

@@ -10,11 +10,11 @@ from overread.core.grid import Grid
 from overread.core.kinds import Findings, LabelMap, Measurements, Structure
 from overread.core.question import Decisions, OperatingPoint, Question
 from overread.evaluation.answered import NO_FOLD, answered
-from overread.evaluation.predictions import Predictions
-from overread.evaluation.refused import worst_answers
-from overread.evaluation.refused_masks import worst_mask
 from overread.evaluation.results import About, evaluate
 from overread.evaluation.rules import Rules
+from overread.evaluation.sources.predictions import Predictions
+from overread.evaluation.sources.refused import worst_answers
+from overread.evaluation.sources.refused_masks import worst_mask
 from overread.metrics.label_maps import score_label_maps
 from overread.record.files import write_json, write_text
 

@@ -11,9 +11,9 @@ from overread.core.kinds import Findings, LabelMap, Measurements, Structure
 from overread.core.question import Decisions, OperatingPoint, Question
 from overread.core.score import Interval
 from overread.evaluation.answered import NO_FOLD, ScoredCase, answered, join
+from overread.evaluation.intervals.undercoverage import flag
 from overread.evaluation.results import About, evaluate, fold_table, is_met
 from overread.evaluation.rules import Rules
-from overread.evaluation.undercoverage import flag
 from overread.metrics.label_maps import score_label_maps
 from overread.metrics.table import METRICS
 

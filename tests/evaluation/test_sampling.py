@@ -9,12 +9,12 @@ from overread.core.kinds import Findings
 from overread.core.question import Decisions, OperatingPoint, Question
 from overread.evaluation.answered import answered
 from overread.evaluation.classification import evaluate_classification
-from overread.evaluation.decision_curve import decision_curve
+from overread.evaluation.decisions.decision_curve import decision_curve
 from overread.evaluation.finding import Finding
-from overread.evaluation.patients import Patients
-from overread.evaluation.ratios import likelihood_ratio, mover_ratio, predictive_value
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.ratios import likelihood_ratio, mover_ratio, predictive_value
+from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.rules import Rules, prevalences
-from overread.evaluation.wilson import proportion_interval
 
 TWO = Question("classification", ("normal", "disease"), positive="disease")
 THREE = Question("classification", ("a", "b", "c"))

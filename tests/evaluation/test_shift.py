@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 from overread.core.score import Interval
-from overread.evaluation.corrections import correction_check, correction_words
-from overread.evaluation.independent import difference, mean, share, standardised
-from overread.evaluation.shift import drop_table, shift_table
-from overread.evaluation.wilson import wilson
+from overread.evaluation.afterwards.corrections import correction_check, correction_words
+from overread.evaluation.afterwards.shift import drop_table, shift_table
+from overread.evaluation.intervals.independent import difference, mean, share, standardised
+from overread.evaluation.intervals.wilson import wilson
 
 
 def proportion(hits: int, cases: int) -> Interval:

@@ -10,14 +10,14 @@ from overread.core.kinds import Findings, Measurements
 from overread.core.question import Decisions, OperatingPoint, Question
 from overread.core.score import Interval, Score
 from overread.evaluation.answered import ScoredCase, answered
-from overread.evaluation.bands import bands
-from overread.evaluation.endpoint import endpoint_of
-from overread.evaluation.gap import clearest_gap
-from overread.evaluation.patients import Patients
+from overread.evaluation.groups.bands import bands
+from overread.evaluation.groups.endpoint import endpoint_of
+from overread.evaluation.groups.gap import clearest_gap
+from overread.evaluation.groups.subgroups import subgroups
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.wilson import wilson
 from overread.evaluation.results import About, evaluate
 from overread.evaluation.rules import Rules
-from overread.evaluation.subgroups import subgroups
-from overread.evaluation.wilson import wilson
 from overread.metrics.label_maps import StructureScores
 from overread.metrics.table import metrics_for
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from overread.core.errors import OverreadError
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.evaluation.survival import concordance, concordance_interval, kaplan_meier, log_rank, risk_groups
 

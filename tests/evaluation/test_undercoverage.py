@@ -3,8 +3,8 @@
 import pytest
 
 from overread.core.score import Interval
-from overread.evaluation import undercoverage
-from overread.evaluation.undercoverage import doubted, flag, simulated
+from overread.evaluation.intervals import undercoverage
+from overread.evaluation.intervals.undercoverage import doubted, flag, simulated
 from overread.metrics import agreement, calibration, decided, overlap, ranking, surface
 from overread.metrics.table import METRICS
 

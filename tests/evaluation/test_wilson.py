@@ -5,8 +5,8 @@ import importlib
 import numpy as np
 import pytest
 
-from overread.evaluation.patients import Patients
-from overread.evaluation.wilson import clopper_pearson, effective_cases, lower_bound, proportion_interval, wilson
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.wilson import clopper_pearson, effective_cases, lower_bound, proportion_interval, wilson
 
 
 @pytest.mark.parametrize(("hits", "cases"), [(0, 20), (1, 7), (46, 50), (20, 20), (313, 1000)])

@@ -13,7 +13,7 @@ import pytest
 from overread.audit.concern import Concern
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.evaluation.corrections import correction_words
+from overread.evaluation.afterwards.corrections import correction_words
 from overread.reporting import undone
 from overread.reporting.audit_page import AuditInput, AuditTable, CasePicture, render_audit, verdict, write_audit
 from overread.reporting.charts_probability import threshold_rows

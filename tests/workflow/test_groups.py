@@ -3,7 +3,7 @@
 import pytest
 
 from overread.core.case import Case
-from overread.evaluation.bands import bands
+from overread.evaluation.groups.bands import bands
 from overread.workflow.groups import group_columns
 
 

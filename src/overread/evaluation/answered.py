@@ -10,9 +10,9 @@ import numpy as np
 from overread.core.errors import OverreadError
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, Question
-from overread.evaluation.conformal import region
-from overread.evaluation.patients import Patients
-from overread.evaluation.refused import worst_answers
+from overread.evaluation.decisions.conformal import region
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.sources.refused import worst_answers
 from overread.evaluation.units import combine
 from overread.metrics.calibration import calibrated
 from overread.metrics.label_maps import StructureScores

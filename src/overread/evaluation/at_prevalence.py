@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 
 from overread.core.score import Interval
-from overread.evaluation.areas import rank_interval
-from overread.evaluation.bootstrap import FEW_PATIENTS
 from overread.evaluation.finding import Finding, doubted, not_shown
-from overread.evaluation.ratios import predictive_value
+from overread.evaluation.intervals.areas import rank_interval
+from overread.evaluation.intervals.bootstrap import FEW_PATIENTS
+from overread.evaluation.intervals.ratios import predictive_value
+from overread.evaluation.intervals.wilson import proportion_interval, scaled
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Scored, by_sums
-from overread.evaluation.wilson import proportion_interval, scaled
 from overread.metrics import calibration
 from overread.metrics.metric import Metric
 from overread.metrics.prevalence import (

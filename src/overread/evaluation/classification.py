@@ -11,19 +11,19 @@ import numpy as np
 from overread.core.question import Question
 from overread.core.score import Interval
 from overread.evaluation.answered import Answered
-from overread.evaluation.areas import rank_interval
 from overread.evaluation.at_prevalence import stated_share
 from overread.evaluation.case_rows import case_rows
-from overread.evaluation.certain import risk_coverage, set_scores
-from overread.evaluation.decision_curve import decision_curve
+from overread.evaluation.decisions.certain import risk_coverage, set_scores
+from overread.evaluation.decisions.decision_curve import decision_curve
 from overread.evaluation.finding import Finding, not_shown
 from overread.evaluation.findings import before_calibration, calibration_curve, finding_score, is_defined
+from overread.evaluation.intervals.areas import rank_interval
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.micro import micro_scores
-from overread.evaluation.patients import Patients
 from overread.evaluation.rules import Rules, prevalences
 from overread.evaluation.sampling import sampling_notes, sampling_rule, sampling_table
 from overread.evaluation.scored import Evaluated, Scored, by_sums
-from overread.evaluation.wilson import proportion_interval
 from overread.metrics import calibration, curves, decided
 from overread.metrics.metric import Metric, macro_from_sums
 from overread.metrics.prevalence import OVERALL_AT, SUFFIX, at_shares_from_sums, split_terms

@@ -8,7 +8,7 @@ import numpy as np
 
 from overread.core.score import Interval
 from overread.evaluation.answered import Answered
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics import calibration, decided
 from overread.metrics.metric import Metric

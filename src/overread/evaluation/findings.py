@@ -9,15 +9,15 @@ import numpy as np
 from scipy import stats
 
 from overread.core.score import Interval
-from overread.evaluation.areas import auc_interval, rank_interval
 from overread.evaluation.at_prevalence import at_prevalence
-from overread.evaluation.bootstrap import FEW_PATIENTS
 from overread.evaluation.finding import EveryFinding, Finding, doubted, not_shown
-from overread.evaluation.patients import Patients
-from overread.evaluation.ratios import likelihood_ratio, predictive_value
+from overread.evaluation.intervals.areas import auc_interval, rank_interval
+from overread.evaluation.intervals.bootstrap import FEW_PATIENTS
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.ratios import likelihood_ratio, predictive_value
+from overread.evaluation.intervals.wilson import proportion_interval, scaled
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Scored, by_sums, number
-from overread.evaluation.wilson import proportion_interval, scaled
 from overread.metrics import calibration, curves, decided
 from overread.metrics.metric import Metric
 from overread.metrics.prevalence import SUFFIX

@@ -9,9 +9,9 @@ import numpy as np
 
 from overread.core.question import Question
 from overread.evaluation.answered import NO_FOLD, Answered
-from overread.evaluation.bootstrap import bootstrap_interval, of_totals
-from overread.evaluation.certain import interval_scores
-from overread.evaluation.patients import Patients
+from overread.evaluation.decisions.certain import interval_scores
+from overread.evaluation.intervals.bootstrap import bootstrap_interval, of_totals
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Evaluated, Scored, by_sums, number
 from overread.metrics import agreement

@@ -12,13 +12,13 @@ from overread.core.question import Decisions, Question
 from overread.core.score import Interval
 from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase
 from overread.evaluation.classification import evaluate_classification
-from overread.evaluation.refused import RULES, mark_refused, refused_note
+from overread.evaluation.intervals.undercoverage import doubted
 from overread.evaluation.regression import evaluate_regression
 from overread.evaluation.result import Result
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Evaluated, Scored
 from overread.evaluation.segmentation import evaluate_segmentation
-from overread.evaluation.undercoverage import doubted
+from overread.evaluation.sources.refused import RULES, mark_refused, refused_note
 from overread.metrics.metric import Metric
 from overread.metrics.table import resolve_endpoint
 

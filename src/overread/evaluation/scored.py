@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from overread.core.score import Interval
-from overread.evaluation.bootstrap import bootstrap_interval, of_sums
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.bootstrap import bootstrap_interval, of_sums
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics.metric import FromSums, Metric
 

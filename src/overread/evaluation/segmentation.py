@@ -13,11 +13,11 @@ import numpy as np
 from overread.core.question import Question
 from overread.core.score import Interval
 from overread.evaluation.answered import NO_FOLD, ScoredCase
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.regression import agreement_curve
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Evaluated, Scored, by_sums, number
-from overread.evaluation.wilson import proportion_interval
 from overread.metrics import decided
 from overread.metrics.metric import Metric, macro_from_sums, mean_terms
 from overread.metrics.overlap import FALSE_POSITIVE, MISSED

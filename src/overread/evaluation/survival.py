@@ -14,8 +14,8 @@ from scipy import stats
 
 from overread.core.errors import OverreadError
 from overread.core.score import Interval
-from overread.evaluation.bootstrap import bootstrap_interval
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.bootstrap import bootstrap_interval
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics.metric import Metric, ratio
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import number
 from overread.evaluation.survival import (

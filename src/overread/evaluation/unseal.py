@@ -14,7 +14,7 @@ from overread.cohort.seal import sealed_truths
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.evaluation.operating import stated_rule
+from overread.evaluation.decisions.operating import stated_rule
 from overread.metrics.table import default_endpoint, resolve_endpoint
 from overread.record.ledger import Ledger
 

@@ -58,7 +58,7 @@ def _span(known: Sequence[float], row: Mapping[str, Any]) -> tuple[float, float]
 def decision_chart(name: str, curve: Mapping[str, Any]) -> str:
     """Net benefit of acting on the model over thresholds, with its interval, beside acting on all and on none.
 
-    curve  threshold, net_benefit, low, high, treat_all; see `overread.evaluation.decision_curve`
+    curve  threshold, net_benefit, low, high, treat_all; see `overread.evaluation.decisions.decision_curve`
     """
     rows = [(t, b) for t, b in zip(curve["threshold"], curve["net_benefit"], strict=True) if b is not None]
     if not rows:

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from overread.evaluation.corrections import correction_words
+from overread.evaluation.afterwards.corrections import correction_words
 from overread.reporting.charts_groups import decision_chart, forest_chart, risk_chart
 from overread.reporting.proportions import in_words
 from overread.reporting.results import counts, score_rows

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from overread.core.case import Case
 from overread.core.question import Question
-from overread.evaluation.threshold_rules import parse_rule
+from overread.evaluation.decisions.threshold_rules import parse_rule
 from overread.metrics.table import positive_class
 
 

@@ -11,19 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from overread.audit.acquisition import look_for_differences
 from overread.audit.audited import Audited
 from overread.audit.concern import Concern, by_severity
-from overread.audit.label_counts import count_labels
-from overread.audit.labels import look_for_label_faults
-from overread.audit.leaks import look_for_leaks
-from overread.audit.marks import look_for_marks
-from overread.audit.masks import look_for_mask_faults
-from overread.audit.probes import look_for_shortcuts
-from overread.audit.size import look_for_size
-from overread.audit.size_rows import comparison_rows, interval_rows, parts_to_score
+from overread.audit.labels.counts import count_labels
+from overread.audit.labels.look import look_for_label_faults
+from overread.audit.leaks.look import look_for_leaks
+from overread.audit.masks.look import look_for_mask_faults
+from overread.audit.shortcuts.acquisition import look_for_differences
+from overread.audit.shortcuts.marks import look_for_marks
+from overread.audit.shortcuts.probes import look_for_shortcuts
+from overread.audit.shortcuts.targets import targets_of
+from overread.audit.size.look import look_for_size
+from overread.audit.size.rows import comparison_rows, interval_rows, parts_to_score
 from overread.audit.sketch import sketches
-from overread.audit.targets import targets_of
 from overread.cohort.index import current_digest
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request

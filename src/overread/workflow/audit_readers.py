@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from overread.audit.fused import fuse_masks, fuse_sheet
-from overread.audit.readers import Row, mask_agreement, sheet_agreement
-from overread.audit.reads import Reads, read_reads
+from overread.audit.readers.agreement import Row, mask_agreement, sheet_agreement
+from overread.audit.readers.fused import fuse_masks, fuse_sheet
+from overread.audit.readers.reads import Reads, read_reads
 from overread.cohort.labels.fusion import check_rule
 from overread.core.errors import OverreadError
-from overread.evaluation.foreign import read_patients
-from overread.evaluation.foreign_masks import mask_files, structures_in
 from overread.evaluation.rules import Rules
+from overread.evaluation.sources.foreign import read_patients
+from overread.evaluation.sources.foreign_masks import mask_files, structures_in
 
 NO_PATIENTS = (
     "nothing says which cases are of one patient, so each counts as a patient of its own and intervals may be too narrow; "

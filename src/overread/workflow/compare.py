@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from overread.core.errors import OverreadError
-from overread.evaluation.claims import Margin, claims
-from overread.evaluation.compared import Contender, Lined, line_up
-from overread.evaluation.endpoints import HITS, Endpoint
-from overread.evaluation.paired import difference
-from overread.evaluation.spread import fold_values, run_values
+from overread.evaluation.comparing.claims import Margin, claims
+from overread.evaluation.comparing.compared import Contender, Lined, line_up
+from overread.evaluation.comparing.endpoints import HITS, Endpoint
+from overread.evaluation.comparing.paired import difference
+from overread.evaluation.comparing.spread import fold_values, run_values
 from overread.metrics.table import default_endpoint
 from overread.record.files import write_json
 from overread.workflow.contenders import find_contenders

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from overread.audit.reads import Reads, read_reads
+from overread.audit.readers.reads import Reads, read_reads
 from overread.core.errors import OverreadError
-from overread.evaluation.claims import Margin, claims
-from overread.evaluation.patients import Patients
-from overread.evaluation.reader_study import Reading, Study
+from overread.evaluation.comparing.claims import Margin, claims
+from overread.evaluation.comparing.reader_study import Reading, Study
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.record.files import write_json
 from overread.workflow.compare import FORMAT, MARGIN

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from overread.core.errors import OverreadError
-from overread.evaluation.compared import Contender
+from overread.evaluation.comparing.compared import Contender
 from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.reporting.undone import times_opened

@@ -13,13 +13,13 @@ from overread.cohort.index import current_digest, read_splits
 from overread.cohort.progress import Progress
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
+from overread.evaluation.afterwards.label_error import of_evaluation
 from overread.evaluation.answered import NO_FOLD
-from overread.evaluation.label_error import of_evaluation
+from overread.evaluation.groups.subgroups import subgroups
 from overread.evaluation.result import Result
 from overread.evaluation.results import About, fold_table
 from overread.evaluation.results import evaluate as put_together
 from overread.evaluation.rules import Rules
-from overread.evaluation.subgroups import subgroups
 from overread.evaluation.unseal import Declaration, make_declaration, open_seal
 from overread.metrics.table import default_endpoint
 from overread.record.files import digest_json, write_json

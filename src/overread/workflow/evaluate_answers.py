@@ -13,12 +13,12 @@ from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.core.question import TASKS, Decisions, OperatingPoint, Question
 from overread.evaluation.answered import NO_FOLD, answered
-from overread.evaluation.foreign import ForeignCases, no_patients_note, read_foreign, read_patients
-from overread.evaluation.foreign_masks import ForeignPair, match_folders, structures
 from overread.evaluation.result import Result
 from overread.evaluation.results import About, evaluate
 from overread.evaluation.rules import SAMPLINGS, Rules
 from overread.evaluation.scoring import score_pairs
+from overread.evaluation.sources.foreign import ForeignCases, no_patients_note, read_foreign, read_patients
+from overread.evaluation.sources.foreign_masks import ForeignPair, match_folders, structures
 from overread.metrics.table import positive_class
 from overread.record.files import write_json, write_text
 

@@ -18,11 +18,11 @@ from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.core.question import Decisions
 from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase, answered, join
-from overread.evaluation.operating import fit_decisions
-from overread.evaluation.predictions import Predictions
-from overread.evaluation.refused_masks import RefusedPair
+from overread.evaluation.decisions.operating import fit_decisions
 from overread.evaluation.rules import Rules
 from overread.evaluation.scoring import MaskPair, open_answer, score_pairs
+from overread.evaluation.sources.predictions import Predictions
+from overread.evaluation.sources.refused_masks import RefusedPair
 from overread.evaluation.units import units_of
 from overread.record.files import read_json
 from overread.record.run import RunFolder

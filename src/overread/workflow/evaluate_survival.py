@@ -12,9 +12,9 @@ from overread.cohort.labels.values import NO, YES
 from overread.cohort.sheet import Sheet, is_number, read_sheet, to_number
 from overread.core.errors import OverreadError
 from overread.core.score import Interval
-from overread.evaluation.foreign import ID_NAMES, match_ids, no_patients_note
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
+from overread.evaluation.sources.foreign import ID_NAMES, match_ids, no_patients_note
 from overread.evaluation.survival_table import survival_table
 from overread.record.files import write_json
 

@@ -15,8 +15,8 @@ from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.core.kinds import LabelMap
 from overread.core.question import Decisions
-from overread.evaluation.cleaning import fit_cleaning
-from overread.evaluation.operating import fit_decisions
+from overread.evaluation.decisions.cleaning import fit_cleaning
+from overread.evaluation.decisions.operating import fit_decisions
 from overread.evaluation.units import units_of
 from overread.reading.model import ModelCard, pack_model, predictor_of, write_model
 from overread.record.provenance import machine, versions

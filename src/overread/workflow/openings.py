@@ -12,7 +12,7 @@ from typing import Any
 
 from overread.cohort.index import read_splits, versions
 from overread.core.score import Interval
-from overread.evaluation.corrections import correction_check, correction_words
+from overread.evaluation.afterwards.corrections import correction_check, correction_words
 from overread.evaluation.result import Result
 from overread.metrics.table import resolve_endpoint
 from overread.record.files import digest_json, read_json, write_json

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from overread.audit.reads import READER_NAMES, Reads, read_reads
+from overread.audit.readers.reads import READER_NAMES, Reads, read_reads
 from overread.cohort.sheet import read_sheet
 from overread.core.errors import OverreadError
-from overread.evaluation.bootstrap import bootstrap_interval
-from overread.evaluation.patients import Patients
+from overread.evaluation.intervals.bootstrap import bootstrap_interval
+from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics import readers as scores
 from overread.metrics.metric import Metric

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from overread.audit.reads import ID_NAMES, PATIENT_NAMES
+from overread.audit.readers.reads import ID_NAMES, PATIENT_NAMES
 from overread.cohort.labels.values import NO, YES
 from overread.cohort.sheet import Sheet, is_number, read_sheet, to_number
 from overread.core.errors import OverreadError
-from overread.evaluation.foreign import no_patients_note
+from overread.evaluation.sources.foreign import no_patients_note
 
 TRUTH_NAMES = ("truth", "label", "class", "diagnosis", "disease", "reference")
 YES_OR_NO = YES | NO

@@ -12,7 +12,7 @@ from typing import Any
 
 from overread.cohort.index import current_digest, read_index, read_splits
 from overread.core.errors import OverreadError
-from overread.evaluation.label_error import of_evaluation
+from overread.evaluation.afterwards.label_error import of_evaluation
 from overread.evaluation.rules import Rules
 from overread.record.events import read_events
 from overread.record.files import read_json, write_text

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from overread.core.errors import OverreadError
 from overread.core.question import Question
+from overread.evaluation.decisions.threshold_rules import parse_rule
 from overread.evaluation.rules import prevalences
-from overread.evaluation.threshold_rules import parse_rule
 
 Auto = Literal["auto"]
 Code = Annotated[str, StringConstraints(pattern=r"^\s*\S+\s+\S+\s+\S.{0,63}$")]  # scheme, value, meaning

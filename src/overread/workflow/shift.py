@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from overread.evaluation.afterwards.shift import drop_table, shift_table
 from overread.evaluation.result import Result
-from overread.evaluation.shift import drop_table, shift_table
 from overread.record.files import read_json
 from overread.workflow.evaluate_parts import Part
 from overread.workflow.partitions import partition_summaries
@@ -31,7 +31,7 @@ def shift_of(project: Project, part: Part, reference: Mapping[str, Any], result:
     """The table of differences, the table of patients, and both in words.
 
     "name", "compared_with" ("internal" or "tuning"), "n_cases" and "n_patients" of that, "drop" and "shift" rows
-    (see `overread.evaluation.shift`), "notes"
+    (see `overread.evaluation.afterwards.shift`), "notes"
     """
     other = part.external
     assert other is not None

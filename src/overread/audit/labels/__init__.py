@@ -1,0 +1,1 @@
+"""Counts of labels, and labels that do not fit their images."""

@@ -1,0 +1,1 @@
+"""Patients, exams and images that are not apart."""

@@ -1,0 +1,1 @@
+"""How far readers agree, and one reference standard made of their reads."""

@@ -1,0 +1,1 @@
+"""What the number of cases can and cannot show."""

@@ -1,0 +1,1 @@
+"""What is fitted on tuning cases and frozen: operating points, calibration, sets, clean-up of masks."""

@@ -1,0 +1,1 @@
+"""The endpoint in groups of cases: sex, age, site, scanner, size."""

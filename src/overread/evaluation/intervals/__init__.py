@@ -1,0 +1,1 @@
+"""Intervals that know which cases are of one patient."""
