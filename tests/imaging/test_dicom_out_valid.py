@@ -71,7 +71,8 @@ def test_a_ct_series(tmp_path: Path) -> None:
 
 def test_a_source_without_body_part_and_side(tmp_path: Path) -> None:
     files, image = ct(tmp_path / "ct", BodyPartExamined=None)
-    write_all(tmp_path / "out", "ct", image, files)
+    kinds = write_all(tmp_path / "out", "ct", image, files)
+    assert kinds["structures"] == {"SEG", "SR", "SC", "SEG-FRACTIONAL", "MAP"}
 
 
 def test_a_film(tmp_path: Path) -> None:

@@ -80,30 +80,36 @@ def test_vit_of_monai_learns_but_for_its_unused_cross_attention():
     assert all("norm_cross_attn" in name for name in silent)
 
 
-def refused(name, message, *, axes=2, kind="image", weights="random", **options):
+def row(name, message, *, axes=2, kind="image", weights="random", **options):
+    return pytest.param(name, message, axes, kind, weights, options, id=f"{name}: {message.partition(chr(10))[0]}")
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "axes", "kind", "weights", "options"),
+    [
+        row("unett", "did you mean unet", kind="dense"),
+        row("unet", "unet does not answer per image\n  Next: choose one of resnet10"),
+        row("unet", "has no option 'droput'\n  Next: did you mean dropout", kind="dense", droput=0.1),
+        row("unet", "need 2 numbers each", kind="dense", strides=[[1, 1, 1], [2, 2, 2]]),
+        row("resnet18", "resnet18 has no published weights", weights="hub"),
+        row("keras:resnet18", "no library of networks is called 'keras'\n  Next: choose one of timm, torchvision, monai"),
+        row("timm:resnet81", "timm has no network called 'resnet81'\n  Next: did you mean resnet"),
+        row("timm:resnet18", "answers per image, not per voxel", kind="dense"),
+        row("timm:resnet18", "reads 2D images only", axes=3),
+        row("timm:resnet18", "timm:resnet18 does not take these options", wings=2),
+        row("torchvision:resnet18", "reads 2D images only, and the images are 3D", axes=3),
+        row("torchvision:r3d_18", "reads 3D images only, and the images are 2D"),
+        row("torchvision:fcn_resnet50", "answers per pixel, not per image"),
+        row("torchvision:fasterrcnn_resnet50_fpn", "torchvision has no network called"),
+        row("monai:DenseNet121", "answers per image, not per voxel", kind="dense"),
+        row("monai:dynunet", "did you mean DynUNet", kind="dense"),
+        row("monai:UNETR", "set its option img_size", axes=3, kind="dense"),
+        row("monai:DynUNet", "MONAI has no pretrained weights for monai:DynUNet", kind="dense", weights="hub"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_next_step(name, message, axes, kind, weights, options):
     with pytest.raises(OverreadError, match=message):
         build(name, in_channels=1, out_channels=2, dimensions=axes, serves=kind, options=options, weights=weights)
-
-
-def test_what_does_not_fit_is_refused_with_a_next_step():
-    refused("unett", "did you mean unet", kind="dense")
-    refused("unet", "unet does not answer per image\n  Next: choose one of resnet10")
-    refused("unet", "has no option 'droput'\n  Next: did you mean dropout", kind="dense", droput=0.1)
-    refused("unet", "need 2 numbers each", kind="dense", strides=[[1, 1, 1], [2, 2, 2]])
-    refused("resnet18", "resnet18 has no published weights", weights="hub")
-    refused("keras:resnet18", "no library of networks is called 'keras'\n  Next: choose one of timm, torchvision, monai")
-    refused("timm:resnet81", "timm has no network called 'resnet81'\n  Next: did you mean resnet")
-    refused("timm:resnet18", "answers per image, not per voxel", kind="dense")
-    refused("timm:resnet18", "reads 2D images only", axes=3)
-    refused("timm:resnet18", "timm:resnet18 does not take these options", wings=2)
-    refused("torchvision:resnet18", "reads 2D images only, and the images are 3D", axes=3)
-    refused("torchvision:r3d_18", "reads 3D images only, and the images are 2D")
-    refused("torchvision:fcn_resnet50", "answers per pixel, not per image")
-    refused("torchvision:fasterrcnn_resnet50_fpn", "torchvision has no network called")
-    refused("monai:DenseNet121", "answers per image, not per voxel", kind="dense")
-    refused("monai:dynunet", "did you mean DynUNet", kind="dense")
-    refused("monai:UNETR", "set its option img_size", axes=3, kind="dense")
-    refused("monai:DynUNet", "MONAI has no pretrained weights for monai:DynUNet", kind="dense", weights="hub")
 
 
 def test_pretrained_weights_that_cannot_be_fetched_say_so(monkeypatch):
@@ -111,7 +117,8 @@ def test_pretrained_weights_that_cannot_be_fetched_say_so(monkeypatch):
         raise OSError("no network here")
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    refused("torchvision:squeezenet1_1", "could not be loaded: no network here\n  Next: connect to the internet", weights="hub")
+    with pytest.raises(OverreadError, match="could not be loaded: no network here\n  Next: connect to the internet"):
+        build("torchvision:squeezenet1_1", in_channels=1, out_channels=2, dimensions=2, serves="image", weights="hub")
 
 
 @pytest.mark.parametrize(

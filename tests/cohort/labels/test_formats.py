@@ -264,6 +264,7 @@ def test_damaged_files_are_refused_by_name_and_never_crash(tmp_path: Path) -> No
         "data.yaml": ("names: ['a', b]\nnc: 2\n", read_names),
     }
     for name, (text, read) in sources.items():
+        refusals = []
         for content in damaged_copies(text, 120):
             path = tmp_path / name
             path.write_text(content, encoding="utf-8", errors="replace")
@@ -273,5 +274,6 @@ def test_damaged_files_are_refused_by_name_and_never_crash(tmp_path: Path) -> No
                     marks = fit(image, SIZE, "a")
                     boxes_of_marks({0: marks}, GRID)
                     label_map_of_marks({0: marks}, GRID, {"nodule": 1}, "a")
-            except OverreadError:
-                continue
+            except OverreadError as error:
+                refusals.append(error.what)
+        assert refusals, name
