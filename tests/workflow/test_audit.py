@@ -131,3 +131,20 @@ def made(films: Path, folder: Path, name: str) -> Project:
     return init(
         folder / name, films / "images", sheet=films / "labels.csv", label=("pneumonia",), positive="yes", group_by="patient_id"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["FILMS", "--fuse", "majority", "--class", "a=1"], "--class, --fuse are about readers"),
+        (["--readers", "SHEET", "--sheet", "SHEET", "--fail-on", "warning"], "--fail-on, --sheet are about images"),
+        (["FILMS", "--readers", "SHEET"], "not both"),
+        ([], "not both"),
+    ],
+)
+def test_words_that_would_do_nothing_are_refused(
+    films: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"FILMS": str(films / "images"), "SHEET": str(films / "labels.csv")}
+    assert main(["audit", *(places.get(word, word) for word in words)]) == 2
+    assert message in capsys.readouterr().err

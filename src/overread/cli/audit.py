@@ -9,7 +9,7 @@ import click
 
 from overread.audit.concern import SEVERITIES
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, pairs
+from overread.cli.verb import Outcome, Verb, column_options, command, pairs
 from overread.cohort.ask import Said
 from overread.cohort.request import Request
 from overread.core.errors import OverreadError
@@ -29,9 +29,10 @@ FOUND = 3  # exit code where something was found that --fail-on names
 PATH = click.Path(exists=True, path_type=Path)
 OF_FOLDER = (
     "truth", "sheet", "task", "label", "positive", "names", "multi_label", "group_by", "id_column", "site", "scanner",
-    "covariates", "series", "splits",
+    "date", "side", "covariates", "series", "splits",
 )  # fmt: skip
 OF_READERS = ("words", "grades", "classes", "patients", "rule", "tolerance_mm")
+READERS_ALONE, FOLDER_ALONE = set(OF_READERS), {*OF_FOLDER, "fail_on"} - {"id_column"}  # what says nothing to the other half
 SECTIONS = {
     "A folder that is no project yet": OF_FOLDER,
     "Readers": OF_READERS,
@@ -55,11 +56,7 @@ SECTIONS = {
 @click.option("--positive", metavar="CLASS", help="Which class is the disease.")
 @click.option("--name", "names", metavar="VALUE=NAME", multiple=True, callback=pairs, help="What a value of the truth means.")
 @click.option("--multi-label", is_flag=True, help="A column of 0 and 1 is a finding of its own.")
-@click.option("--group-by", metavar="COLUMN", help="Column that names the patient.")
-@click.option("--id-column", metavar="COLUMN", help="The column that names the case.")
-@click.option("--site", metavar="COLUMN", help="Column that names the hospital.")
-@click.option("--scanner", metavar="COLUMN", help="Column that names the scanner.")
-@click.option("--covariate", "covariates", metavar="COLUMN", multiple=True, help="Column to look at, such as age.")
+@column_options
 @click.option("--series", metavar="FIELD=PATTERN", multiple=True, callback=pairs, help="Which series of an exam counts.")
 @click.option("--splits", metavar="FILE|COLUMN|none", help="The split to check; by default the one the data bring.")
 @click.option(
@@ -89,15 +86,27 @@ def audit(path: Path | None, fail_on: str, out: Path | None, id_column: str | No
     agreement of volumes. With --fuse the reads become one reference standard, and how is written beside it.
     """
     readers = {name: options.pop(name) for name in OF_READERS}
-    if readers["words"] and path is None:
-        return _of_readers(out, id_column, **readers)
-    if path is None or readers["words"]:
+    if (path is None) == (not readers["words"]):
         raise click.UsageError("Give DIR or FOLDER, or --readers, not both.")
+    _refuse_others(READERS_ALONE if path is not None else FOLDER_ALONE)
+    if path is None:
+        return _of_readers(out, id_column, **readers)
     splits = options.pop("splits")
     found = look(path, request=_request(path, id_column, options), splits=splits, out=out, progress=reporter())
     grave = {"fault": ("fault",), "warning": ("fault", "warning"), "never": ()}[fail_on]
     code = FOUND if any(concern.severity in grave for concern in found.concerns) else 0
-    return Outcome(_said(found), dict(found.record), f"open {found.folder / 'audit.html'}", code)
+    follow = command("plan", path) if found.is_project and not code else ""
+    return Outcome(_said(found), dict(found.record), follow, code)
+
+
+def _refuse_others(names: set[str]) -> None:
+    """An option of the other half of this verb would do nothing, and the user would not know."""
+    context = click.get_current_context()
+    said = {name for name in names if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    given = [p.opts[0] for p in context.command.params if p.name in said]
+    if given:
+        half = "readers (--readers)" if names is READERS_ALONE else "images (DIR or FOLDER)"
+        raise click.UsageError(f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} about {half}.")
 
 
 def _request(path: Path, id_column: str | None, options: dict[str, Any]) -> Request:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, pairs, run_option
+from overread.cli.verb import Outcome, Verb, column_options, command, fold_option, pairs, run_option
 from overread.core.errors import OverreadError
 from overread.workflow.external import Columns, label_of, open_external
 from overread.workflow.external import external as take_in
@@ -40,13 +40,7 @@ SECTIONS = {
 @click.option(
     "--name", "names", metavar="VALUE=NAME", multiple=True, callback=pairs, help="Which class or structure a value here means."
 )
-@click.option("--group-by", metavar="COLUMN", help="Column that names the patient.")
-@click.option("--id-column", metavar="COLUMN", help="Column of the sheet that names the image.")
-@click.option("--site", metavar="COLUMN", help="Column that names the hospital.")
-@click.option("--scanner", metavar="COLUMN", help="Column that names the scanner.")
-@click.option("--date", metavar="COLUMN", help="Column with the date of the exam.")
-@click.option("--side", metavar="COLUMN", help="Column with the side, left or right.")
-@click.option("--covariate", "covariates", metavar="COLUMN", multiple=True, help="Column to keep, such as age. May be repeated.")
+@column_options
 @click.option(
     "--series",
     metavar="FIELD=PATTERN",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, pairs, summary_outcome
+from overread.cli.verb import Outcome, Verb, column_options, command, pairs, summary_outcome
 from overread.workflow.init import init as make_project
 from overread.workflow.project import Project
 
@@ -46,13 +46,7 @@ SECTIONS = {
 @click.option("--multi-label", is_flag=True, help="A column of 0 and 1 is a finding of its own, not one of two classes.")
 @click.option("--ordered", is_flag=True, help="The classes are grades, in the order of their values.")
 @click.option("--units", metavar="UNIT", multiple=True, help="Unit of a measured quantity, in the order of --label.")
-@click.option("--group-by", metavar="COLUMN", help="Column that names the patient: all exams of one stay together.")
-@click.option("--id-column", metavar="COLUMN", help="Column of the sheet that names the image.")
-@click.option("--site", metavar="COLUMN", help="Column that names the hospital.")
-@click.option("--scanner", metavar="COLUMN", help="Column that names the scanner.")
-@click.option("--date", metavar="COLUMN", help="Column with the date of the exam.")
-@click.option("--side", metavar="COLUMN", help="Column with the side, left or right.")
-@click.option("--covariate", "covariates", metavar="COLUMN", multiple=True, help="Column to keep, such as age. May be repeated.")
+@column_options
 @click.option("--unit", type=click.Choice(["lesion", "side", "exam", "patient"]), help="Unit of analysis.")
 @click.option(
     "--aggregation",

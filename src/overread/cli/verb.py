@@ -155,6 +155,25 @@ class Fold(click.ParamType):
             self.fail(f"'{value}' is not the number of a fold{' or all' if self.or_all else ''}.", parameter, ctx)
 
 
+def column_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What the columns of the user's sheet are called: the same words in every verb that takes a sheet of images."""
+    for option in reversed(
+        (
+            click.option("--group-by", metavar="COLUMN", help="Column that names the patient: all exams of one stay together."),
+            click.option("--id-column", metavar="COLUMN", help="Column of the sheet that names the image."),
+            click.option("--site", metavar="COLUMN", help="Column that names the hospital."),
+            click.option("--scanner", metavar="COLUMN", help="Column that names the scanner."),
+            click.option("--date", metavar="COLUMN", help="Column with the date of the exam."),
+            click.option("--side", metavar="COLUMN", help="Column with the side, left or right."),
+            click.option(
+                "--covariate", "covariates", metavar="COLUMN", multiple=True, help="Column to keep, such as age. May be repeated."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 def set_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--set training.loss=dice``: override lines of project.toml for this call."""
     return click.option(

@@ -55,6 +55,7 @@ class Audit:
     notes: tuple[str, ...]
     names: Mapping[str, str]
     record: Mapping[str, Any]
+    is_project: bool
 
 
 def audit(
@@ -201,7 +202,7 @@ def _written(folder: Path, project: Project | None, name: str, subject: Subject,
         project.ledger.append(
             "audit", cohort=record["cohort"], read="counts and digests of sealed truths, no sealed truth", faults=faults
         )
-    return Audit(folder, counts, found.concerns, found.looked, tuple(subject.notes), subject.names, record)
+    return Audit(folder, counts, found.concerns, found.looked, tuple(subject.notes), subject.names, record, project is not None)
 
 
 def _counts(audited: Audited) -> tuple[tuple[str, str], ...]:
