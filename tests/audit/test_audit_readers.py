@@ -13,7 +13,7 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.imaging.labels import open_labels
 from overread.imaging.nifti import write_nifti
-from overread.workflow.audit_readers import audit_readers
+from overread.workflow.audits.readers import audit_readers
 
 
 def sheet(path: Path, *lines: str) -> Path:

@@ -10,7 +10,7 @@ from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.training.plan import make_plan
 from overread.training.wishes import CPU, Wishes
-from overread.workflow.plan_file import read_plan, write_plan
+from overread.workflow.learning.plan_file import read_plan, write_plan
 
 LIVER = Question("segmentation", ("liver", "lesion"), (1, 2))
 AGE = Question("regression", ("age",), units=("months",))

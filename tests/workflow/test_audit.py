@@ -13,7 +13,7 @@ from PIL import Image
 
 from overread.cli.main import main
 from overread.core.errors import Refused
-from overread.workflow.audited_leaks import ENTRY, refuse_leaks_found
+from overread.workflow.audits.leaks import ENTRY, refuse_leaks_found
 from overread.workflow.init import init
 from overread.workflow.phantom import phantom
 from overread.workflow.project import Project

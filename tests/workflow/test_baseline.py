@@ -17,7 +17,7 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.question import Question
 from overread.workflow.baseline import baseline
-from overread.workflow.baseline_models import SUREST, Candidate, answer, candidates, loss
+from overread.workflow.baselines.models import SUREST, Candidate, answer, candidates, loss
 from overread.workflow.evaluate import evaluate
 from overread.workflow.init import init
 from overread.workflow.project import Project
@@ -34,7 +34,7 @@ DECLARED = {"hypothesis": "Hand-made features are better than chance.", "primary
 def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two small models instead of seven, a tenth of the trees: the journey is the same."""
     monkeypatch.setattr(workflow, "candidates", lambda task: QUICK[task])
-    monkeypatch.setattr("overread.workflow.baseline_models.TREES", 30)
+    monkeypatch.setattr("overread.workflow.baselines.models.TREES", 30)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from overread.workflow.init import init
 from overread.workflow.plan import plan
 from overread.workflow.project import Project
 from overread.workflow.read import read
-from overread.workflow.read_exams import exams_in
+from overread.workflow.readings.exams import exams_in
 from overread.workflow.train import train
 from overread.workflow.update import update
 from workflow.test_init_dicom import labels, studies

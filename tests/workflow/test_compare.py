@@ -12,7 +12,7 @@ import pytest
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger
 from overread.workflow.compare import compare
-from overread.workflow.compare_readers import compare_readers
+from overread.workflow.comparisons.readers import compare_readers
 from overread.workflow.evaluate_answers import evaluate_answers
 
 
@@ -127,7 +127,7 @@ def project(files: list[Path], tmp_path: Path) -> Path:
 def test_runs_of_a_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from overread.workflow.project import Project
 
-    monkeypatch.setattr("overread.workflow.contenders.Project.open", lambda path: Project(path))  # settings play no part
+    monkeypatch.setattr("overread.workflow.comparisons.contenders.Project.open", lambda path: Project(path))  # settings play no part
     before = (project / "cohort" / "ledger.jsonl").read_bytes()
     tuning = compare([project], runs=["first", "second"])
     assert tuning["partition"] == "tuning"

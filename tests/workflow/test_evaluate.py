@@ -19,8 +19,8 @@ from overread.core.grid import Grid
 from overread.core.question import Decisions, OperatingPoint
 from overread.imaging.nifti import write_nifti
 from overread.record.files import write_json, write_text
-from overread.workflow import panels
 from overread.workflow.evaluate import evaluate
+from overread.workflow.learning import panels
 from overread.workflow.project import Project
 
 workflow = importlib.import_module("overread.workflow.evaluate")  # the module, whose name the function bears too

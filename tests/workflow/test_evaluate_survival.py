@@ -7,7 +7,7 @@ import pytest
 
 from overread.core.errors import OverreadError
 from overread.evaluation.survival import concordance
-from overread.workflow.evaluate_survival import evaluate_survival, survival_lines
+from overread.workflow.scoring.survival import evaluate_survival, survival_lines
 
 
 def sheets(folder, n: int = 60):

@@ -18,8 +18,8 @@ from overread.record.files import write_json, write_text
 from overread.workflow.evaluate import evaluate
 from overread.workflow.external import Columns, external, external_cohorts, home_of, open_external
 from overread.workflow.init import init
-from overread.workflow.ledger_check import verify
 from overread.workflow.project import Project
+from overread.workflow.scoring.ledger_check import verify
 from overread.workflow.update import update
 
 DECLARED = {"hypothesis": "It works elsewhere.", "primary_endpoint": "auc", "margin": 0.5}

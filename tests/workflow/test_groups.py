@@ -4,7 +4,7 @@ import pytest
 
 from overread.core.case import Case
 from overread.evaluation.groups.bands import bands
-from overread.workflow.groups import group_columns
+from overread.workflow.scoring.groups import group_columns
 
 
 def cases(column: str, values: list) -> list[Case]:

@@ -7,9 +7,9 @@ import pytest
 from overread.core.case import Case, TruthReference
 from overread.core.question import Question
 from overread.record.files import write_text
-from overread.workflow.aim import aim_note
+from overread.workflow.cohorts.aim import aim_note
+from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.plan import next_name, plan
-from overread.workflow.plan_file import read_plan
 from overread.workflow.project import Project
 from workflow.balls import film_project
 

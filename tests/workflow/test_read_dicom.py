@@ -12,7 +12,7 @@ import pytest
 from imaging.answers import FINDINGS, ct, heat, structures
 from overread.core.case import ImageReference
 from overread.core.question import Reading
-from overread.workflow.dicom_results import write_dicom_results
+from overread.workflow.readings.dicom_results import write_dicom_results
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SHA = "sha256:" + "0123456789abcdef" * 4

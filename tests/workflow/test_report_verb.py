@@ -23,7 +23,7 @@ from overread.workflow.phantom import phantom
 from overread.workflow.private import REMOVED, Cleaner, private_words
 from overread.workflow.project import Project
 from overread.workflow.report import gather, report
-from overread.workflow.threshold import threshold_rows
+from overread.workflow.scoring.threshold import threshold_rows
 from reporting import fakes
 
 MRN = "MRN7743{:03d}"

@@ -14,8 +14,8 @@ from overread.core.errors import OverreadError
 from overread.record.files import read_json, write_json
 from overread.record.ledger import Ledger
 from overread.workflow.evaluate import evaluate
-from overread.workflow.ledger_check import verify
 from overread.workflow.project import Project
+from overread.workflow.scoring.ledger_check import verify
 from overread.workflow.update import update
 from workflow.test_external import DECLARED, answers, home
 

@@ -19,12 +19,12 @@ from overread.cohort.seal import read_truths, truths_path
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError, Refused
 from overread.record.files import read_json
-from overread.workflow import predict
 from overread.workflow.evaluate import evaluate
 from overread.workflow.external import external
+from overread.workflow.learning import predict
 from overread.workflow.plan import plan
 from overread.workflow.project import Project
-from overread.workflow.read_external import read_external
+from overread.workflow.readings.external import read_external
 from overread.workflow.report import report
 from overread.workflow.train import train
 from workflow.balls import ball, film_project, volume_project, write_sheet

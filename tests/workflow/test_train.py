@@ -24,8 +24,8 @@ from overread.reading.model import load_model
 from overread.record import files
 from overread.record.events import read_events
 from overread.workflow.evaluate import evaluate
+from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.plan import plan, with_overrides
-from overread.workflow.plan_file import read_plan
 from overread.workflow.project import Project
 from overread.workflow.read import load, read
 from overread.workflow.report import report

@@ -16,7 +16,7 @@ from overread.core.errors import OverreadError
 from overread.core.score import Interval
 from overread.workflow.audit import Audit
 from overread.workflow.audit import audit as look
-from overread.workflow.audit_readers import Agreement, audit_readers
+from overread.workflow.audits.readers import Agreement, audit_readers
 
 SHOWN = 3
 

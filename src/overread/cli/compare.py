@@ -11,7 +11,7 @@ from overread.cli.comparison import describe, describe_readers
 from overread.cli.verb import Outcome, Verb
 from overread.core.errors import OverreadError
 from overread.workflow.compare import compare as compare_models
-from overread.workflow.compare_readers import compare_readers
+from overread.workflow.comparisons.readers import compare_readers
 
 EXAMPLE = """\
 overread compare old.json new.json

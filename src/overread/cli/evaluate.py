@@ -18,9 +18,9 @@ from overread.evaluation.result import Result
 from overread.evaluation.rules import SAMPLINGS
 from overread.workflow.evaluate import evaluate as score_run
 from overread.workflow.evaluate import evaluate_answers
-from overread.workflow.evaluate_survival import evaluate_survival, survival_lines
 from overread.workflow.external import PREFIX
 from overread.workflow.project import Project
+from overread.workflow.scoring.survival import evaluate_survival, survival_lines
 
 EXAMPLE = """\
 overread evaluate liver

@@ -81,7 +81,7 @@ def external(project: Path, name: str, images: Path | None, run_name: str | None
     if not opened.runs():
         lines.append("No model has read it: there is none yet.")
         return Outcome("\n".join(lines), facts, command("train", project))
-    from overread.workflow.read_external import read_external
+    from overread.workflow.readings.external import read_external
 
     done = read_external(opened, name, run_name, fold, reporter())
     lines += ["", f"The model of run '{done.run}' has read {done.read} cases; their truths stay sealed."]

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from overread.cli.verb import Outcome, Verb, command
-from overread.workflow.ledger_check import verify
 from overread.workflow.project import Project
+from overread.workflow.scoring.ledger_check import verify
 
 KNOWN = ("time", "entry", "hash", "previous")
 VERIFY = "verify"

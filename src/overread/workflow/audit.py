@@ -30,9 +30,9 @@ from overread.cohort.request import Request
 from overread.core.errors import OverreadError
 from overread.record.files import write_json, write_text
 from overread.reporting.audit_page import AuditInput, CasePicture, write_audit
-from overread.workflow.audit_pictures import pictures_of
-from overread.workflow.audit_subject import Subject, of_folder, of_project
-from overread.workflow.audit_tables import tables_of
+from overread.workflow.audits.pictures import pictures_of
+from overread.workflow.audits.subject import Subject, of_folder, of_project
+from overread.workflow.audits.tables import tables_of
 from overread.workflow.project import Project
 
 FORMAT = 1

@@ -27,7 +27,7 @@ from overread.metrics.quick import values_of
 from overread.record.files import digest_json, write_json, write_text
 from overread.record.provenance import versions
 from overread.record.run import RunFolder
-from overread.workflow.baseline_models import Candidate, answer, candidates, loss
+from overread.workflow.baselines.models import Candidate, answer, candidates, loss
 from overread.workflow.project import Project
 
 DEFAULT_NAME = "baseline"

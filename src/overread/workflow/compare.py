@@ -20,7 +20,7 @@ from overread.evaluation.comparing.paired import difference
 from overread.evaluation.comparing.spread import fold_values, run_values
 from overread.metrics.table import default_endpoint
 from overread.record.files import write_json
-from overread.workflow.contenders import find_contenders
+from overread.workflow.comparisons.contenders import find_contenders
 
 FORMAT = 1
 TUNING = (

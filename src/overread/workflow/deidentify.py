@@ -29,10 +29,10 @@ from overread.imaging.deidentify.settings import Done, NotWritten, Settings
 from overread.imaging.deidentify.table import EDITION
 from overread.imaging.walk import Walk
 from overread.record.files import read_json, write_json
-from overread.workflow.deidentify_link import LinkTable, read_link, write_link
-from overread.workflow.deidentify_places import check_places
-from overread.workflow.deidentify_review import Review
-from overread.workflow.deidentify_sheet import SheetResult, write_sheet
+from overread.workflow.deidentification.link import LinkTable, read_link, write_link
+from overread.workflow.deidentification.places import check_places
+from overread.workflow.deidentification.review import Review
+from overread.workflow.deidentification.sheet import SheetResult, write_sheet
 
 LOG = "deidentification.json"
 REVIEW = "review"

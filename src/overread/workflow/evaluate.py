@@ -24,14 +24,14 @@ from overread.evaluation.unseal import Declaration, make_declaration, open_seal
 from overread.metrics.table import default_endpoint
 from overread.record.files import digest_json, write_json
 from overread.workflow.evaluate_answers import evaluate_answers
-from overread.workflow.evaluate_parts import PanelLoader, Part, parts_of, score_cases
 from overread.workflow.external import PREFIX
-from overread.workflow.groups import group_columns
-from overread.workflow.openings import file_word, keep_result, look_back
-from overread.workflow.panels import write_panels
+from overread.workflow.learning.panels import write_panels
 from overread.workflow.project import Project
-from overread.workflow.shift import compared_with, shift_of
-from overread.workflow.threshold import threshold_rows
+from overread.workflow.scoring.groups import group_columns
+from overread.workflow.scoring.openings import file_word, keep_result, look_back
+from overread.workflow.scoring.parts import PanelLoader, Part, parts_of, score_cases
+from overread.workflow.scoring.shift import compared_with, shift_of
+from overread.workflow.scoring.threshold import threshold_rows
 
 __all__ = ["evaluate", "evaluate_answers"]
 

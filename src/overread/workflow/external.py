@@ -26,10 +26,10 @@ from overread.cohort.request import Request
 from overread.cohort.sheet import read_sheet
 from overread.cohort.store import Stored, store
 from overread.core.errors import OverreadError
-from overread.workflow.init_settings import draft_settings
-from overread.workflow.init_summary import summarise
+from overread.workflow.cohorts.requests import request_of
+from overread.workflow.cohorts.settings_lines import draft_settings
+from overread.workflow.cohorts.summary import summarise
 from overread.workflow.project import Project, Summary
-from overread.workflow.requests import request_of
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import write_settings
 

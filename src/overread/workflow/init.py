@@ -23,10 +23,10 @@ from overread.cohort.sheet import as_date
 from overread.cohort.store import Stored, store
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger
-from overread.workflow.init_settings import draft_settings
-from overread.workflow.init_summary import summarise
+from overread.workflow.cohorts.scan_table import look_at, rehearsed, undecided
+from overread.workflow.cohorts.settings_lines import draft_settings
+from overread.workflow.cohorts.summary import summarise
 from overread.workflow.project import Project
-from overread.workflow.scan_table import look_at, rehearsed, undecided
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import write_settings
 

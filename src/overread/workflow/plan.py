@@ -27,8 +27,8 @@ from overread.tasks import Scaling, Task, make
 from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step
 from overread.training.plan import Plan, make_plan
 from overread.training.wishes import Wishes
-from overread.workflow.aim import aim_note
-from overread.workflow.plan_file import write_plan
+from overread.workflow.cohorts.aim import aim_note
+from overread.workflow.learning.plan_file import write_plan
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import check_settings

@@ -24,8 +24,8 @@ from overread.imaging.nifti import write_nifti
 from overread.metrics.quick import values_of
 from overread.reading.model import Model, ModelCard, load_model
 from overread.record.files import write_json, write_text
-from overread.workflow.dicom_results import write_dicom_results
-from overread.workflow.read_exams import Exam, exams_in
+from overread.workflow.readings.dicom_results import write_dicom_results
+from overread.workflow.readings.exams import Exam, exams_in
 
 
 class Reader:

@@ -26,10 +26,10 @@ from overread.reporting.given import Panel, ReportInput
 from overread.reporting.mappings import STARD_NOTE, TRIPOD_NOTE, mapped_csv, stard_rows, tripod_rows
 from overread.reporting.methods import as_text
 from overread.reporting.report import write_report
+from overread.workflow.baselines.report import beside_baseline, fitted_baseline
 from overread.workflow.partitions import partition_summaries
 from overread.workflow.private import Cleaner, private_words
 from overread.workflow.project import Project
-from overread.workflow.report_baseline import beside_baseline, fitted_baseline
 
 # What of project.toml may be shown: no folder, no file, no date, no column but the one that groups.
 SHOWN = {

@@ -18,11 +18,11 @@ from overread.training.loop import Outcome, Recipe
 from overread.training.loop import train as run_loop
 from overread.training.plan import NOT_THE_CURVE, make_plan
 from overread.workflow import plan as planning
-from overread.workflow.audited_leaks import refuse_leaks_found
-from overread.workflow.freeze import freeze, snapshot
-from overread.workflow.look import Look
+from overread.workflow.audits.leaks import refuse_leaks_found
+from overread.workflow.learning.freeze import freeze, snapshot
+from overread.workflow.learning.look import Look
+from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.plan import Planned, batches_of
-from overread.workflow.plan_file import read_plan
 from overread.workflow.project import Project
 
 DEFAULT_MINUTES = 15.0

@@ -22,12 +22,12 @@ from overread.cohort.seal import read_summary
 from overread.cohort.store import Known, Stored, store
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger
+from overread.workflow.cohorts.places import divide_again, places_of
+from overread.workflow.cohorts.requests import request_of
+from overread.workflow.cohorts.summary import partition_table, table_lines
 from overread.workflow.external import external_cohorts, home_of, label_of
-from overread.workflow.init_summary import partition_table, table_lines
-from overread.workflow.openings import correction_lines
 from overread.workflow.project import Project, Summary
-from overread.workflow.requests import request_of
-from overread.workflow.update_places import divide_again, places_of
+from overread.workflow.scoring.openings import correction_lines
 
 SHOWN = 10
 

@@ -16,7 +16,7 @@ from overread.cohort.identity import Link
 from overread.cohort.partition import Division, Wish, all_sealed, levels_of, strata_of
 from overread.cohort.split import folds_by_group, linked_groups, split_by_group
 from overread.core.errors import OverreadError
-from overread.workflow.init_summary import PARTITION_NAMES
+from overread.workflow.cohorts.summary import PARTITION_NAMES
 from overread.workflow.project import Project
 
 

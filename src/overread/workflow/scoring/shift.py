@@ -8,9 +8,9 @@ from typing import Any
 from overread.evaluation.afterwards.shift import drop_table, shift_table
 from overread.evaluation.result import Result
 from overread.record.files import read_json
-from overread.workflow.evaluate_parts import Part
 from overread.workflow.partitions import partition_summaries
 from overread.workflow.project import Project
+from overread.workflow.scoring.parts import Part
 
 WORDS = {"internal": "the internal test", "tuning": "the tuning cases"}
 MOST_NAMED = 6

@@ -22,8 +22,8 @@ from overread.reading.model import ModelCard, pack_model, predictor_of, write_mo
 from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
 from overread.training.loop import Outcome
+from overread.workflow.learning.predict import Packed, Undecided, read_cases, write_answers
 from overread.workflow.plan import Planned
-from overread.workflow.predict import Packed, Undecided, read_cases, write_answers
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 

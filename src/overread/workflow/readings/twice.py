@@ -16,7 +16,7 @@ from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.metrics import readers as scores
 from overread.metrics.metric import Metric
-from overread.workflow.reader_sheets import filled
+from overread.workflow.comparisons.reader_sheets import filled
 
 SINGLE = "the reader"
 NO_PATIENTS = "Nothing says which cases are of one patient, so each counts as a patient of its own."

@@ -14,7 +14,7 @@ from overread.imaging.dicom.codes import parse_codes
 from overread.imaging.dicom.outputs import Answered, write_objects
 from overread.imaging.dicom.write_common import Algorithm
 from overread.reading.model import ModelCard
-from overread.workflow.read_exams import Exam
+from overread.workflow.readings.exams import Exam
 
 VERSION_LENGTH = 12  # digits of the model's digest that stand for its version
 

@@ -17,8 +17,8 @@ from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
 from overread.record.files import write_json
 from overread.workflow.compare import FORMAT, MARGIN
-from overread.workflow.read_twice import read_twice
-from overread.workflow.reader_sheets import YES_OR_NO, Truth, as_calls, filled, model_scores, read_truth
+from overread.workflow.comparisons.reader_sheets import YES_OR_NO, Truth, as_calls, filled, model_scores, read_truth
+from overread.workflow.readings.twice import read_twice
 
 READERS, ALONE, AIDED, MODEL = "the readers", "reading alone", "reading with the model", "the model"
 POPULATION = "Readers and patients are both taken as samples: the interval is for other readers and other patients like these."

@@ -10,8 +10,8 @@ from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.baseline import DEFAULT_NAME
 from overread.workflow.compare import compare
-from overread.workflow.openings import file_word
 from overread.workflow.project import Project
+from overread.workflow.scoring.openings import file_word
 
 FILE = "baseline.json"
 

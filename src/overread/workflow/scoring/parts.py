@@ -27,8 +27,8 @@ from overread.evaluation.units import units_of
 from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.external import PREFIX, open_external
-from overread.workflow.openings import file_word
 from overread.workflow.project import Project
+from overread.workflow.scoring.openings import file_word
 
 Truths = Mapping[str, TruthReference]
 

@@ -15,8 +15,8 @@ from overread.core.kinds import Findings, Kind, Measurements
 from overread.core.question import Decisions
 from overread.metrics.quick import quick_scores
 from overread.reading.predictor import Predictor
+from overread.workflow.learning.predict import raw_kind
 from overread.workflow.plan import Planned
-from overread.workflow.predict import raw_kind
 
 FEWEST = 2  # cases in a look, however slow
 LOOK_CASES = 24  # tuning cases looked at where a look reads whole volumes

@@ -13,10 +13,10 @@ from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.reading.model import load_model
 from overread.workflow.external import label_of, open_external
-from overread.workflow.openings import file_word
-from overread.workflow.predict import read_cases, write_answers
+from overread.workflow.learning.predict import read_cases, write_answers
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
+from overread.workflow.scoring.openings import file_word
 
 
 @dataclass(frozen=True)
