@@ -24,6 +24,14 @@ def test_overfitting_names_the_epoch_where_the_gap_starts(seed: int) -> None:
     assert "augmentation" in verdict.advice
 
 
+def test_overfitting_says_whose_weights_were_kept() -> None:
+    events = epochs("overfit", 60)
+    assert "those of the end" in judge(events).advice
+    assert "early_stopping" in judge(events).advice
+    stopped = [*events, {"event": "kept", "step": 200, "epoch": 20, "tuning_loss": 0.1, "scores": {}}]
+    assert "kept the weights of epoch 20" in judge(stopped).advice
+
+
 def test_a_good_training_has_no_gap_epoch() -> None:
     assert judge(epochs("good")).gap_epoch is None
 

@@ -43,7 +43,11 @@ def network() -> UNet:
     return UNet(1, 3, (4, 8), [(3, 3, 3)] * 2, [(1, 1, 1), (2, 2, 2)])
 
 
-def run(folder, *, resume=False, stop=None, batches=None, identity="plan", **changes):
+def look_at_weights(network, *, final):
+    return None, {"sum": float(sum(p.sum() for p in network.parameters()))}
+
+
+def run(folder, *, resume=False, stop=None, batches=None, identity="plan", epochs=EPOCHS, validate=look_at_weights, **changes):
     asked = question("segmentation")
     task = toy_task(asked)
     made = batches or Batches(toy_cases(asked, 3), SHAPES[3], Sampling(2, 0.3), Augmentation(), seed=3)
@@ -52,8 +56,8 @@ def run(folder, *, resume=False, stop=None, batches=None, identity="plan", **cha
         network(),
         made,
         recipe(**changes),
-        Clock(STEPS, epochs=EPOCHS),
-        validate=lambda network, final: (None, {"sum": float(sum(p.sum() for p in network.parameters()))}),
+        Clock(STEPS, epochs=epochs),
+        validate=validate,
         events=EventLog(folder / "events.jsonl"),
         checkpoint=folder / "checkpoint.safetensors",
         identity=identity,

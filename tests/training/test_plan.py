@@ -94,6 +94,17 @@ def test_balanced_weights_follow_the_counts():
     assert plan.class_weights == pytest.approx((2.0, 0.6667))
 
 
+def test_weights_that_nothing_would_use_are_refused():
+    overlapping = Question("segmentation", ("liver", "lesion"), (1, 2), exclusive=False)
+    given = facts((40, 40, 40), (1, 1, 1))
+    assert make_plan(overlapping, given, Wishes()).class_weights == ()
+    for question, what in ((overlapping, "structures that overlap"), (AGE, "a number")):
+        with pytest.raises(
+            OverreadError, match=rf'class_weights = "balanced" has no meaning for {what}(?s:.*)class_weights = "none"'
+        ):
+            make_plan(question, given, Wishes(class_weights="balanced"))
+
+
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [

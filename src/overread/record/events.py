@@ -3,23 +3,28 @@
 Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
 
     started            run, seed, device, precision, minutes, epochs, overrides, identity
-    resumed            step, epoch, minutes
+    resumed            step, epoch, minutes          (what was done beyond this step was lost, and is done again)
     epoch              epoch, step, rate, gradient, loss, losses {term: value}, minutes, tuning_loss, scores {name: value}
+    kept               step, epoch, tuning_loss, scores  (early stopping: the weights of this look are kept)
     adapted            what, from, to, why           (the schedule met the clock)
     checkpoint         step, reason
     stopped, finished  step, epochs, minutes, reason
     froze              model, decisions
     weights            what                          (loaded from a file or hub, and what stayed random)
     warning            what
+
+After a kill the steps since the last checkpoint stand in the file twice; `settled` gives the curve that counts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from overread.record.files import named_if_full
 
 
 class EventLog:
@@ -30,14 +35,17 @@ class EventLog:
 
     def write(self, event: str, **values: Any) -> dict[str, Any]:
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **values}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "a+b") as file:
+        with named_if_full(f"{self.path.name} could not be written on", self.path.parent), self._opened() as file:
             if file.tell() > 0:  # a kill in the middle of a line must not swallow the next one
                 file.seek(-1, 2)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         return line
+
+    def _opened(self) -> BinaryIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return open(self.path, "a+b")
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
@@ -50,3 +58,13 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
             except json.JSONDecodeError:
                 continue
+
+
+def settled(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events that count: what was done beyond the step that a `resumed` event names was lost, and done again after it."""
+    kept: list[dict[str, Any]] = []
+    for event in events:
+        if event["event"] == "resumed":
+            kept = [earlier for earlier in kept if earlier.get("step", 0) <= event["step"]]
+        kept.append(event)
+    return kept

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from overread.reporting import svg
-from overread.reporting.verdict import Verdict
+from overread.reporting.verdict import Verdict, kept_epoch
 
 _LINES = ("line-a", "line-b", "line-c", "line-d", "line-e", "line-f")
 
@@ -28,6 +28,12 @@ def loss_chart(events: Sequence[Mapping[str, Any]], verdict: Verdict) -> str:
         parts.append(svg.line(x, frame.top, x, frame.top + frame.height, "mark"))
         anchor, shift = ("start", 5) if x < frame.left + 0.6 * frame.width else ("end", -5)
         parts.append(svg.text(x + shift, frame.top + 62, f"gap grows from epoch {verdict.gap_epoch}", "note", anchor))
+    kept_at = kept_epoch(events)
+    if kept_at is not None:
+        x = frame.x(kept_at)
+        parts.append(svg.line(x, frame.top, x, frame.top + frame.height, "mark"))
+        anchor, shift = ("start", 5) if x < frame.left + 0.6 * frame.width else ("end", -5)
+        parts.append(svg.text(x + shift, frame.top + 80, f"weights of epoch {kept_at} kept", "note", anchor))
     for points, kind in ((training, "line-a"), (tuning, "line-b")):
         kept = [(x, min(y, frame.y_range[1])) for x, y in points]
         parts.append(frame.path([x for x, _ in kept], [y for _, y in kept], kind))

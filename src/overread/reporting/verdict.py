@@ -48,10 +48,25 @@ def judge(events: Sequence[Mapping[str, Any]]) -> Verdict:
     numbers = [int(e["epoch"]) for e in epochs]
     training = _smooth(np.array([e["loss"] for e in epochs], dtype=float))
     tuning_raw = np.array([e["tuning_loss"] for e in epochs], dtype=float)
-    return _judge_curves(numbers, training, _smooth(tuning_raw), float(np.median(np.abs(tuning_raw - _smooth(tuning_raw)))))
+    scatter = float(np.median(np.abs(tuning_raw - _smooth(tuning_raw))))
+    return _judge_curves(numbers, training, _smooth(tuning_raw), scatter, kept_epoch(events))
 
 
-def _judge_curves(numbers: list[int], training: np.ndarray, tuning: np.ndarray, scatter: float) -> Verdict:
+def kept_epoch(events: Sequence[Mapping[str, Any]]) -> int | None:
+    """The epoch whose weights early stopping kept; None where the weights are those of the end."""
+    return next((int(e["epoch"]) for e in reversed(events) if e.get("event") == "kept"), None)
+
+
+def _kept(kept: int | None, best: int) -> str:
+    if kept is not None:
+        return f"Early stopping kept the weights of epoch {kept}."
+    return (
+        f"The weights kept are those of the end, after the rise: a shorter training (about {best} epochs), or "
+        "[training] early_stopping, would keep earlier ones."
+    )
+
+
+def _judge_curves(numbers: list[int], training: np.ndarray, tuning: np.ndarray, scatter: float, kept: int | None) -> Verdict:
     best = int(tuning.argmin())
     fall = float(tuning[0] - tuning[best])
     training_fall = float(training[0] - training.min())
@@ -69,8 +84,7 @@ def _judge_curves(numbers: list[int], training: np.ndarray, tuning: np.ndarray, 
             "overfit",
             f"Overfitting from epoch {numbers[best]} on: the tuning loss rose from {tuning[best]:.3g} to {tuning[-1]:.3g}, "
             f"while the training loss still fell to {training[-1]:.3g}. The network began to memorise its training cases.",
-            "The weights kept are those of the end, after the rise. A shorter training, more cases, stronger augmentation, "
-            "more weight decay or a smaller network would help.",
+            f"{_kept(kept, numbers[best])} More cases, stronger augmentation, more weight decay or a smaller network would help.",
             numbers[best],
         )
     if scatter > _NOISE * max(fall, 1e-12):

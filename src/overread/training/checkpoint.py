@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,19 @@ from overread.training.average import Average
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, average: Average, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+    path: Path,
+    network: nn.Module,
+    average: Average,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+    best: Mapping[str, torch.Tensor],
 ) -> None:
     """Write everything that the next step depends on.
 
     state  plain values: step, epoch, seconds, progress, plan digest ...
+    best   the averaged weights of the best look, where early stopping remembers them; may be empty
     """
-    tensors: dict[str, torch.Tensor] = {}
+    tensors = {f"best.{k}": v.contiguous() for k, v in best.items()}
     for name, module in (("network", network), ("average", average.network)):
         tensors |= {f"{name}.{k}": v.detach().contiguous() for k, v in module.state_dict().items()}
     for number, values in optimizer.state_dict()["state"].items():
@@ -34,8 +41,10 @@ def save_checkpoint(
     write_with(path, lambda beside: save_file(tensors, beside, metadata=header))
 
 
-def load_checkpoint(path: Path, network: nn.Module, average: Average, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put the saved state back into network, average and optimizer; returns the plain values."""
+def load_checkpoint(
+    path: Path, network: nn.Module, average: Average, optimizer: torch.optim.Optimizer
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Put the saved state back into network, average and optimizer; returns the plain values, and the best weights."""
     try:
         with safe_open(str(path), "pt") as file:
             state: dict[str, Any] = json.loads(file.metadata()["state"])
@@ -54,7 +63,7 @@ def load_checkpoint(path: Path, network: nn.Module, average: Average, optimizer:
             saved["state"].setdefault(int(number), {})[name] = value
     optimizer.load_state_dict(saved)
     _match_layout(optimizer)
-    return state
+    return state, {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
 
 
 def _match_layout(optimizer: torch.optim.Optimizer) -> None:

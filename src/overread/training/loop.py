@@ -28,6 +28,7 @@ from overread.tasks.base import Task
 from overread.training.average import Average, decay_for, refresh_statistics
 from overread.training.checkpoint import load_checkpoint, save_checkpoint
 from overread.training.clock import Clock
+from overread.training.early import EarlyStopping
 from overread.training.optimizers import optimizer as make_optimizer
 from overread.training.optimizers import rate_at, set_rate
 
@@ -59,6 +60,7 @@ class Recipe:
     precision: str  # "float32" or "bfloat16"
     channels_last: bool
     seed: int
+    early_stopping: int = 0  # looks without a lower tuning loss that end the training; 0 is off
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,16 @@ def train(
     if recipe.channels_last:
         network = to_channels_last(network)
     optimizer = make_optimizer(recipe.optimizer, network, recipe.learning_rate, recipe.weight_decay, recipe.precision)
-    average = Average(network.to(fabric.device))
+    average, early = Average(network.to(fabric.device)), EarlyStopping(recipe.early_stopping)
     taught, optimizer = fabric.setup(network, optimizer)
     if hasattr(network, "forward_scales"):
         taught.mark_forward_method("forward_scales")
     step = epoch = 0
     running = [0.0, 0]  # sum and number of the losses of this epoch
     if resume:
-        state = load_checkpoint(checkpoint, network, average, optimizer)
+        state, best = load_checkpoint(checkpoint, network, average, optimizer)
         step, epoch = _resumed(state, identity, clock)
+        early.restore(state["early"], best)
         running = state["running"]
         events.write("resumed", step=step, epoch=epoch, minutes=round(clock.seconds / 60, 3))
     unfinished, last_save, last_look, look_seconds = 0, clock.now(), clock.now(), 0.0
@@ -117,8 +120,8 @@ def train(
 
     def save(reason: str) -> None:
         state = {"step": step, "epoch": epoch, "running": running, "identity": identity}
-        state |= {"seconds": clock.now(), "total_steps": clock.total_steps}
-        save_checkpoint(checkpoint, network, average, optimizer, state)
+        state |= {"seconds": clock.now(), "total_steps": clock.total_steps, "early": early.state()}
+        save_checkpoint(checkpoint, network, average, optimizer, state, early.weights)
         on_checkpoint(average.network)
         events.write("checkpoint", step=step, reason=reason)
 
@@ -131,7 +134,7 @@ def train(
         with fabric.autocast():
             refresh_statistics(average.network, (batch(k)[0] for k in range(min(step, STATISTICS_BATCHES))))
 
-    over = clock.is_over(step)
+    over = clock.is_over(step) or early.is_over
     while not over:
         images, targets = batch(step)
         warmup = min(recipe.warmup_steps, clock.total_steps // 10)  # a short run must reach its rate, too
@@ -168,7 +171,9 @@ def train(
                 last_look = clock.now()
                 look_seconds = last_look - before
                 record |= {"tuning_loss": tuning_loss, "scores": scores}
+                early.look(tuning_loss, step, epoch, average.network)
             events.write("epoch", **record, minutes=round(clock.now() / 60, 3))
+            over = over or early.is_over
             if clock.now() - last_save >= CHECKPOINT_SECONDS and not over:
                 save("epoch")
                 last_save = clock.now()
@@ -177,6 +182,10 @@ def train(
             settle()
             break
     reason = "finished" if over else "stopped"
+    if over and early.give_back(average.network):
+        settle()
+        tuning_loss, scores = validate(average.network, final=True)
+        events.write("kept", step=early.step, epoch=early.epoch, tuning_loss=tuning_loss, scores=scores)
     save(reason)
     events.write(reason, step=step, epochs=epoch, minutes=round(clock.now() / 60, 3))
     return Outcome(reason, average.network, step, epoch, clock.now() / 60)

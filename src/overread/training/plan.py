@@ -22,6 +22,7 @@ from overread.training.teaching import (
     choose_augmentation,
     choose_class_weights,
     choose_deep_supervision,
+    choose_early_stopping,
     choose_loss,
     choose_optimisation,
     choose_sampling,
@@ -60,6 +61,7 @@ class Plan:
     overlap: float
     test_mirror: tuple[int, ...]
     seed: int
+    early_stopping: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
     expected: dict[str, Any] = field(default_factory=dict)  # memory and time, measured here
 
@@ -74,6 +76,8 @@ class Plan:
         values = self.as_dict()
         for name in NOT_THE_CURVE:
             values.pop(name)
+        if not self.early_stopping:
+            values.pop("early_stopping")  # off: plans from before there was such a choice keep their identity
         return digest_json(values)
 
     def with_speed(self, precision: str, channels_last: bool, reason: str, expected: dict[str, Any]) -> Plan:
@@ -123,5 +127,6 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         overlap=0.5,
         test_mirror=augmentation.mirror,
         seed=wishes.seed,
+        early_stopping=choose_early_stopping(wishes, reasons),
         reasons=reasons,
     )

@@ -32,6 +32,20 @@ def choose_loss(question: Question, wishes: Wishes, reasons: dict[str, str]) -> 
     return TASKS[question.task].losses_by_name[0]
 
 
+def choose_early_stopping(wishes: Wishes, reasons: dict[str, str]) -> int:
+    if wishes.early_stopping < 0:
+        raise OverreadError(
+            f"[training] early_stopping = {wishes.early_stopping} is no number of looks.",
+            "give how many looks at the tuning cases may pass without a lower loss, or 0 to train to the end",
+        )
+    reasons["early_stopping"] = (
+        "set in project.toml: the tuning cases choose the moment, so their own scores flatter a little"
+        if wishes.early_stopping
+        else "off: the budget ends the training, and the rate falls to nothing with it"
+    )
+    return wishes.early_stopping
+
+
 def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: dict[str, str]) -> tuple[str, str, float, float]:
     usual = "muon" if question.task == "segmentation" and wishes.weights == "random" else "adamw"
     optimizer = usual if wishes.optimizer == "auto" else wishes.optimizer
@@ -127,12 +141,18 @@ def choose_scaling(
 
 
 def choose_class_weights(question: Question, facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tuple[float, ...]:
-    if wishes.class_weights == "none" or question.task == "regression":
+    if wishes.class_weights == "none":
         reasons["class_weights"] = "none: probabilities stay near the true frequencies"
         return ()
+    if question.task == "regression" or (question.task == "segmentation" and not question.exclusive):
+        what = "a number" if question.task == "regression" else "structures that overlap, as each has an answer of its own"
+        raise OverreadError(
+            f'[training] class_weights = "{wishes.class_weights}" has no meaning for {what}: there are no classes to balance.',
+            'set [training] class_weights = "none"',
+        )
     counts = np.array([max(1, facts.class_counts[c]) for c in question.classes], dtype=float)
     if question.task == "segmentation":
-        weights = np.concatenate([[1.0], (counts.max() / counts) ** 0.5]) if question.exclusive else np.array([])
+        weights = np.concatenate([[1.0], (counts.max() / counts) ** 0.5])
     elif question.exclusive:
         weights = counts.sum() / (len(counts) * counts)
     else:

@@ -64,6 +64,7 @@ class Wishes:
     deep_supervision: bool | str = "auto"
     dropout: float = 0.0
     ema: float = 0.0
+    early_stopping: int = 0
     gradient_clip: float = 12.0
     precision: str = "auto"
     seed: int = 0
