@@ -1,0 +1,18 @@
+"""The suite: every degradation by name, in the order in which it is tried."""
+
+from __future__ import annotations
+
+from overread.imaging.degrade.bias_field import BIAS_FIELD
+from overread.imaging.degrade.blur import BLUR
+from overread.imaging.degrade.contrast import CONTRAST
+from overread.imaging.degrade.degradation import Degradation
+from overread.imaging.degrade.jpeg import JPEG
+from overread.imaging.degrade.motion import MOTION
+from overread.imaging.degrade.noise import NOISE
+from overread.imaging.degrade.resolution import RESOLUTION
+from overread.imaging.degrade.rotation import ROTATION
+from overread.imaging.degrade.slices import MISSING_SLICES
+
+DEGRADATIONS: dict[str, Degradation] = {
+    d.name: d for d in (NOISE, BLUR, CONTRAST, BIAS_FIELD, ROTATION, MOTION, RESOLUTION, JPEG, MISSING_SLICES)
+}
