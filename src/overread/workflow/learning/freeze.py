@@ -22,6 +22,7 @@ from overread.reading.model import ModelCard, pack_model, predictor_of, write_mo
 from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
 from overread.training.loop import Outcome
+from overread.workflow.learning.maps import MapWriter, fit_from
 from overread.workflow.learning.predict import Packed, Undecided, read_cases, write_answers
 from overread.workflow.plan import Planned
 from overread.workflow.project import Project
@@ -84,16 +85,24 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome, aggregation=settings.question.aggregation)
     card = replace(card, reading={**card.reading, "codes": dict(settings.codes)})
     predictor = predictor_of(card, outcome.network)
-    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, "Reading the tuning cases")
-    decisions = _decide(settings, cohort, tuning)
+    maps = {
+        partition: MapWriter(run.path / f".probabilities-{partition}", cohort.question, is_phantom=cohort.is_phantom)
+        for partition in ("tuning", "internal")
+    }
+    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, "Reading the tuning cases", maps=maps["tuning"])
+    decisions = _decide(settings, cohort, tuning, maps["tuning"], run)
     card = write_model(run.model, outcome.network, replace(card, decisions=decisions))
     parent = run.path.parent.name if run.name.startswith("fold-") else ""
     pack_model(run.model, run.path / f"{project.name}-{parent + '-' if parent else ''}{run.name}.overread")
     text = "Reading the internal test images (truths stay sealed)"
     refused: dict[str, str] = {}  # what cannot be read now was readable at init; it counts as an error
-    internal = read_cases(predictor, cohort, cohort.of("internal"), progress, text, refused=refused)
+    internal: Undecided = {}
+    if cohort.of("internal"):  # one training of a learning curve or a selection has none
+        internal = read_cases(predictor, cohort, cohort.of("internal"), progress, text, refused=refused, maps=maps["internal"])
     shutil.rmtree(run.predictions, ignore_errors=True)
     for partition, answers in (("tuning", tuning), ("internal", internal)):
+        if not cohort.of(partition):
+            continue
         write_answers(
             answers,
             decisions,
@@ -103,16 +112,18 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
             partition=partition,
             is_phantom=cohort.is_phantom,
             refused=refused if partition == "internal" else None,
+            maps=maps[partition],
         )
     run.events.write("froze", model=card.sha256, decisions=decisions.as_dict())
     return card
 
 
-def _decide(settings: Settings, cohort: Cohort, answers: Undecided) -> Decisions:
-    """Calibration, operating points and conformal limits, or clean-up of masks, from the tuning cases alone."""
+def _decide(settings: Settings, cohort: Cohort, answers: Undecided, maps: MapWriter, run: RunFolder) -> Decisions:
+    """Calibration, operating points and conformal limits, or temperature and clean-up of masks, from the tuning cases alone."""
     question, cases, evaluation = cohort.question, cohort.of("tuning"), settings.evaluation
     if question.task == "segmentation":
-        return fit_cleaning(question, [partial(_pair, cohort, case, answers[case.case_id]) for case in cases])
+        decisions = Decisions(temperature=_temperature(evaluation.calibration, cohort, maps, run))
+        return fit_cleaning(question, [partial(_pair, cohort, case, answers[case.case_id]) for case in cases], decisions)
     values = [a for a in answers.values() if not isinstance(a, Packed)]
     return fit_decisions(
         question,
@@ -126,6 +137,17 @@ def _decide(settings: Settings, cohort: Cohort, answers: Undecided) -> Decisions
         sampling=evaluation.sampling,
         prevalence=evaluation.prevalence,
     )
+
+
+def _temperature(method: str, cohort: Cohort, maps: MapWriter, run: RunFolder) -> float:
+    """Of the voxels' probabilities; 1.0 where no calibration is wanted."""
+    if method == "none":
+        return 1.0
+    if method != "temperature":
+        run.events.write(
+            "warning", what=f"evaluation.calibration is '{method}'; masks take a temperature, which changes none of them"
+        )
+    return fit_from(maps, cohort, cohort.of("tuning"))
 
 
 def _pair(cohort: Cohort, case: Case, answer: object) -> tuple[LabelMap, LabelMap]:

@@ -29,6 +29,7 @@ from overread.imaging.nifti import write_nifti
 from overread.metrics.components import clean
 from overread.reading.predictor import Predictor
 from overread.record.files import write_json, write_text
+from overread.workflow.learning.maps import MapWriter
 
 FILMS = 64  # images read at once where there is one answer per case
 
@@ -65,17 +66,20 @@ def read_cases(
     *,
     refused: dict[str, str] | None = None,
     adapt: Callable[[Image], Image] = lambda image: image,
+    maps: MapWriter | None = None,
 ) -> Undecided:
     """Read each case once; raw probabilities before the temperature, masks before the clean-up.
 
     refused  takes case_id -> reason of what cannot be read; without it, the first such case ends the reading
     adapt    makes an image from elsewhere speak as those of the training: names of channels, units
+    maps     takes the probabilities of every voxel, where masks are the answer; without it they are lost
     """
     if progress is not None:
         progress.start(len(cases), text)
     answers: Undecided = {}
-    reader = _by_voxel if predictor.task.serves == "dense" else _by_case
-    for case_id, answer in reader(predictor, _prepared(predictor, cohort, cases, refused, adapt)):
+    prepared = _prepared(predictor, cohort, cases, refused, adapt)
+    is_dense = predictor.task.serves == "dense"
+    for case_id, answer in _by_voxel(predictor, prepared, maps) if is_dense else _by_case(predictor, prepared):
         answers[case_id] = answer
         if progress is not None:
             progress.advance(1, case_id)
@@ -101,11 +105,15 @@ def _prepared(
             refused[case.case_id] = getattr(refusal, "code", "") or "could not be read"
 
 
-def _by_voxel(predictor: Predictor, cases: Iterator[tuple[Case, Prepared]]) -> Iterator[tuple[str, Packed]]:
+def _by_voxel(
+    predictor: Predictor, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None
+) -> Iterator[tuple[str, Packed]]:
     for case, prepared in cases:
-        labels = predictor.labels(predictor.raw(prepared.array), prepared)
-        answer = predictor.task.decode_map(labels, prepared.source, Decisions())
+        raw = predictor.raw(prepared.array)
+        answer = predictor.task.decode_map(predictor.labels(raw, prepared), prepared.source, Decisions())
         assert isinstance(answer, LabelMap)
+        if maps is not None:
+            maps.write(case.case_id, raw, prepared)
         yield case.case_id, Packed.of(answer)
 
 
@@ -126,10 +134,12 @@ def write_answers(
     partition: str,
     is_phantom: bool,
     refused: Mapping[str, str] | None = None,
+    maps: MapWriter | None = None,
 ) -> None:
     """Write `predictions/<partition>/`: masks cleaned as decided, probabilities raw (evaluation applies the temperature).
 
     refused  case_id -> why there is no answer; evaluation counts these as errors
+    maps     probabilities of voxels that were written meanwhile, to be put beside the masks
     """
     values: dict[str, Kind] = {}
     for case_id, answer in answers.items():
@@ -142,6 +152,8 @@ def write_answers(
     about = {"format": 1, "model": model, "partition": partition, "question": question.as_dict()}
     origin = "simulated" if is_phantom else "acquired"
     write_json(folder / "answers.json", {**about, "origin": origin, "refused": dict(refused or {})})
+    if maps is not None:
+        maps.finish(folder, model)
 
 
 def _write_values(folder: Path, question: Question, answers: dict[str, Kind]) -> None:
