@@ -1,0 +1,135 @@
+"""Several trainings that belong together: one budget for all, each on its subdivision, kept when they are asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from overread.cohort.progress import Progress
+from overread.cohort.subdivision import Subdivision, read_subdivision, write_subdivision
+from overread.core.errors import OverreadError, Stopped
+from overread.record.files import read_json, write_json
+from overread.record.run import RunFolder
+from overread.workflow import plan as planning
+from overread.workflow.evaluate import evaluate
+from overread.workflow.project import Project
+from overread.workflow.train import DEFAULT_MINUTES, is_finished, train
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What each training gets; one of the two."""
+
+    minutes: float | None
+    epochs: int | None
+
+    def __str__(self) -> str:
+        if self.epochs is not None:
+            return f"{self.epochs} epoch{'s' if self.epochs != 1 else ''}"
+        return f"{self.minutes:g} minutes"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"minutes": self.minutes, "epochs": self.epochs}
+
+
+def fold_of(project: Project, fold: int | None) -> int | None:
+    """The fold that is held out, checked."""
+    folds = project.folds
+    if folds and fold is None:
+        raise OverreadError(f"This project has {len(folds)} folds.", "give --fold K to hold one out")
+    if not folds and fold is not None:
+        raise OverreadError("This project has partitions, no folds.", "leave --fold out")
+    if fold is not None and fold not in folds:
+        raise OverreadError(f"There is no fold {fold}.", f"the folds are {', '.join(map(str, folds))}")
+    return fold
+
+
+def folds_of(project: Project, fold: int | str | None) -> list[int | None]:
+    """One fold, or "all" of them; [None] where the project has partitions."""
+    if fold == "all" and project.folds:
+        return list(project.folds)
+    return [fold_of(project, None if fold is None else 0 if fold == "all" else int(str(fold)))]
+
+
+def budget_of(project: Project, minutes: float | None, epochs: int | None, overrides: Mapping[str, str]) -> Budget:
+    """As asked, else that of [training], else 15 minutes."""
+    training = planning.with_overrides(project.settings, overrides).training
+    if minutes is None and epochs is None:
+        minutes, epochs = training.minutes, training.epochs
+    if minutes is not None and epochs is not None:
+        raise OverreadError("Both minutes and epochs are set.", "keep one of them")
+    return Budget(DEFAULT_MINUTES, None) if minutes is None and epochs is None else Budget(minutes, epochs)
+
+
+def keep_order(path: Path, order: Mapping[str, Any], fixed: tuple[str, ...], what: str) -> None:
+    """Write what was asked for; refused where trainings of another kind were begun under the same name.
+
+    fixed  names of what may not change between two calls: a table of unlike trainings says nothing
+    """
+    before = kept_order(path)
+    changed = [name for name in fixed if before and before.get(name) != order[name]]
+    if changed:
+        raise OverreadError(
+            f"{what} was begun otherwise; what changed: {', '.join(changed)}.",
+            "ask for the same again, or begin another one with --name",
+        )
+    write_json(path, {"format": 1, **order})
+
+
+def kept_order(path: Path) -> dict[str, Any]:
+    """What an earlier call asked for; empty where there was none."""
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def told_overrides(overrides: Mapping[str, str]) -> dict[str, str]:
+    """Settings as they may be shown: weights may name a folder."""
+    return {key: value for key, value in overrides.items() if key != "training.weights"}
+
+
+def refuse_taken(run: RunFolder, mark: Path, what: str) -> None:
+    """A name under which something else lies already."""
+    if run.path.is_dir() and any(run.path.iterdir()) and not mark.exists():
+        raise OverreadError(f"'{run.name}' is a run already, and no {what}.", f"give this {what} another name with --name")
+
+
+def train_part(
+    project: Project,
+    name: str,
+    fold: int | None,
+    subdivision: Subdivision,
+    budget: Budget,
+    overrides: Mapping[str, str],
+    progress: Progress | None,
+    again: str,
+) -> dict[str, Any]:
+    """Train one run on its subdivision and evaluate it on its tuning cases; what is finished is kept.
+
+    again    the command that goes on, said where the user stops
+    returns  the content of its `evaluation-tuning.json`
+    """
+    run = project.run(name, fold)
+    known = read_subdivision(run.subdivision)
+    if known is None:
+        write_subdivision(run.subdivision, subdivision)
+    elif known != subdivision:
+        raise OverreadError(
+            f"Run '{name}' was begun with other cases or settings.", "begin another learning curve or selection with --name"
+        )
+    if not is_finished(run):
+        try:
+            train(project, budget.minutes, budget.epochs, fold, run.checkpoint.exists(), name, overrides, progress)
+        except Stopped as stopped:
+            raise Stopped(stopped.what, again) from stopped
+    return evaluated(project, name, fold, run, progress)
+
+
+def evaluated(project: Project, name: str, fold: int | None, run: RunFolder, progress: Progress | None) -> dict[str, Any]:
+    """The evaluation of this very model on its tuning cases; made where there is none."""
+    path = run.evaluation("tuning")
+    if path.exists():
+        found = dict(read_json(path))
+        if found.get("model") == read_json(run.model / "model.json")["sha256"]:
+            return found
+    return evaluate(project, name, "tuning", fold, progress=progress, panels=False).as_dict()
