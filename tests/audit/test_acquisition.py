@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from overread.audit.audited import Audited, AuditedCase
 from overread.audit.shortcuts.acquisition import look_for_differences
+from overread.audit.shortcuts.chance import chosen
 from overread.audit.shortcuts.columns import Column, columns_of, encoded
 from overread.audit.shortcuts.differences import by_chance, categorical_difference, numeric_difference, surprise
+from overread.core.question import Question
+from overread.evaluation.intervals.patients import Patients
 from simulated_cohorts import cohort
 
 
@@ -99,7 +103,7 @@ def test_a_partition_from_other_machines_is_found():
     )
     (concern,) = look_for_differences(replace(audited, cases=cases))[0]
     assert concern.key == "acquisition-differs-between-partitions"
-    assert "field_strength_t (internal against training: no overlap" in concern.statement
+    assert "field_strength_t (internal test against training: no overlap" in concern.statement
     assert concern.partitions == ["internal", "training"]
 
 
@@ -155,3 +159,24 @@ def test_columns_are_numbers_or_names_of_few_levels():
     assert features.shape == (20, 4)
     assert features.min() >= 0
     assert features.max() <= 1
+
+
+def test_days_are_left_out_whatever_their_column_is_called():
+    days = ["1960-02-01", "03.04.1955"] * 6
+    rows = [{"dob": day, "geboren": day[:10], "seen": 20200101 + k, "dose": 25000 + k} for k, day in enumerate(days)]
+    assert {column.name for column in columns_of(rows)} == {"dose"}  # a number of five digits is no day count
+
+
+def test_of_very_many_cases_whole_patients_are_drawn():
+    patients = Patients.of([f"p{k // 3}" for k in range(300)])
+    some = chosen(patients, np.random.default_rng(0), most=50)
+    assert 50 <= some.sum() <= 53
+    assert set(np.bincount(patients.number[some])) <= {0, 3}
+    assert chosen(patients, np.random.default_rng(0)).all()
+
+
+def test_halves_of_a_number_are_named_after_it():
+    cases = tuple(AuditedCase(f"c{k}", f"p{k}", truth={"age": float(k), "size": float(-k)}) for k in range(8))
+    concerns, _ = look_for_differences(Audited(cases, lambda name: None, Question("regression", ("age", "size"))))
+    assert "age above its median against below it (too few" in concerns[0].statement
+    assert "size above its median against below it (too few" in concerns[0].statement

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.labels.counts import chance, count_labels, holm, unbalanced
+from overread.audit.labels.counts import chance, count_labels, unbalanced
 from overread.audit.labels.look import look_for_label_faults, usable_cases
 from overread.audit.labels.suspects import clean_count, confident_class, fit_share, suspicion
 from overread.audit.sketch import Sketch, sketch
@@ -54,7 +54,7 @@ def test_a_rare_class_is_told_with_the_number_that_would_do() -> None:
     rows = {(row["partition"], row["class"]): row for row in found.evidence["rows"]}
     assert set(rows) == {("training", "disease"), ("internal", "disease")}
     assert found.evidence["usable_cases"] == usable_cases()
-    assert "disease in internal (12)" in found.statement
+    assert "disease in internal test (12)" in found.statement
     assert "rare-class" not in keys(cohort({"training": (80, 100), "internal": (60, 60)}))
 
 
@@ -79,7 +79,6 @@ def test_chance_agrees_with_scipy_and_drawn_tables_with_fisher() -> None:
     assert chance(large) == pytest.approx(stats.chi2_contingency(large, correction=False).pvalue)
     small = np.array([[1, 9], [6, 4]])
     assert chance(small) == pytest.approx(stats.fisher_exact(small).pvalue, abs=0.02)
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_even_splits_of_clean_cohorts_raise_no_alarm_more_often_than_said() -> None:
@@ -91,6 +90,30 @@ def test_even_splits_of_clean_cohorts_raise_no_alarm_more_often_than_said() -> N
         table = np.array([[ill[0], 80 - ill[0]], [ill[1], 40 - ill[1]]])
         alarms += chance(table) < 0.05
     assert alarms / 300 <= 0.08
+
+
+def test_the_balance_is_told_with_what_chance_does_to_any_class() -> None:
+    told = keys(cohort({"training": (150, 150), "internal": (20, 130)}))["class-balance-differs"]
+    rows = told.evidence["rows"]
+    assert all(row["p_holm"] >= row["p"] for row in rows)
+    worst = min(row["p_holm"] for row in rows)
+    assert f"in any class with probability {worst:.2g}" in told.certainty
+    assert "training 50% of 300, internal test 13% of 150 patients" in told.statement
+
+
+@pytest.mark.parametrize(
+    ("question", "values", "told"),
+    [
+        (Question("regression", ("volume",)), [3.0] * 8, "volume is 3 in all 8 cases"),
+        (Question("classification", ("x",), exclusive=False), [1.0] * 8, "x is 1 in all 8 cases"),
+        (Question("regression", ("volume",)), [3.0] * 7 + [3.5], ""),
+        (Question("regression", ("volume",)), [None] * 8, ""),
+    ],
+)
+def test_a_truth_that_never_varies_is_told(question: Question, values: list[float | None], told: str) -> None:
+    cases = tuple(AuditedCase(f"c{k}", f"p{k}", "", {question.classes[0]: v}) for k, v in enumerate(values))
+    found = keys(Audited(cases, no_image, question)).get("constant-label")
+    assert (found is None) if not told else (found is not None and told in found.statement and found.severity == "warning")
 
 
 def test_patients_who_contradict_themselves_are_a_note() -> None:
@@ -153,7 +176,11 @@ def test_more_than_a_clean_cohort_would_show_is_a_warning(planted) -> None:
     assert concern.severity == "warning"
     expected = concern.evidence["expected_if_clean"]
     assert concern.evidence["suspects"] > expected["high"] >= expected["mean"] >= expected["low"]
-    assert concern.evidence["share_wrong"] == pytest.approx(len(turned) / concern.evidence["n_cases"], abs=0.05)
+    share = concern.evidence["share_wrong"]
+    assert share["estimate"] == pytest.approx(len(turned) / concern.evidence["n_cases"], abs=0.05)
+    assert 0 < share["low"] < len(turned) / concern.evidence["n_cases"] < share["high"]
+    assert (share["n_cases"], share["n_patients"], share["method"]) == (320, 320, "penalised profile likelihood")
+    assert f"{share['low']:.1%} to {share['high']:.1%}" in concern.meaning
     assert concern.evidence["areas"]["disease"]["low"] > 0.6
     assert concern.evidence["areas"]["disease"]["method"] == "DeLong, logit scale"
 
@@ -205,14 +232,16 @@ def test_the_share_of_wrong_labels_is_estimated_and_none_is_none(classes: int) -
     raw = np.log(random.dirichlet(np.full(classes, 0.25), 3000) * 0.996 + 0.001)
     true = np.array([random.choice(classes, p=p / p.sum()) for p in np.exp(raw)])
     weight = np.ones(len(true))
-    temperature, share, p = fit_share(raw, true, weight)
+    temperature, share, limits, p = fit_share(raw, true, weight)
     assert temperature == pytest.approx(1.0, abs=0.15)
     assert share < 0.01
+    assert limits[0] == 0
     assert p > 0.01
     wrong = random.random(len(true)) < 0.1
     label = np.where(wrong, (true + random.integers(1, classes, len(true))) % classes, true)
-    _, share, p = fit_share(raw, label, weight)
+    _, share, limits, p = fit_share(raw, label, weight)
     assert share == pytest.approx(0.1, abs=0.03)
+    assert limits[0] <= wrong.mean() <= limits[1] < 0.15
     assert p < 1e-6
     mean, low, high = clean_count(np.exp(raw) / np.exp(raw).sum(1, keepdims=True), random)
     clean = int((confident_class(np.exp(raw), true) != true).sum())

@@ -8,9 +8,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
+from audit.drawn import PARTS, cohort, open_drawn
 from overread.audit.audited import Audited, AuditedCase
+from overread.audit.blank import look_for_blank
 from overread.audit.concern import Concern
 from overread.audit.leaks.look import look_for_leaks
 from overread.audit.leaks.siblings import find_siblings, is_plain
@@ -18,26 +19,6 @@ from overread.audit.sketch import sketches
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.core.question import Question
-
-PARTS = ("training", "training", "tuning", "internal")
-
-
-def open_drawn(shown: Mapping[str, tuple[int, bool]], name: str) -> Image:
-    """A picture of its own for each number, mirrored where asked."""
-    seed, is_mirrored = shown[name]
-    values = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(64, 64)), 3).astype(np.float32)
-    array = np.ascontiguousarray(values[:, ::-1] if is_mirrored else values)[None, None]
-    return Image(array, Grid.from_spacing((1, 64, 64), spacing_known=False, is_planar=True))
-
-
-def cohort(count: int = 12, shown: Mapping[str, tuple[int, bool]] | None = None, **changes: Mapping[str, object]) -> Audited:
-    """`count` patients with one case each; `changes` of single cases."""
-    pictures = {f"c{k}": (k, False) for k in range(count)} | dict(shown or {})
-    cases = [
-        AuditedCase(name, f"p{k}", PARTS[k % 4], {"ill": 0.0}, truth_digest=f"image {pictures[name]}, ill 0")
-        for k, name in enumerate(pictures)
-    ]
-    return Audited(tuple(replace(case, **changes.get(case.case_id, {})) for case in cases), partial(open_drawn, pictures))
 
 
 def concerns(audited: Audited) -> dict[str, Concern]:
@@ -102,6 +83,23 @@ def test_mirrored_copies_with_other_truths_are_noted_but_not_for_masks() -> None
     assert concerns(audited)["contradicting-truths-of-near-images"].severity == "note"
     drawn = replace(audited, question=Question("segmentation", ("liver",), (1,)))
     assert "contradicting-truths-of-near-images" not in concerns(drawn)
+
+
+def open_with_blank(blank: tuple[str, ...], shown: Mapping[str, tuple[int, bool]], name: str) -> Image:
+    image = open_drawn(shown, name)
+    return replace(image, array=np.full_like(image.array, 7.0)) if name in blank else image
+
+
+def test_images_that_show_nothing_are_told_and_are_no_copies() -> None:
+    pictures = {f"c{k}": (k, False) for k in range(12)}
+    audited = replace(cohort(), open_image=partial(open_with_blank, ("c0", "c3"), pictures))
+    assert concerns(audited) == {}
+    (one,) = look_for_blank(audited, sketches(audited))
+    assert (one.key, one.severity) == ("blank-images", "warning")
+    assert one.cases == [("c0",), ("c3",)]
+    assert one.partitions == ["training", "internal"]
+    assert one.statement == "2 images show nothing: every pixel has one value."
+    assert look_for_blank(cohort(), sketches(cohort())) == []
 
 
 def test_unknown_patients_are_said() -> None:

@@ -166,6 +166,16 @@ def test_a_class_that_is_absent_where_it_is_scored_is_told() -> None:
     assert "no case of disease among 30 cases of 30 patients" in keys["class-absent-where-scored"].statement
 
 
+def test_scores_that_rest_on_one_case_are_told_and_not_passed_over() -> None:
+    found = {c.key: c for c in look_for_size(cohort({"training": (20, 20), "internal": (1, 29)}))}
+    one = found["score-without-interval"]
+    assert one.severity == "warning"
+    assert one.statement == "internal test: 1 of 3 scores rest on fewer than two independent cases: sensitivity (disease)."
+    absent = {c.key for c in look_for_size(cohort({"training": (20, 20), "internal": (0, 30)}))}
+    assert "class-absent-where-scored" in absent
+    assert "score-without-interval" not in absent  # told once
+
+
 def test_sealed_truths_without_counts_are_taken_like_the_open_ones() -> None:
     audited = cohort({"training": (20, 60), "internal": (15, 45)})
     unknown = Audited(audited.cases, no_image, BINARY)

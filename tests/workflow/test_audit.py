@@ -28,7 +28,11 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(films: Path) -> list[dict[str, str]]:
-    with open(films / "labels.csv", newline="") as file:
+    return read_rows(films / "labels.csv")
+
+
+def read_rows(sheet: Path) -> list[dict[str, str]]:
+    with open(sheet, newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -59,14 +63,18 @@ def test_a_folder_with_a_bad_split(films: Path, tmp_path: Path, capsys: pytest.C
     record = json.loads((out / "audit.json").read_text())
     faults = [c for c in record["concerns"] if c["severity"] == "fault"]
     assert {c["subject"] for c in faults} == {"leak"}
-    crossing = {p for p in {r["patient_id"] for r in rows_of(films)}
-                if len({r["part"] for r in csv.DictReader(open(sheet)) if r["patient_id"] == p}) > 1}  # noqa: SIM115 # fmt: skip
-    assert any(len(c["cases"]) == len(crossing) for c in faults)
+    parts = {row["patient_id"]: set[str]() for row in rows_of(films)}
+    for row in read_rows(sheet):
+        parts[row["patient_id"]].add(row["part"])
+    crossing = sum(len(found) > 1 for found in parts.values())
+    assert crossing
+    assert any(len(c["cases"]) == crossing for c in faults)
     page = (out / "audit.html").read_text()
     assert "PHANTOM" in page
     shown = re.sub(r"data:image/png;base64,[^\"]*", "", page)
     for row in rows_of(films):
         assert row["patient_id"] not in shown  # pseudonyms alone
+    assert "Audit of a folder of images" in shown  # its name is part of a path
     assert (out / "audit-link.csv").stat().st_mode & 0o077 == 0
 
 

@@ -15,6 +15,11 @@ from overread.core.kinds import Kind
 from overread.core.question import Question
 
 
+def called(partition: str) -> str:
+    """A partition in words: the internal test is no mere "internal"."""
+    return "internal test" if partition == "internal" else partition.replace("-", " ")
+
+
 @dataclass(frozen=True)
 class AuditedCase:
     """One case.

@@ -45,6 +45,17 @@ class Concern:
         return {**asdict(self), "evidence": dict(self.evidence), "cases": [list(group) for group in self.cases]}
 
 
+def several(words: Sequence[str], most: int = 8, between: str = ", ") -> str:
+    """The first words of a list, and how many more there are."""
+    more = f"{between}and {len(words) - most} more" if len(words) > most else ""
+    return between.join(words[:most]) + more
+
+
+def counted_as(count: int, one: str, many: str = "") -> str:
+    """ "1 case", "2 cases"; `many` where it is not `one` with an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def by_severity(concerns: Sequence[Concern]) -> list[Concern]:
     """Faults first; otherwise in the order given."""
     return sorted(concerns, key=lambda concern: SEVERITIES.index(concern.severity))

@@ -21,10 +21,10 @@ def work_through(
     work: Callable[[Item], Result], items: Sequence[Item], text: str, progress: Progress | None = None
 ) -> Iterator[Result]:
     """`work(item)` for every item, in order. Both travel to processes, so they are importable and can be pickled."""
-    yield from counted(_results(work, items), len(items), text, progress)
+    yield from counted(_results(work, items, text), len(items), text, progress)
 
 
-def _results(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def _results(work: Callable[[Item], Result], items: Sequence[Item], text: str) -> Iterator[Result]:
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     began = time.monotonic()
     for done, item in enumerate(items, 1):
@@ -32,6 +32,6 @@ def _results(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[
         left = (time.monotonic() - began) / done * (len(items) - done)
         if left > WORTH_A_POOL and processors > 1:
             rest = items[done:]
-            with workers(processors) as pool:
+            with workers(processors, text[:1].lower() + text[1:]) as pool:
                 yield from pool.map(work, rest, chunksize=min(LARGEST_PART, max(1, len(rest) // (8 * processors))))
             return

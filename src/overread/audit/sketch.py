@@ -57,6 +57,11 @@ class Sketch:
     def is_planar(self) -> bool:
         return self.volume.shape[0] == 1
 
+    @property
+    def is_blank(self) -> bool:
+        """Every voxel has one value."""
+        return self.intensities["minimum"] == self.intensities["maximum"]
+
 
 def sketch(image: Image) -> Sketch:
     """Describe one image."""

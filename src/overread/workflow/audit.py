@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from overread.audit.audited import Audited
-from overread.audit.concern import Concern, by_severity
+from overread.audit.audited import Audited, called
+from overread.audit.blank import look_for_blank
+from overread.audit.concern import Concern, by_severity, counted_as, several
 from overread.audit.labels.counts import count_labels
 from overread.audit.labels.look import look_for_label_faults
 from overread.audit.leaks.look import look_for_leaks
@@ -21,22 +19,22 @@ from overread.audit.shortcuts.acquisition import look_for_differences
 from overread.audit.shortcuts.marks import look_for_marks
 from overread.audit.shortcuts.probes import look_for_shortcuts
 from overread.audit.shortcuts.targets import targets_of
-from overread.audit.size.look import look_for_size
-from overread.audit.size.rows import comparison_rows, interval_rows, parts_to_score
+from overread.audit.size.look import look_for_size, size_table
 from overread.audit.sketch import sketches
 from overread.cohort.index import current_digest
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
 from overread.core.errors import OverreadError
-from overread.record.files import write_json, write_text
-from overread.reporting.audit_page import AuditInput, CasePicture, write_audit
+from overread.core.image import Image
+from overread.reporting.audit_page import AuditInput, CasePicture
 from overread.workflow.audits.pictures import pictures_of
+from overread.workflow.audits.places import places_of, write_everything
 from overread.workflow.audits.subject import Subject, of_folder, of_project
 from overread.workflow.audits.tables import tables_of
 from overread.workflow.project import Project
 
 FORMAT = 1
-OWNER_ONLY = 0o600
+UNNAMED = "a folder of images"  # its name is a part of a path
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def audit(
     path     a project, or a folder of images
     request  folder: truth, sheet and columns, as `init` takes them
     splits   folder: the split that is to be checked, as `init` takes it
-    out      folder to write to; a project's own `audit/`, or NAME-audit where the images are no project
+    out      folder to write to; else a project's own `audit/`, or NAME-audit where the images are no project
     """
     path = Path(path)
     is_project = (path / "project.toml").exists()
@@ -80,12 +78,9 @@ def audit(
         raise OverreadError(
             f"{path} is a project: its images, truth and split stand in project.toml.", "leave --truth, --sheet, --splits out"
         )
-    folder = Path(out) if out is not None else path / "audit" if is_project else Path(f"{path.resolve().stem}-audit")
-    if project is None and folder.exists() and not (folder / "audit.json").exists():
-        raise OverreadError(f"{folder} exists and holds no audit.", "give another folder with --out")
+    places = places_of(path, project, out)
     subject = of_project(project, progress) if project else of_folder(request or Request(path), splits, progress)
-    found = _look(subject, progress)
-    return _written(folder, project, path.resolve().stem, subject, found)
+    return _written(places, project, subject, _look(subject, progress))
 
 
 @dataclass(frozen=True)
@@ -99,8 +94,10 @@ class _Found:
 def _look(subject: Subject, progress: Progress | None) -> _Found:
     audited, refused = subject.audited, dict[str, str]()
     drawn = sketches(audited, progress, refused=refused)
+    others = {name: one for other in subject.elsewhere for name, one in sketches(other.audited, progress).items()}
     targets = targets_of(audited, progress)
-    leaks = look_for_leaks(audited, drawn, progress)
+    leaks = look_for_leaks(audited, {**drawn, **others}, progress, subject.elsewhere)
+    blank = look_for_blank(audited, drawn)
     shortcuts, probes = look_for_shortcuts(audited, drawn, targets, progress=progress)
     marks, marked = look_for_marks(audited, drawn, targets, progress=progress)
     acquired, table = look_for_differences(audited, targets, progress=progress)
@@ -113,21 +110,24 @@ def _look(subject: Subject, progress: Progress | None) -> _Found:
         "probes": probes,
         "marks": {name: value for name, value in marked.items() if name != "marks"},
         "acquisition": table,
-        **_sizes(audited),
+        "size": size_table(audited),
     }
-    concerns = by_severity([*missing, *leaks, *shortcuts, *marks, *acquired, *labels, *masks, *size])
-    looked = _looked(audited, {"leak": leaks, "shortcut": shortcuts + marks, "acquisition": acquired, "labels": labels,
+    concerns = by_severity([*missing, *leaks, *blank, *shortcuts, *marks, *acquired, *labels, *masks, *size])
+    looked = _looked(audited, {"leak": leaks, "shortcut": shortcuts + marks, "acquisition": acquired + blank, "labels": labels,
                                "masks": masks, "size": size})  # fmt: skip
-    return _Found(tuple(concerns), tables, looked, pictures_of(audited, concerns, progress))
+    return _Found(tuple(concerns), tables, looked, pictures_of(_everything(subject), concerns, progress))
 
 
-def _sizes(audited: Audited) -> dict[str, Any]:
-    question = audited.question
-    parts = parts_to_score(audited) if question is not None else []
-    return {
-        "size": [row for part in parts for row in interval_rows(question, part)] if question else [],
-        "comparison": [row for part in parts for row in comparison_rows(question, part)] if question else [],
-    }
+def _everything(subject: Subject) -> Audited:
+    """The cohort and its external cohorts, to draw pictures of."""
+    openers = {c.case_id: other.audited.open_image for other in subject.elsewhere for c in other.audited.cases}
+    own = subject.audited.open_image
+
+    def open_any(case_id: str) -> Image:
+        return openers.get(case_id, own)(case_id)
+
+    others = (case for other in subject.elsewhere for case in other.audited.cases)
+    return replace(subject.audited, cases=(*subject.audited.cases, *others), open_image=open_any)
 
 
 def _missing(subject: Subject, refused: Mapping[str, str]) -> list[Concern]:
@@ -141,7 +141,8 @@ def _missing(subject: Subject, refused: Mapping[str, str]) -> list[Concern]:
             "not-looked-at",
             "labels",
             "note",
-            f"{count} images or files were left out: {', '.join(f'{n} {reason}' for reason, n in reasons.items())}.",
+            f"{counted_as(count, 'image or file was', 'images or files were')} left out: "
+            f"{', '.join(f'{n} {reason}' for reason, n in reasons.items())}.",
             "They are not part of what this audit says; where being left out goes with the disease, neither is the cohort.",
             "Certain: they could not be opened, matched or used.",
             "Look at the reasons; `overread init --dry-run` names each file.",
@@ -153,7 +154,7 @@ def _missing(subject: Subject, refused: Mapping[str, str]) -> list[Concern]:
 WORDS = {
     "leak": "patients, studies and images on both sides of the split, twins, contradicting truths",
     "shortcut": "ways to the answer that are not disease: headers, borders, background, intensities, marks",
-    "acquisition": "how images were made, against label and partition",
+    "acquisition": "how images were made, against label and partition; images that show nothing",
     "labels": "counts, rare classes, suspect labels",
     "masks": "islands, holes, wrong side, outside the body",
     "size": "how wide intervals will be, and what a comparison can show",
@@ -175,10 +176,10 @@ def _looked(audited: Audited, found: Mapping[str, Sequence[Concern]]) -> tuple[t
     return tuple(rows)
 
 
-def _written(folder: Path, project: Project | None, name: str, subject: Subject, found: _Found) -> Audit:
+def _written(places: Sequence[Path], project: Project | None, subject: Subject, found: _Found) -> Audit:
     audited = subject.audited
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    counts = _counts(audited)
+    counts = _counts(subject)
     record = {
         "format": FORMAT,
         "created": created,
@@ -189,38 +190,26 @@ def _written(folder: Path, project: Project | None, name: str, subject: Subject,
         "looked": [list(row) for row in found.looked],
         "tables": dict(found.tables),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    title = project.name if project else name
-    tables = tables_of(found.tables)
+    title, tables = project.name if project else UNNAMED, tables_of(found.tables)
     page = AuditInput(title, created, counts, found.concerns, found.looked, tables, found.pictures, audited.is_phantom)
-    write_audit(folder / "audit.html", page)
-    write_json(folder / "audit.json", record)
-    if project is None:
-        _write_link(folder / "audit-link.csv", subject)
-    else:
+    write_everything(places, page, record, subject if project is None else None)
+    if project is not None:
         faults = sum(concern.severity == "fault" for concern in found.concerns)
         project.ledger.append(
             "audit", cohort=record["cohort"], read="counts and digests of sealed truths, no sealed truth", faults=faults
         )
-    return Audit(folder, counts, found.concerns, found.looked, tuple(subject.notes), subject.names, record, project is not None)
+    notes = tuple(subject.notes)
+    return Audit(places[0], counts, found.concerns, found.looked, notes, subject.names, record, project is not None)
 
 
-def _counts(audited: Audited) -> tuple[tuple[str, str], ...]:
+def _counts(subject: Subject) -> tuple[tuple[str, str], ...]:
+    audited = subject.audited
     patients = len({case.patient_id for case in audited.cases}) if audited.patients_known else None
     rows = [("Cases", str(len(audited.cases))), ("Patients", "not known" if patients is None else str(patients))]
     if audited.question is not None:
         positive = f"; positive is {audited.question.positive}" if audited.question.positive else ""
-        rows.append(("Question", f"{audited.question.task}: {', '.join(audited.question.classes)}{positive}"))
+        rows.append(("Question", f"{audited.question.task}: {several(audited.question.classes, 12)}{positive}"))
     for partition in audited.partitions:
-        rows.append((partition.replace("-", " "), str(sum(case.partition == partition for case in audited.cases))))
+        rows.append((called(partition), str(sum(case.partition == partition for case in audited.cases))))
+    rows += [(other.name, str(len(other.audited.cases))) for other in subject.elsewhere]
     return tuple(rows)
-
-
-def _write_link(path: Path, subject: Subject) -> None:
-    """What stands behind the pseudonyms of an audit without a project; readable by its owner alone."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case_id", "original_name", "original_patient"])
-    writer.writerows([case, name, subject.patients[case]] for case, name in sorted(subject.names.items()))
-    write_text(path, text.getvalue())
-    os.chmod(path, OWNER_ONLY)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from overread.audit.audited import Audited, AuditedCase
+from overread.evaluation.comparing.difference import holm
 
 DRAWS = 9_999
 FEW_EXPECTED = 5.0  # below this the chi-square distribution is not trusted, and tables are drawn
@@ -97,16 +98,6 @@ def chance(table: np.ndarray) -> float:
     drawn = stats.random_table(rows, columns, seed=SEED).rvs(DRAWS)
     beyond = ((drawn - expected) ** 2 / expected).sum((1, 2)) >= found - 1e-9
     return float((1 + beyond.sum()) / (1 + DRAWS))
-
-
-def holm(chances: Sequence[float]) -> list[float]:
-    """Probabilities such that any below the level is below it for the whole family."""
-    order = np.argsort(chances)
-    adjusted, worst = np.zeros(len(chances)), 0.0
-    for rank, k in enumerate(order):
-        worst = max(worst, min(1.0, (len(chances) - rank) * chances[k]))
-        adjusted[k] = worst
-    return [float(value) for value in adjusted]
 
 
 def patients_that_differ(audited: Audited) -> list[tuple[str, tuple[str, ...]]]:

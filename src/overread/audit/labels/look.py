@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from overread.audit.audited import Audited
-from overread.audit.concern import Concern
+from overread.audit.audited import Audited, called
+from overread.audit.concern import Concern, counted_as, several
 from overread.audit.labels.counts import count_labels, patients_that_differ, unbalanced
 from overread.audit.labels.suspect_labels import FEWEST_TO_LEARN, look_for_suspects
 from overread.audit.size.expected import cases_needed, half, share_limits
@@ -34,7 +34,7 @@ def look_for_label_faults(
     """
     if audited.question is None:
         return []
-    concerns = [*_rare(audited), *_unbalanced(audited), *_differing(audited)]
+    concerns = [*_rare(audited), *_constant(audited), *_unbalanced(audited), *_differing(audited)]
     if audited.question.task == "classification":
         concerns += look_for_suspects(audited, audited.question, sketches, features, progress)
     return concerns
@@ -65,7 +65,7 @@ def _rare(audited: Audited) -> list[Concern]:
         rare += _below("all folds together", pooled, usable)
     if not rare:
         return []
-    told = "; ".join(f"{row['class']} in {row['partition'] or 'all'} ({row['cases']})" for row in rare[:8])
+    told = several([f"{row['class']} in {called(row['partition']) or 'all'} ({row['cases']})" for row in rare], between="; ")
     return [
         Concern(
             "rare-class",
@@ -96,21 +96,47 @@ def _sum(numbers: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(numbers) else None
 
 
+def _constant(audited: Audited) -> list[Concern]:
+    """Quantities, and findings of their own, of which every open case has one value."""
+    question = audited.question
+    if question is None or question.task == "segmentation" or (question.task == "classification" and question.exclusive):
+        return []
+    truths = [case.truth for case in audited.open_cases if case.truth is not None]
+    known = {name: [v for truth in truths if (v := truth.get(name)) is not None] for name in question.classes}
+    same = {name: values for name, values in known.items() if len(values) > 1 and len(set(values)) == 1}
+    if not same:
+        return []
+    told = several([f"{name} is {values[0]:g} in all {len(values)} cases" for name, values in same.items()], between="; ")
+    return [
+        Concern(
+            "constant-label",
+            "labels",
+            "warning",
+            f"The truth does not vary: {told}.",
+            "Nothing can be learned of it, and whoever answers this value is always right.",
+            "Certain of the cases whose truth is open.",
+            "Check that the right column was taken; bring in cases that differ, or take it out of the question.",
+            {"cases": {name: len(values) for name, values in same.items()}},
+        )
+    ]
+
+
 def _unbalanced(audited: Audited) -> list[Concern]:
     rows = [row for row in unbalanced(audited) if row["p_holm"] < LEVEL]
     if not rows:
         return []
     worst = min(rows, key=lambda row: row["p"])
-    shares = ", ".join(f"{partition} {share:.0%}" for partition, share in worst["shares"].items())
+    shares = ", ".join(f"{called(p)} {share:.0%} of {worst['patients'][p]}" for p, share in worst["shares"].items())
+    spread = counted_as(len(rows), "class is not spread", "classes are not spread")
     return [
         Concern(
             "class-balance-differs",
             "labels",
             "warning",
-            f"{len(rows)} classes are not spread evenly over the partitions; {worst['class']}: {shares} of the patients.",
+            f"{spread} evenly over the partitions; {worst['class']}: {shares} patients.",
             "The prevalence that a model learned is not that of the test: thresholds, calibration and PPV will not carry over.",
-            f"Chance alone would do this with probability {worst['p']:.2g} (chi-square over patients; all classes are held to "
-            f"{LEVEL:.0%} together, by Holm's rule). Partitions by site or date differ without being wrong.",
+            f"Chance alone would do this in any class with probability {worst['p_holm']:.2g} (chi-square over patients, by "
+            f"Holm's rule over all classes; told below {LEVEL:.0%}). Partitions by site or date differ without being wrong.",
             "Split again with the class as stratum, or say that the prevalence differs and why.",
             {"rows": rows},
             partitions=tuple(worst["shares"]),
@@ -129,7 +155,7 @@ def _differing(audited: Audited) -> list[Concern]:
             "exams-of-a-patient-differ",
             "labels",
             "note",
-            f"Exams of {len(groups)} patients have different labels ({', '.join(names[:6])}).",
+            f"Exams of {counted_as(len(groups), 'patient')} have different labels ({several(names, 6)}).",
             "Right where the finding comes and goes. Of a finding that stays (an old scar) one of the labels is wrong.",
             "Certain that they differ; whether one is wrong, only somebody who knows the finding can say.",
             "Look at these patients together if the finding does not change over time.",

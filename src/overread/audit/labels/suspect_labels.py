@@ -9,7 +9,7 @@ import numpy as np
 from skimage.feature import hog
 
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.concern import Concern
+from overread.audit.concern import Concern, several
 from overread.audit.features import feature_table
 from overread.audit.labels.suspects import Suspicion, suspicion
 from overread.audit.sketch import Sketch
@@ -99,22 +99,13 @@ def _judged(cases: list[AuditedCase], names: list[str], found: Suspicion, family
     mean, low, high = found.expected
     count = int(found.suspect.sum())
     beyond = count > high and found.chance < LEVEL / family
-    evidence = {
-        "classes": names,
-        "suspects": count,
-        "expected_if_clean": {"mean": mean, "low": low, "high": high},
-        "share_wrong": found.share,
-        "chance": found.chance,
-        "areas": {name: one.as_dict() for name, one in areas.items()},
-        "n_cases": len(cases),
-        "n_patients": len({case.patient_id for case in cases}),
-        "ranked": [_line(cases[k], names, found, k) for k in found.order[:SHOWN]],
-    }
+    evidence = _evidence(cases, names, found, areas)
     told = (
-        f"{count} of {len(cases)} labels ({' / '.join(names)}) do not fit their images; "
+        f"{count} of {len(cases)} labels ({several(names, between=' / ')}) do not fit their images; "
         f"about {mean:.0f} ({low:.0f} to {high:.0f}) would not if every label were right"
     )
-    wrong = f"Roughly {found.share:.1%} of the labels may be wrong. " if beyond else ""
+    low_share, high_share = found.limits
+    wrong = f"Roughly {found.share:.1%} ({low_share:.1%} to {high_share:.1%}) of the labels may be wrong. " if beyond else ""
     return [
         Concern(
             "suspect-labels",
@@ -135,6 +126,23 @@ def _judged(cases: list[AuditedCase], names: list[str], found: Suspicion, family
     ]
 
 
+def _evidence(cases: list[AuditedCase], names: list[str], found: Suspicion, areas: Mapping[str, Interval]) -> dict[str, Any]:
+    patients = len({case.patient_id for case in cases})
+    wrong_share = Interval(found.share, *found.limits, "penalised profile likelihood", len(cases), patients)
+    mean, low, high = found.expected
+    return {
+        "classes": names,
+        "suspects": int(found.suspect.sum()),
+        "expected_if_clean": {"mean": mean, "low": low, "high": high},
+        "share_wrong": wrong_share.as_dict(),
+        "chance": found.chance,
+        "areas": {name: one.as_dict() for name, one in areas.items()},
+        "n_cases": len(cases),
+        "n_patients": patients,
+        "ranked": [_line(cases[k], names, found, k) for k in found.order[:SHOWN]],
+    }
+
+
 def _line(case: AuditedCase, names: list[str], found: Suspicion, k: int) -> dict[str, Any]:
     return {
         "case_id": case.case_id,
@@ -153,12 +161,13 @@ def _areas(cases: list[AuditedCase], names: list[str], found: Suspicion) -> dict
 
 
 def _blind(names: list[str], cases: list[AuditedCase], areas: Mapping[str, Interval]) -> Concern:
-    told = "; ".join(f"{name} {interval}" for name, interval in list(areas.items())[:4])
+    told = several([f"{name} {interval}" for name, interval in areas.items()], 4, "; ")
     return Concern(
         "labels-not-judged",
         "labels",
         "note",
-        f"A small model cannot tell {' / '.join(names)} from the images (area under the curve {told}), so it judges no label.",
+        f"A small model cannot tell {several(names, between=' / ')} from the images (area under the curve {told}), so it judges "
+        "no label.",
         "Labels may be wrong without a sign of it here.",
         "The finding may be small in the picture: a small model sees little.",
         "Have a second reader look at a random sample of the labels: `overread audit --readers`.",
@@ -171,8 +180,8 @@ def _too_few(names: tuple[str, ...], cases: list[AuditedCase]) -> Concern:
         "labels-not-judged",
         "labels",
         "note",
-        f"Too few to say whether labels of {' / '.join(names)} fit their images: {len(cases)} open cases with a label, and fewer "
-        f"than {FEWEST_TO_LEARN} patients in all classes but one.",
+        f"Too few to say whether labels of {several(names, between=' / ')} fit their images: {len(cases)} open cases with a "
+        f"label, and fewer than {FEWEST_TO_LEARN} patients in all classes but one.",
         "Labels may be wrong without a sign of it here.",
         "Certain: counted.",
         "Have a second reader look at a random sample of the labels: `overread audit --readers`.",

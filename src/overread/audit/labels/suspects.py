@@ -17,7 +17,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 FOLDS = 5
@@ -42,7 +42,8 @@ class Suspicion:
     label        (N,) class number as given;  suggested  (N,) class that fits better, or the label itself
     suspect      (N,) bool
     wrong        (N,) probability that the label is wrong, given the share below
-    share        of labels that are wrong, as the probabilities suggest;  chance  that a clean cohort would suggest so many
+    share        of labels that are wrong, as the probabilities suggest;  limits  its 95 % interval
+    chance       that a clean cohort would suggest so many
     expected     suspects if every label were right: mean, 2.5th and 97.5th percentile
     """
 
@@ -52,6 +53,7 @@ class Suspicion:
     suspect: np.ndarray
     wrong: np.ndarray
     share: float
+    limits: tuple[float, float]
     chance: float
     expected: tuple[float, float, float]
 
@@ -67,14 +69,14 @@ def suspicion(table: np.ndarray, label: np.ndarray, patients: np.ndarray, seed: 
     raw = np.log(np.clip(out_of_fold(table, label, patients, seed), FLOOR, None))
     counts = np.unique(patients, return_inverse=True)[1]
     weight = 1 / np.bincount(counts)[counts]  # a patient counts once, however many cases there are
-    temperature, share, chance = fit_share(raw, label, weight)
+    temperature, share, limits, chance = fit_share(raw, label, weight)
     probability = _softened(raw, temperature)
     suggested = confident_class(probability, label)
     own = probability[np.arange(len(label)), label]
     other = share * (1 - own) / (probability.shape[1] - 1)
     wrong = other / np.maximum((1 - share) * own + other, 1e-12)
     expected = clean_count(probability, np.random.default_rng(seed))
-    return Suspicion(probability, label, suggested, suggested != label, wrong, share, chance, expected)
+    return Suspicion(probability, label, suggested, suggested != label, wrong, share, limits, chance, expected)
 
 
 def out_of_fold(table: np.ndarray, label: np.ndarray, patients: np.ndarray, seed: int) -> np.ndarray:
@@ -92,14 +94,14 @@ def out_of_fold(table: np.ndarray, label: np.ndarray, patients: np.ndarray, seed
     return total
 
 
-def _line(cases: int, features: int, seed: int):  # type: ignore[no-untyped-def]
+def _line(cases: int, features: int, seed: int) -> Pipeline:
     parts = max(1, min(COMPONENTS, features, cases // 4))
     filled = SimpleImputer(strategy="median", keep_empty_features=True)
     shrunk = PCA(parts, whiten=True, svd_solver="full" if cases < MANY else "auto", random_state=seed)
     return make_pipeline(filled, StandardScaler(), shrunk, LogisticRegression(C=0.1, max_iter=500))
 
 
-def _trees(cases: int, features: int, seed: int):  # type: ignore[no-untyped-def]
+def _trees(cases: int, features: int, seed: int) -> Pipeline:
     filled = SimpleImputer(strategy="median", keep_empty_features=True)
     return make_pipeline(filled, ExtraTreesClassifier(TREES, min_samples_leaf=2, random_state=seed))
 
@@ -124,14 +126,16 @@ def clean_count(probability: np.ndarray, random: np.random.Generator) -> tuple[f
     return float(np.mean(counts)), float(low), float(high)
 
 
-def fit_share(raw: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
-    """The likeliest temperature and share of wrong labels, and the chance of such a share where none is wrong.
+def fit_share(raw: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[float, float, tuple[float, float], float]:
+    """The likeliest temperature and share of wrong labels, its 95 % interval, and the chance of it where none is wrong.
 
     raw     (N, K) log probabilities;  weight  (N,) of each case
 
     A label is that of the class drawn from the tempered probabilities, or with probability `share` any other one. With no wrong
     labels the share lies on its bound, so twice the gain in log likelihood is half chi-square with one degree of freedom, half 0
-    (Self and Liang, J Am Stat Assoc 1987;82:605); what is believed before makes that chance larger, never smaller.
+    (Self and Liang, J Am Stat Assoc 1987;82:605); what is believed before makes that chance larger, never smaller. The interval
+    is of the shares whose best log likelihood, with what is believed before, is within half of chi-square's 95 % of the best,
+    and of the next share that was tried on each side.
     """
     cases, others = np.arange(len(label)), raw.shape[1] - 1
     table = BELIEF.copy()
@@ -141,7 +145,9 @@ def fit_share(raw: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[f
     best = np.unravel_index(int(table.argmax()), table.shape)
     gain = 2 * (table.max() - table[:, 0].max())
     chance = 0.5 * float(stats.chi2.sf(gain, 1)) if gain > 0 else 1.0
-    return float(TEMPERATURES[best[0]]), float(SHARES[best[1]]), chance
+    near = np.flatnonzero(table.max(0) >= table.max() - stats.chi2.ppf(0.95, 1) / 2)
+    low, high = max(int(near[0]) - 1, 0), min(int(near[-1]) + 1, len(SHARES) - 1)
+    return float(TEMPERATURES[best[0]]), float(SHARES[best[1]]), (float(SHARES[low]), float(SHARES[high])), chance
 
 
 def _softened(raw: np.ndarray, temperature: float) -> np.ndarray:

@@ -70,10 +70,14 @@ class Twins:
 
 
 def find_twins(sketches: Mapping[str, Sketch], progress: Progress | None = None) -> list[Twins]:
-    """Every pair of images that show the same thing; of many identical ones each is paired with the first."""
+    """Every pair of images that show the same thing; of many identical ones each is paired with the first.
+
+    Blank images show nothing, so they are no twins, see `overread.audit.blank`.
+    """
     by_digest = defaultdict(list)
     for name, one in sketches.items():
-        by_digest[one.digest].append(name)
+        if not one.is_blank:
+            by_digest[one.digest].append(name)
     twins = [Twins(first, other, 1.0, "identical pixels", True) for first, *others in by_digest.values() for other in others]
     for is_planar in (True, False):
         names = [names[0] for names in by_digest.values() if sketches[names[0]].is_planar == is_planar]

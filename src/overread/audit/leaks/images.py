@@ -57,7 +57,7 @@ def _copies(found: Cases, groups: Sequence[Group], twins: Sequence[Twins], kind:
         meaning=FLATTERS if is_across else inside,
         certainty=_certainty(kind),
         advice=SPLIT_AGAIN if is_across else "Keep one of each group, or make sure that a group stays in one partition.",
-        evidence=evidence_of(found, groups) | _of_twins(groups, twins),
+        evidence=evidence_of(found, groups) | of_twins(groups, twins),
         cases=groups,
         partitions=found.partitions(groups),
     )
@@ -65,7 +65,7 @@ def _copies(found: Cases, groups: Sequence[Group], twins: Sequence[Twins], kind:
 
 def _certainty(kind: str) -> str:
     if kind == "identical":
-        return "Sure: every pixel is the same. Blank images would be, too."
+        return "Sure: every pixel is the same."
     return (
         "Nearly sure: hashes and the pictures laid over each other agree. Among 20 million pairs of different chest films none "
         "passed both limits; two films of one person, taken alike, or neighbouring slices of one scan may."
@@ -88,7 +88,7 @@ def _two_names(found: Cases, twins: Sequence[Twins]) -> list[Concern]:
             "not keep them together.",
             certainty="Sure where pixels are identical, nearly sure otherwise; which number is right cannot be told.",
             advice="Check these cases at their source, and give them one patient number or leave one out.",
-            evidence=evidence_of(found, groups) | _of_twins(groups, twins),
+            evidence=evidence_of(found, groups) | of_twins(groups, twins),
             cases=groups,
             partitions=found.partitions(groups),
         )
@@ -132,9 +132,9 @@ def _differs(found: Cases, pair: Twins) -> bool:
     return one.truth is not None and other.truth is not None and dict(one.truth) != dict(other.truth)
 
 
-def _of_twins(groups: Sequence[Group], twins: Sequence[Twins]) -> dict[str, Any]:
+def of_twins(groups: Sequence[Group], twins: Sequence[Twins]) -> dict[str, Any]:
     members = {name for group in groups for name in group}
-    some = [pair for pair in twins if pair.one in members]
+    some = [pair for pair in twins if pair.one in members and pair.other in members]
     return {
         "pairs": len(some),
         "lowest_likeness": min(p.likeness for p in some),

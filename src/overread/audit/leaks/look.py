@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from overread.audit.audited import Audited
-from overread.audit.concern import Concern
+from overread.audit.audited import Audited, AuditedCase
+from overread.audit.concern import Concern, counted_as
 from overread.audit.leaks.duplicates import find_twins
+from overread.audit.leaks.elsewhere import Elsewhere, look_elsewhere
 from overread.audit.leaks.groups import FLATTERS, SPLIT_AGAIN, Cases, counted, evidence_of, named_patient, patient
 from overread.audit.leaks.images import look_for_copies
 from overread.audit.leaks.siblings import look_for_siblings
@@ -20,15 +22,27 @@ IDENTIFIERS = {  # what a header calls one exam of one person; a series is part 
 }
 
 
-def look_for_leaks(audited: Audited, sketches: Mapping[str, Sketch], progress: Progress | None = None) -> list[Concern]:
-    """Shared patients, exams and images; contradicting truths; siblings; and what cannot be known."""
+def look_for_leaks(
+    audited: Audited,
+    sketches: Mapping[str, Sketch],
+    progress: Progress | None = None,
+    elsewhere: Sequence[Elsewhere] = (),
+) -> list[Concern]:
+    """Shared patients, exams and images; contradicting truths; siblings; and what cannot be known.
+
+    sketches   of the images of the cohort, then of its external cohorts
+    elsewhere  the external cohorts
+    """
     found = Cases(audited)
+    own = {name: one for name, one in sketches.items() if name in found.by_name}
+    twins = find_twins(sketches, progress)
     return [
         *_unknown_patients(audited),
         *_patients(found),
         *_identifiers(found),
-        *look_for_copies(found, find_twins(sketches, progress)),
-        *look_for_siblings(audited, sketches),
+        *look_for_copies(found, [pair for pair in twins if pair.one in own and pair.other in own]),
+        *look_elsewhere(audited, sketches, twins, elsewhere),
+        *look_for_siblings(audited, own),
     ]
 
 
@@ -40,7 +54,8 @@ def _unknown_patients(audited: Audited) -> list[Concern]:
             key="patients-not-known",
             subject="leak",
             severity="warning",
-            statement=f"Nothing names the patients of these {len(audited.cases)} cases, so each counts as a patient of its own.",
+            statement=f"Nothing names the patients of {counted_as(len(audited.cases), 'case')}, so each counts as a patient of "
+            "its own.",
             meaning="That training and test share no person cannot be claimed. Where they do, the score flatters; where one "
             "person has several cases, intervals are too narrow.",
             certainty="Sure that it cannot be known from these files. Copies of images, and in part scans of one person, are "
@@ -75,11 +90,7 @@ def _identifiers(found: Cases) -> list[Concern]:
     """An exam that two patients share; within one patient the patient tells it all."""
     concerns = []
     for kind, (one, many) in IDENTIFIERS.items():
-        shared = [
-            group
-            for group in found.groups_by(lambda case, kind=kind: case.identifiers.get(kind, ""))  # type: ignore[misc]
-            if found.different(group, patient) > 1
-        ]
+        shared = [group for group in found.groups_by(partial(_identifier, kind)) if found.different(group, patient) > 1]
         across = found.across(shared)
         named = [group for group in shared if found.different(group, named_patient) > 1]
         if across:
@@ -114,3 +125,7 @@ def _identifiers(found: Cases) -> list[Concern]:
                 )
             )
     return concerns
+
+
+def _identifier(kind: str, case: AuditedCase) -> str:
+    return case.identifiers.get(kind, "")

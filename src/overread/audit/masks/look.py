@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from overread.audit.audited import Audited
-from overread.audit.concern import Concern
+from overread.audit.concern import Concern, counted_as
 from overread.audit.in_processes import work_through
 from overread.audit.masks import rules as mask_rules
 from overread.audit.masks.facts import MaskFacts, mask_facts
@@ -229,7 +229,7 @@ def _unopened(audited: Audited, case_ids: Sequence[str]) -> list[Concern]:
             "mask-unreadable",
             "masks",
             "warning",
-            f"{len(case_ids)} masks cannot be opened on the grid of their image.",
+            f"{counted_as(len(case_ids), 'mask')} cannot be opened on the grid of the image.",
             "They were not looked at, and training would stop at them.",
             "Certain.",
             "The terminal names the files and the reasons; give the masks again.",

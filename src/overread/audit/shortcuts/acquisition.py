@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from overread.audit.audited import Audited, AuditedCase
-from overread.audit.concern import Concern
-from overread.audit.shortcuts.chance import ALARMS, FEWEST_PATIENTS, MOST_CASES, exchanged, family_wise, permutations_for
+from overread.audit.audited import Audited, AuditedCase, called
+from overread.audit.concern import Concern, several
+from overread.audit.shortcuts.chance import ALARMS, FEWEST_PATIENTS, chosen, exchanged, family_wise, permutations_for
 from overread.audit.shortcuts.columns import Column, acquired, columns_of
 from overread.audit.shortcuts.differences import by_chance, difference, surprise
-from overread.audit.shortcuts.targets import Target, severity, targets_of
+from overread.audit.shortcuts.targets import HALVES, Target, severity, targets_of
 from overread.cohort.progress import Progress, counted
 from overread.evaluation.intervals.patients import Patients
 
@@ -71,7 +71,8 @@ def _labels(audited: Audited, targets: Sequence[Target]) -> Iterator[Comparison]
             cases = target.known(audited.cases)
             codes = target.of(cases)
             if len(target.levels) == 2:
-                yield Comparison("label", target.levels[1], target.levels[0], cases, codes == 1)
+                group, other = (target.name, "below it") if target.levels == HALVES else target.levels[::-1]
+                yield Comparison("label", group, other, cases, codes == 1)
             else:
                 for k, level in enumerate(target.levels):
                     yield Comparison("label", level, "all others", cases, codes == k)
@@ -111,9 +112,7 @@ def _chances(
     columns: Sequence[Column], inside: np.ndarray, patients: Patients, level: float, random: np.random.Generator
 ) -> np.ndarray:
     """(T,) family-wise p value of each column, from some of the patients where there are very many."""
-    order = random.permutation(patients.count)
-    upto = int(np.searchsorted(np.cumsum(np.bincount(patients.number)[order]), MOST_CASES)) + 1
-    some = np.isin(patients.number, order[:upto])
+    some = chosen(patients, random)
     used = patients.select(some)
     groups = np.vstack([inside[some], inside[some][exchanged(used, permutations_for(level), random)]])
     parts = [Column(c.name, None if c.numbers is None else c.numbers[some], c.codes[some], c.levels) for c in columns]
@@ -159,11 +158,15 @@ def _concerns(rows: Sequence[Row], severe: str) -> list[Concern]:
 def _told(rows: Sequence[Row]) -> str:
     def one(row: Row) -> str:
         size = "no overlap" if row["difference"] is None else f"{row['difference']:.2f}"
-        return f"{row['column']} ({row['group']} against {row['other']}: {size}, by chance up to {row['by_chance']:.2f})"
+        return f"{row['column']} ({_sides(row)}: {size}, by chance up to {row['by_chance']:.2f})"
 
     ordered = sorted(rows, key=lambda row: -abs(row["difference"]) if row["difference"] is not None else -np.inf)
-    more = f"; and {len(rows) - 6} more" if len(rows) > 6 else ""
-    return "; ".join(one(row) for row in ordered[:6]) + more
+    return several([one(row) for row in ordered], 6, "; ")
+
+
+def _sides(row: Row) -> str:
+    group, other = row["group"], row["other"]
+    return f"{group} against {other}" if row["against"] == "label" else f"{called(group)} against {called(other)}"
 
 
 def _of_label(rows: Sequence[Row], severe: str) -> Concern:
@@ -198,7 +201,7 @@ def _of_partition(rows: Sequence[Row]) -> Concern:
 
 
 def _too_few(rows: Sequence[Row]) -> Concern:
-    told = "; ".join(f"{row['group']} against {row['other']} ({row['reason']})" for row in rows)
+    told = several([f"{_sides(row)} ({row['reason']})" for row in rows], 6, "; ")
     return Concern(
         key="acquisition-too-few",
         subject="acquisition",

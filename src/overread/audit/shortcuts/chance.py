@@ -84,16 +84,19 @@ def _indicators(codes: np.ndarray) -> np.ndarray:
     return (codes[:, None] == np.arange(int(codes.max()) + 1)).astype(np.float64)
 
 
-def drawn(cases: Sequence[AuditedCase], random: np.random.Generator, most: int = MOST_CASES) -> list[AuditedCase]:
-    """All cases, or those of so many randomly drawn patients that `most` cases are not much exceeded."""
-    if len(cases) <= most:
-        return list(cases)
-    patients = Patients.of([case.patient_id for case in cases])
+def drawn(cases: Sequence[AuditedCase], random: np.random.Generator) -> list[AuditedCase]:
+    """The cases that `chosen` draws."""
+    some = chosen(Patients.of([case.patient_id for case in cases]), random)
+    return [case for case, is_chosen in zip(cases, some, strict=True) if is_chosen]
+
+
+def chosen(patients: Patients, random: np.random.Generator, most: int = MOST_CASES) -> np.ndarray:
+    """(N,) bool: all cases, or those of so many randomly drawn patients that `most` cases are not much exceeded."""
+    if patients.cases <= most:
+        return np.ones(patients.cases, bool)
     order = random.permutation(patients.count)
-    sizes = np.bincount(patients.number)
-    chosen = np.zeros(patients.count, bool)
-    chosen[order[: int(np.searchsorted(np.cumsum(sizes[order]), most)) + 1]] = True
-    return [case for case, number in zip(cases, patients.number, strict=True) if chosen[number]]
+    sizes = np.bincount(patients.number, minlength=patients.count)
+    return np.isin(patients.number, order[: int(np.searchsorted(np.cumsum(sizes[order]), most)) + 1])
 
 
 def patients_per_level(codes: np.ndarray, patients: Patients, levels: int) -> list[int]:

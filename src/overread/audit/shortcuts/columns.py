@@ -12,6 +12,8 @@ from scipy.stats import rankdata
 
 from overread.audit.audited import AuditedCase
 from overread.audit.shortcuts.targets import OTHER
+from overread.cohort.numbers import as_number
+from overread.cohort.sheet import as_date
 
 FEWEST_NUMBERS = 6  # different numbers, from which a column is a measurement and not a setting
 FEWEST_OF_LEVEL = 5  # cases; rarer levels are taken together
@@ -36,7 +38,7 @@ class Column:
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """Columns of (N,) rows that differ between cases; names that are nearly as many as cases tell nothing and are left out."""
+    """Columns of (N,) rows that differ between cases; dates, and names that are nearly as many as cases, are left out."""
     spread = [dict(_spread(row)) for row in rows]
     names = sorted({name for row in spread for name in row if not name.lower().endswith(NEVER)})
     made = (_column(name, [row.get(name) for row in spread]) for name in names)
@@ -73,8 +75,10 @@ def _spread(row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 def _column(name: str, values: Sequence[Any]) -> list[Column]:
     texts = [_text(value) for value in values]
     known = [t for t in texts if t]
+    if known and all(_is_day(t) for t in known):
+        return []  # a day of birth or of an exam says who and when, whatever its column is called
     different = set(known)
-    numbers = [_number(t) for t in known]
+    numbers = [as_number(t) for t in known]
     if all(n is not None for n in numbers) and len(different) >= FEWEST_NUMBERS:
         places = iter(numbers)
         array = np.array([np.nan if not t else float(next(places) or 0.0) for t in texts])
@@ -83,6 +87,11 @@ def _column(name: str, values: Sequence[Any]) -> list[Column]:
     if len(different) > max(MOST_LEVELS, len(known) / 2):
         return []
     return _names(name, [t or NOT_KNOWN for t in texts])
+
+
+def _is_day(text: str) -> bool:
+    """A date, and no mere number that a spreadsheet could mean as one."""
+    return as_date(text) is not None and (as_number(text) is None or len(text) == len("20241231"))
 
 
 def _names(name: str, texts: Sequence[str]) -> list[Column]:
@@ -99,14 +108,6 @@ def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
         return ""
     return str(value).strip()
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
 
 
 def _ranks(numbers: np.ndarray) -> np.ndarray:

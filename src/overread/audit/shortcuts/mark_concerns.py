@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from overread.audit.audited import AuditedCase
-from overread.audit.concern import Concern
+from overread.audit.concern import Concern, counted_as, several
 from overread.audit.shortcuts.chance import FEWEST_PATIENTS
 from overread.audit.shortcuts.mark_finder import SMALLEST_SIDE, Mark
 from overread.evaluation.intervals.patients import Patients
@@ -74,13 +74,13 @@ def _present(seen: Sequence[AuditedCase], marked: Sequence[AuditedCase], found: 
         "no film",
     )
     places = ", ".join(f"{zone} {n}" for zone, n in zones.most_common(4))
-    header = f" The headers of {tagged} films say that text is burned in." if tagged else ""
+    header = f" By the headers, text is burned into {counted_as(tagged, 'film')}." if tagged else ""
     return Concern(
         key="marks-in-pixels",
         subject="shortcut",
         severity="note",
         statement=f"Letters or marks were found in {len(marked)} of {len(seen)} films ({places or 'by header alone'}).{header}",
-        meaning="They may name a person, and a network may read them.",
+        meaning="They may name a person, in the pictures of this page too, and a network may read them.",
         certainty="Found by shape: some are none, and some are missed, above all faint ones and those away from the border.",
         advice="Look at the pictures; before images are given away, mask text with `overread deidentify`.",
         evidence={"share": share.as_dict(), "zones": dict(zones), "by_header": tagged},
@@ -93,7 +93,8 @@ def _too_small(films: int) -> Concern:
         key="marks-too-small",
         subject="shortcut",
         severity="note",
-        statement=f"Marks were not looked for in {films} films of under {SMALLEST_SIDE} pixels, where no letter can be told.",
+        statement=f"Marks were not looked for in {counted_as(films, 'film')} of under {SMALLEST_SIDE} pixels, where no letter "
+        "can be told.",
         meaning="A marker may still be there as a blot, and a network may still see it.",
         certainty="Certain.",
         advice="Look for marks in the films that these were made from; the probe of borders and corners looked at these.",
@@ -106,7 +107,7 @@ def _too_few(targets: Sequence[str]) -> Concern:
         key="marks-too-few",
         subject="shortcut",
         severity="note",
-        statement=f"Whether marks go with {', '.join(targets)} cannot be said: too few patients.",
+        statement=f"Whether marks go with {several(targets)} cannot be said: too few patients.",
         meaning="Silence is then no sign that they do not.",
         certainty=f"Certain; {FEWEST_PATIENTS} patients in each of two groups are the least.",
         advice="Look at the pictures of marks.",

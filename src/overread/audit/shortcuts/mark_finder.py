@@ -9,6 +9,7 @@ or the tip of a line may look the same, and letters in the middle of the film ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from skimage.filters import gaussian
@@ -75,7 +76,8 @@ def _scaled(film: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
 
 
-def _is_letter(region, scaled: np.ndarray, side: int) -> bool:  # type: ignore[no-untyped-def]
+def _is_letter(region: Any, scaled: np.ndarray, side: int) -> bool:
+    """region  one of `skimage.measure.regionprops`, whose class is not public"""
     y0, x0, y1, x1 = region.bbox
     height, width = (y1 - y0) / side, (x1 - x0) / side
     if not (HEIGHT[0] <= height <= HEIGHT[1] and WIDTH[0] <= width <= WIDTH[1] and FILLING[0] <= region.extent <= FILLING[1]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from overread.audit.audited import Audited
-from overread.audit.concern import Concern
+from overread.audit.concern import Concern, several
 from overread.audit.shortcuts.probed import Probed
 from overread.audit.shortcuts.targets import severity
 
@@ -45,7 +45,7 @@ def concerns_of(audited: Audited, probed: Sequence[Probed]) -> list[Concern]:
 
 
 def _concern(probe: str, tells: Sequence[Probed], severe: str) -> Concern:
-    areas = "; ".join(f"{p.target}: AUC {p.interval}" for p in tells)
+    areas = several([f"{p.target}: AUC {p.interval}" for p in tells], between="; ")
     columns = sorted({name for p in tells for name in p.strongest})
     largest = max(p.p or 0.0 for p in tells)
     return Concern(
@@ -70,10 +70,10 @@ def unsaid(audited: Audited, probed: Sequence[Probed]) -> list[Concern]:
         why = "none is known" if audited.question is None else "none is open: truths under seal are not looked at"
         return [_note("shortcut-no-label", f"No label could be probed for shortcuts; {why}.", [])]
     few = {p.target: p.reason for p in labels if p.reason.startswith(("too few", "no case"))}
-    few |= {p.target: f"too few patients of {', '.join(p.left_out)}" for p in labels if p.levels and p.left_out}
+    few |= {p.target: f"too few patients of {several(p.left_out)}" for p in labels if p.levels and p.left_out}
     if not few:
         return []
-    told = "; ".join(f"{name}: {reason}" for name, reason in few.items())
+    told = several([f"{name}: {reason}" for name, reason in few.items()], between="; ")
     return [_note("shortcut-too-few", f"Shortcuts could not be looked for in all of the labels. {told}.", list(few))]
 
 

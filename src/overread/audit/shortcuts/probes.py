@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.concern import Concern
+from overread.audit.concern import Concern, several
 from overread.audit.shortcuts.chance import (
     ALARMS,
     FEWEST_PATIENTS,
@@ -138,7 +138,7 @@ def _usable(
     counts = patients_per_level(codes, Patients.of([c.patient_id for c in cases]), len(target.levels))
     kept = [k for k, n in enumerate(counts) if n >= FEWEST_PATIENTS]
     if len(kept) < 2:
-        told = ", ".join(f"{level}: {n}" for level, n in zip(target.levels, counts, strict=True))
+        told = several([f"{level}: {n}" for level, n in zip(target.levels, counts, strict=True)])
         return [], codes, (), f"too few to say: patients by group are {told}; {FEWEST_PATIENTS} in each of two are the least"
     place = {k: number for number, k in enumerate(kept)}
     used = [(case, place[k]) for case, k in zip(cases, codes, strict=True) if k in place]

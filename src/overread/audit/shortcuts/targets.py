@@ -16,6 +16,7 @@ from overread.core.errors import OverreadError
 from overread.core.kinds import Kind, LabelMap
 
 OTHER = "other"
+HALVES = ("lower", "higher")  # of a number, divided at its median
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _halves(name: str, numbers: Mapping[str, float], audited: Audited) -> Target
         return None
     median = float(np.median(list(numbers.values())))
     codes = {case: int(v > median) for case, v in numbers.items()}
-    return Target(f"{name} above its median", "label", ("lower", "higher"), codes)
+    return Target(f"{name} above its median", "label", HALVES, codes)
 
 
 def _structures(audited: Audited, progress: Progress | None) -> list[Target]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from overread.audit.audited import Audited
-from overread.audit.concern import Concern
+from overread.audit.audited import Audited, called
+from overread.audit.concern import Concern, several
 from overread.audit.size.rows import (
     ASSUMED_AREA,
     ASSUMPTIONS,
@@ -33,7 +33,9 @@ def look_for_size(audited: Audited) -> list[Concern]:
     concerns = []
     for part in parts_to_score(audited):
         rows = interval_rows(question, part)
-        concerns += _absent(question, part)
+        absent = _absent(question, part)
+        told = {name for concern in absent for name in (*concern.evidence["absent"], *concern.evidence["only"])}
+        concerns += [*absent, *_impossible(part, [row for row in rows if row["subject"] not in told])]
         concerns += _widths(part, rows, audited)
         concerns += _comparison(part, comparison_rows(question, part))
     return concerns
@@ -59,17 +61,38 @@ def _absent(question: Question, part: Part) -> list[Concern]:
     full = [name for name in names if question.task == "classification" and part.counts.get(name, 0) >= part.cases]
     if not lacking and not full:
         return []
-    told = [f"no case of {', '.join(lacking)}"] * bool(lacking) + [f"nothing but {', '.join(full)}"] * bool(full)
+    told = [f"no case of {several(lacking)}"] * bool(lacking) + [f"nothing but {several(full)}"] * bool(full)
     return [
         Concern(
             "class-absent-where-scored",
             "size",
             "warning",
-            f"{part.name}: {' and '.join(told)} among {part.cases} cases of {part.patients} patients.",
+            f"{called(part.name)}: {' and '.join(told)} among {part.cases} cases of {part.patients} patients.",
             "Nothing can be said about these: sensitivity, specificity or the area under the curve do not exist.",
             "Certain: counted.",
             "Bring in patients of the absent kind, or take the class out of the question.",
             {"absent": lacking, "only": full},
+            partitions=(part.name,),
+        )
+    ]
+
+
+def _impossible(part: Part, rows: Sequence[Mapping[str, Any]]) -> list[Concern]:
+    """Scores that will have no interval at all, though the class is there, or may be."""
+    lacking = [row for row in rows if row["half_width"] is None]
+    if not lacking:
+        return []
+    told = several([f"{row['metric']} ({row['subject']})" for row in lacking])
+    return [
+        Concern(
+            "score-without-interval",
+            "size",
+            "warning",
+            f"{called(part.name)}: {len(lacking)} of {len(rows)} scores rest on fewer than two independent cases: {told}.",
+            "Whatever these come to, nothing can be said about them.",
+            "Certain: counted." if part.is_counted else "An expectation from the share of cases whose truth is open.",
+            "Bring in patients of these kinds, or report the score without a claim.",
+            {"rows": [dict(row) for row in lacking]},
             partitions=(part.name,),
         )
     ]
@@ -83,7 +106,7 @@ def _widths(part: Part, rows: Sequence[Mapping[str, Any]], audited: Audited) -> 
     if not shown:
         return []
     worst = max(shown, key=lambda row: row["half_width"] / TOO_WIDE[row["metric"]])
-    counted = f"{part.name}: {part.cases} cases of {part.patients} patients"
+    counted = f"{called(part.name)}: {part.cases} cases of {part.patients} patients"
     unknown = "" if audited.patients_known else " Nothing names the patients, so each case was taken for one; it may be worse."
     needed = worst["patients_needed"]
     advice = (
@@ -130,8 +153,8 @@ def _comparison(part: Part, rows: Sequence[Mapping[str, Any]]) -> list[Concern]:
             "comparison-without-power",
             "size",
             "note",
-            f"{part.name}: a second model whose area under the curve ({worst['subject']}) is {GAIN:.2f} higher would be shown "
-            f"to be better in {worst['power_of_gain']:.0%} of such studies. "
+            f"{called(part.name)}: a second model whose area under the curve ({worst['subject']}) is {GAIN:.2f} higher would be "
+            f"shown to be better in {worst['power_of_gain']:.0%} of such studies. "
             + (f"A gain of {least:.2f} would be shown in 80 %. " if least else "No gain would be shown in 80 % of them. ")
             + f"That it is no worse by {MARGIN:.2f} would be shown in {worst['power_of_non_inferiority']:.0%} if both are equal.",
             "A comparison that finds no difference would mean nothing here.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-from overread.audit.audited import Audited
+from overread.audit.audited import Audited, called
 from overread.audit.concern import Concern
 from overread.cohort.progress import Progress, counted
 from overread.core.errors import OverreadError
@@ -31,7 +31,7 @@ def pictures_of(audited: Audited, concerns: Sequence[Concern], progress: Progres
             except OverreadError:
                 continue
             case = cases[case_id]
-            words = [case_id, case.partition or "", _truth(case.truth)]
+            words = [case_id, called(case.partition), _truth(case.truth)]
             shown.append((", ".join(word for word in words if word), image))
         if shown:
             caption = ", ".join(group[:MOST_IN_GROUP]) + (

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from overread.audit.audited import Audited, AuditedCase
+from overread.audit.leaks.elsewhere import Elsewhere
 from overread.cohort.draft import Draft, Step
 from overread.cohort.folders import headers_path, scan_images
 from overread.cohort.gather import Gathered, Images, gather, gather_images
@@ -18,7 +19,7 @@ from overread.cohort.given import Given, given_split
 from overread.cohort.identity import Link, cohort_key, pseudonyms, read_key, read_links
 from overread.cohort.index import Cohort, partition_of_run, read_index, read_splits
 from overread.cohort.inspect import Seen, inspect_cases
-from overread.cohort.load import load_truth, open_channels
+from overread.cohort.load import load_truth
 from overread.cohort.partition import class_counts
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
@@ -26,8 +27,9 @@ from overread.cohort.seal import read_summary, truth_digest
 from overread.cohort.usable import keep_usable
 from overread.core.case import Case, ImageReference, TruthReference
 from overread.core.grid import Grid
-from overread.core.image import Image
 from overread.core.kinds import Kind
+from overread.workflow.audits.elsewhere import elsewhere_of, names_elsewhere
+from overread.workflow.audits.opening import open_case
 from overread.workflow.project import Project
 
 ACQUISITION = (
@@ -44,6 +46,7 @@ class Subject:
     patients  case_id -> the patient as the files or the sheet have it; private as the names
     left_out  reason -> how many images could not be taken in
     notes     how images, truth and split were understood; for the terminal
+    elsewhere external cohorts of a project
     """
 
     audited: Audited
@@ -51,6 +54,7 @@ class Subject:
     patients: Mapping[str, str]
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    elsewhere: Sequence[Elsewhere] = ()
 
 
 def of_project(project: Project, progress: Progress | None = None) -> Subject:
@@ -82,8 +86,9 @@ def of_project(project: Project, progress: Progress | None = None) -> Subject:
         {part: _counts(values["classes"]) for part, values in parts.items()},
         patients_known=project.settings.cohort.group_by is not None or splits["grouped_by"] == "patient",
     )
-    names = {c: link.original_name for c, link in links.items()}
-    return Subject(audited, names, {c: link.original_patient for c, link in links.items()})
+    names = {c: link.original_name for c, link in links.items()} | names_elsewhere(project)
+    patients = {c: link.original_patient for c, link in links.items()}
+    return Subject(audited, names, patients, elsewhere=elsewhere_of(project))
 
 
 def of_folder(request: Request, splits: str | Path | None, progress: Progress | None = None) -> Subject:
@@ -156,7 +161,7 @@ def _of_images(
     references = {named.cases[k]: d.images for k, d in enumerate(images.drafts)}
     audited = Audited(
         cases,
-        partial(_open_image, references, images.folder, request.gaps, request.tilt),
+        partial(open_case, references, images.folder, request.gaps, request.tilt),
         patients_known=any(d.patient for d in images.drafts),
         is_phantom=bool(seen) and all(s.is_simulated for s in seen),
     )
@@ -197,7 +202,7 @@ def _audited(
     references = {case.case_id: case.images for case in cohort.cases}
     return Audited(
         cases,
-        partial(_open_image, references, cohort.images_folder, cohort.gaps, cohort.tilt),
+        partial(open_case, references, cohort.images_folder, cohort.gaps, cohort.tilt),
         cohort.question,
         patients_known,
         partial(_open_truth, cohort) if cohort.question.task == "segmentation" else None,
@@ -262,10 +267,6 @@ def _named_or_itself(case: Case, link: Link) -> Case:
 
 def _place_of(reference: ImageReference) -> tuple[str, int | None]:
     return (reference.files[0] if reference.files else "", reference.index)
-
-
-def _open_image(references: Mapping[str, Sequence[ImageReference]], folder: Path, gaps: str, tilt: str, case_id: str) -> Image:
-    return open_channels(case_id, references[case_id], folder, gaps=gaps, tilt=tilt)
 
 
 def _open_truth(cohort: Cohort, case_id: str) -> Kind:

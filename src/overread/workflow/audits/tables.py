@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from overread.audit.audited import called
 from overread.core.score import Interval
 from overread.reporting.audit_page import AuditTable
 
@@ -18,15 +19,15 @@ def tables_of(tables: Mapping[str, Any]) -> tuple[AuditTable, ...]:
         _probes(tables["probes"]),
         _marks(tables["marks"]),
         _acquisition(tables["acquisition"]),
-        _size(tables["size"]),
-        _power(tables["comparison"]),
+        _size(tables["size"]["intervals"]),
+        _power(tables["size"]["comparisons"]),
     )
     return tuple(table for table in found if table.rows)
 
 
 def _labels(counts: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> AuditTable:
     rows = [
-        (partition.replace("-", " ") or "all", name, of["cases"], of["patients"])
+        (called(partition) or "all", name, of["cases"], of["patients"])
         for partition, classes in counts.items()
         for name, of in classes.items()
     ]
