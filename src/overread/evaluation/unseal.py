@@ -85,6 +85,7 @@ def open_seal(
     run: str,
     external: Path | None = None,
     cohort: str = "",
+    thresholds: Mapping[str, float] | None = None,
 ) -> tuple[dict[str, TruthReference], dict[str, Any]]:
     """Write the opening into the ledger, then give the truths and the entry.
 
@@ -93,6 +94,7 @@ def open_seal(
     external   folder of the external cohort whose seal is opened; its openings stand in the project's ledger,
                and are counted by themselves
     cohort     digest of the version of the cohort that is opened
+    thresholds class -> the frozen probability from which it is called; None where nothing is called
 
     The entry stands before anything is read, so an evaluation that fails afterwards has still been an opening.
     """
@@ -100,11 +102,10 @@ def open_seal(
     name = partition if isinstance(partition, str) else f"fold-{partition}"
     if external is not None:
         name = f"{EXTERNAL}{external.name}"
-    number = 1 + sum(e["entry"] == ENTRY and e["partition"] == name for e in ledger.entries())
     entry = ledger.append(
         ENTRY,
+        counted_by="partition",
         partition=name,
-        number=number,
         run=run,
         model=model,
         cohort=cohort,
@@ -112,6 +113,7 @@ def open_seal(
         primary_endpoint=declaration.primary_endpoint,
         margin=declaration.margin,
         threshold_rule=declaration.threshold_rule,
+        thresholds=dict(thresholds or {}),
         declared=list(declaration.declared),
         by_default=declaration.by_default,
     )
