@@ -36,6 +36,7 @@ FAULTS: dict[str, frozenset[str]] = {  # fault -> concerns of which one must be 
     "marker": frozenset({"mark-follows-label", "shortcut-edges"}),
     "site-follows-label": frozenset({"site-follows-label"}),
     "split-patient": frozenset(),
+    "renamed-patient": frozenset(),
     "duplicate-studies": frozenset(),
 }
 

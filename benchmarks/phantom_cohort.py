@@ -64,7 +64,8 @@ def audited_of(folder: Path, seed: int) -> Audited:
 
 def planted_pairs(faults: dict[str, Any], audited: Audited) -> list[set[str]]:
     """Exams that belong to one another and lie under two patients; of a split patient, one of each spelling."""
-    pairs = [{pair["exam_id"], pair["same_pixels_as"]} for pair in faults.get("duplicate-studies", {}).get("exams", ())]
+    copies = [*faults.get("duplicate-studies", {}).get("exams", ()), *faults.get("renamed-patient", {}).get("patients", ())]
+    pairs = [{pair["exam_id"], pair["same_pixels_as"]} for pair in copies]
     first: dict[str, str] = {}
     for case in audited.cases:
         first.setdefault(case.patient_id, case.case_id)

@@ -75,3 +75,18 @@ def test_a_full_disk_is_named(project, tmp_path, monkeypatch):
     with pytest.raises(OverreadError, match=r"cache of prepared cases could not be written(?s:.*)free disk space"):
         opened(project, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["images.f16", "targets.bin", "points.i32", "index.json"])
+@pytest.mark.parametrize("damage", ["emptied", "cut", "gone"])
+def test_a_damaged_cache_is_built_again(project, tmp_path, name, damage):
+    told = []
+    made = opened(project, tmp_path)
+    path = made.folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2] if damage == "cut" else b"")
+    if damage == "gone":
+        path.unlink()
+    again = opened(project, tmp_path, advance=lambda n, note: told.append(note))
+    assert set(told) == set(made.cases)
+    assert (again.folder / name).read_bytes() == whole

@@ -107,6 +107,17 @@ def test_a_pipe_cannot_open_the_seal_without_yes(
     assert scored == []
 
 
+def test_the_command_it_gives_opens_the_same_test_for_the_same_run(
+    scored: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    declared = ["--hypothesis", "it is good", "--margin", "0.8", "--declare", "auc", "--declare", "f1"]
+    assert main(["evaluate", "liver", "--on", "internal", "--run", "first", "--fold", "2", *declared]) == 2
+    told = capsys.readouterr().err
+    given = "--hypothesis 'it is good' --margin 0.8 --declare auc --declare f1"
+    assert f"overread evaluate liver --on internal --run first --fold 2 {given} --yes" in told
+
+
 def test_yes_passes_what_was_said_and_asks_nothing(scored: list[Any]) -> None:
     assert main(["evaluate", "liver", "--on", "internal", "--yes", "--margin", "0.8"]) == 0
     assert scored[0][3]["margin"] == 0.8
@@ -211,3 +222,9 @@ def test_scores_are_told_by_role_with_their_methods_in_a_legend() -> None:
     assert "(a) bootstrap" in told
     assert "Operating point for x: 0.400, by the rule youden, fitted on tuning (sensitivity 0.900 there)" in told
     assert told.endswith("Note: Mind.")
+
+
+def test_a_legend_of_many_methods_goes_on_with_two_letters() -> None:
+    told = describe(result(scores=[score(f"Score {k}", "primary", method=f"method {k}") for k in range(54)]))
+    assert "(z) method 25\n(aa) method 26\n" in told
+    assert "(bb) method 53" in told

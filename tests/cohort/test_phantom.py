@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as Pillow
 
 from overread.cohort.phantom.anatomy import STRUCTURES
+from overread.cohort.phantom.threshold import EDGES, burden_threshold
 from overread.core.errors import OverreadError
 from overread.imaging.door import open_image
 from overread.imaging.labels import open_labels
@@ -168,6 +169,19 @@ def test_metastases_follow_the_response_and_cysts_stay() -> None:
     for before, after in zip(first, later, strict=True):
         expected = float(np.clip(before.diameter * factor, 5, 50)) if before.kind == "metastasis" else before.diameter
         assert after.diameter == pytest.approx(expected)
+
+
+def test_the_burden_below_a_limit_is_the_best_of_all_limits() -> None:
+    """Two exams of 1 ml and 2 ml voxels; the limit of 0 HU takes 10 and 20 of them, and 6 and 20 are metastases."""
+    below, above = np.searchsorted(EDGES, (-100, 100))
+    exams = []
+    for inside in (10, 20):
+        counts = np.zeros(len(EDGES) - 1, dtype=int)
+        counts[below], counts[above] = inside, 1000
+        exams.append({"organ": counts.tolist()})
+    found = burden_threshold(exams, [6, 20], [1.0, 2.0])
+    assert found == {"exams": 2, "below_hu": int(EDGES[below + 1]), "mean_absolute_error_ml": 2.0}
+    assert burden_threshold(exams, [0, 0], [1.0, 2.0])["mean_absolute_error_ml"] == 0.0, "without metastases: nothing is called"
 
 
 def test_phantom_json_reports_the_plain_threshold_and_what_it_is(abdomen: PhantomSummary, chest: PhantomSummary) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,23 @@ import numpy as np
 import pydicom
 import pytest
 
+from overread.audit.audited import Audited, AuditedCase
+from overread.audit.leaks.look import look_for_leaks
+from overread.audit.sketch import sketches
+from overread.cohort.identity import refuse_spellings
 from overread.cohort.phantom.faults import plant
 from overread.cohort.phantom.marks import burn, word
 from overread.cohort.phantom.options import Options
 from overread.cohort.phantom.plan import plan_exams
 from overread.core.errors import Refused
+from overread.core.image import Image
+from overread.core.question import Question
 from overread.imaging.door import open_image
 from overread.record.files import read_json
 from overread.workflow.phantom import PhantomSummary, phantom
 
-FAULTS = ("marker", "label-noise", "duplicate-studies", "split-patient", "missing-slices")
+FAULTS = ("marker", "label-noise", "duplicate-studies", "split-patient", "renamed-patient", "missing-slices")
+QUESTION = Question("classification", ("healthy", "pneumonia"), positive="pneumonia")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +94,27 @@ def test_one_patient_stands_under_two_spellings(faulty: PhantomSummary, planted:
     for pair in pairs:
         assert {pair["patient_id"], pair["also_as"]} <= ids
         assert pair["also_as"].replace("-", "").upper() == pair["patient_id"]
+
+
+def test_a_renamed_patient_is_another_to_every_name_and_one_by_an_image(tmp_path: Path) -> None:
+    """The split by patient lets it through, and the audit finds it by its content: nothing else could."""
+    drawn = phantom(tmp_path / "out", kind="chest", patients=8, size=96, seed=2, faults=("renamed-patient",), workers=1)
+    (pair,) = read_json(drawn.folder / "phantom.json")["faults"]["renamed-patient"]["patients"]
+    rows = rows_of(drawn)
+    by_patient = {i: [e for e, row in rows.items() if row["patient_id"] == i] for i in (pair["patient_id"], pair["also_as"])}
+    assert len(by_patient[pair["also_as"]]) > 1, "later exams went along"
+    assert by_patient[pair["patient_id"]] == [pair["same_pixels_as"]]
+    refuse_spellings(row["patient_id"] for row in rows.values())
+    cases = [AuditedCase(e, row["patient_id"], "training") for e, row in rows.items()]
+    audited = Audited(tuple(cases), partial(_open_film, drawn.images), QUESTION, is_phantom=True)
+    found = {concern.key: concern for concern in look_for_leaks(audited, sketches(audited))}
+    assert set(map(frozenset, found["one-image-under-two-patients"].cases)) == {
+        frozenset((pair["exam_id"], pair["same_pixels_as"]))
+    }
+
+
+def _open_film(folder: Path, exam_id: str) -> Image:
+    return open_image([folder / f"{exam_id}.dcm"], "dicom")
 
 
 def test_left_out_slices_leave_a_gap_that_the_door_refuses(faulty: PhantomSummary, planted: dict[str, Any]) -> None:

@@ -13,47 +13,45 @@ import click
 import pytest
 from pydantic import create_model
 
+from docs.pages import FENCE, ROOT, all_pages, calls, calls_in_sentences, commands, name, steps
 from overread.cli.main import VERBS, LazyGroup
 from overread.cli.main import overread as program
+from overread.cli.verb import Verb
 from overread.workflow.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = all_pages()
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
+COMMANDS = [(name(page), line) for page in PAGES for line in commands(page)]
+CALLS = [(name(page), line) for page in PAGES for line in calls(page)]
+PLACEHOLDERS = ("VERB",)
+IN_SENTENCES = [(name(page), line) for page in PAGES for line in calls_in_sentences(page)]
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
     """(page, text) of every block of code in a language."""
-    texts = [(name(page), page.read_text(encoding="utf-8")) for page in PAGES]
-    return [(page, match["text"]) for page, text in texts for match in FENCE.finditer(text) if match["language"] == language]
-
-
-def commands() -> list[tuple[str, str]]:
-    """(page, command) of every line in a shell block; lines that end with a backslash are joined."""
-    found = []
-    for page, text in blocks("sh"):
-        lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
-        found += [(page, line) for line in lines if line and not line.startswith("#")]
-    return found
-
-
-CALLS = [(page, line) for page, line in commands() if line.startswith("overread")]
+    return [(name(page), step.text) for page in PAGES for step in steps(page) if step.language == language]
 
 
 @pytest.mark.parametrize(("page", "line"), CALLS)
 def test_a_command_in_the_docs_exists_with_its_options(page: str, line: str) -> None:
+    check_call(page, line)
+
+
+@pytest.mark.parametrize("word", VERBS)
+def test_the_examples_in_the_help_exist_with_their_options(word: str) -> None:
+    verb = verb_called(word)
+    assert isinstance(verb, Verb)
+    for line in verb.example.splitlines():
+        check_call(f"help of {word}", line.partition(" > ")[0])
+
+
+def check_call(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     if words[0].startswith("-"):
         assert words[0] in ("--help", "--version")
         return
     assert words[0] in VERBS, f"{page}: no verb '{words[0]}'"
-    verb = LazyGroup("overread").get_command(click.Context(program), words[0])
-    assert verb is not None
+    verb = verb_called(words[0])
     values, extra, _ = verb.make_parser(click.Context(verb)).parse_args(words[1:])  # raises where an option does not exist
     assert not extra, f"{page}: words too many in '{line}': {extra}"
     for parameter in verb.params:
@@ -64,9 +62,25 @@ def test_a_command_in_the_docs_exists_with_its_options(page: str, line: str) -> 
         assert not parameter.required or value, f"{page}: '{line}' lacks {parameter.name}"
 
 
+def verb_called(word: str) -> click.Command:
+    verb = LazyGroup("overread").get_command(click.Context(program), word)
+    assert verb is not None, f"no verb '{word}'"
+    return verb
+
+
+@pytest.mark.parametrize(("page", "line"), IN_SENTENCES)
+def test_a_command_in_a_sentence_has_a_verb_and_options_that_exist(page: str, line: str) -> None:
+    """What it is about may be left out there: `overread report`, `overread evaluate --truth ... --answers ...`."""
+    words = shlex.split(line.replace("...", " "))[1:]
+    if words and not words[0].startswith("-") and words[0] not in PLACEHOLDERS:
+        known = {option for parameter in verb_called(words[0]).params for option in (*parameter.opts, *parameter.secondary_opts)}
+        unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known | {"--help"}]
+        assert unknown == [], f"{page}: '{line}'"
+
+
 def test_other_commands_in_the_docs_are_chores_of_the_makefile_or_an_install() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    for page, line in commands():
+    for page, line in COMMANDS:
         words = line.split()
         if words[0] == "make":
             assert words[1] in targets, f"{page}: no target {words[1]}"

@@ -196,4 +196,17 @@ def test_readers_who_never_differ_give_no_interval() -> None:
     study = Study(("A", "B"), truth, Patients.of(np.arange(20)), (Reading("a", np.stack([rating] * 2), None),) * 2, None, "d")
     row = study.rows()[0]
     assert row.difference.interval.low is None
-    assert "all readers differ by the same amount" in row.difference.interval.reason
+    assert "neither readers nor patients vary in it" in row.difference.interval.reason
+    assert "neither readers nor patients vary in it" in row.means["a"].reason
+
+
+def test_few_cases_are_said_and_a_difference_of_shares_stays_within_one() -> None:
+    truth = np.arange(12) < 5
+    calls = np.stack([truth, truth, truth & (np.arange(12) > 0)]).astype(float)
+    ratings = calls + np.linspace(0, 0.5, 12)
+    wrong = Reading("model", ratings.max() - ratings[:1], 1 - calls[:1])
+    study = Study(("A", "B", "C"), truth, Patients.of(np.arange(12)), (Reading("alone", ratings, calls),), wrong, "d")
+    rows = {row.metric.key: row.difference for row in study.rows(["auc", "sensitivity"])}
+    assert rows["sensitivity"].interval.low == -1.0
+    assert rows["sensitivity"].remark == "Only 5 patients count: the interval is a rough one."
+    assert rows["auc"].remark == "Only 5 positive and 7 negative patients: the interval is a rough one."

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from evaluation.van_dyke import van_dyke
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.evaluation.comparing.claims import Margin, claims
+from overread.evaluation.comparing.claims import Margin, claims, margin_of
 from overread.evaluation.comparing.compared import Contender, line_up
 from overread.evaluation.comparing.difference import StudentTest, difference_interval, holm, students_test
 from overread.evaluation.comparing.endpoints import Endpoint
@@ -116,6 +116,27 @@ def test_mcnemar_against_other_programs(won: int, lost: int, cases: int) -> None
 def test_no_discordant_case_is_no_interval_of_width_zero() -> None:
     low, high = McNemarTest(np.zeros(40), np.ones(40)).interval(0.95)
     assert (low, high) == pytest.approx((-0.0876, 0.0876), abs=1e-4)  # Tango: z^2 / (n + z^2)
+
+
+@pytest.mark.parametrize("won", [-1.0, 1.0])
+@pytest.mark.parametrize("patients", [6, 10, 30])
+def test_all_cases_discordant_one_way_is_no_interval_of_width_zero(won: float, patients: int) -> None:
+    test = McNemarTest(np.full(patients, won), np.ones(patients))
+    low, high = sorted(abs(end) for end in test.interval(0.95))
+    z = stats.norm.ppf(0.975)
+    assert high == 1.0
+    if patients > 6:  # below, the exact test is the more careful one and widens the interval
+        assert low == pytest.approx((patients - z**2) / (patients + z**2))  # Tango's, worked out for n discordant of n
+    assert 0 < low < 0.9
+    assert test.p() == pytest.approx(2 * 0.5**patients / 2)
+    assert np.isfinite([test.p_above(-1.0), test.p_below(1.0)]).all()
+
+
+def test_patients_who_all_win_half_of_their_cases_have_an_interval() -> None:
+    test = McNemarTest(np.ones(12), np.full(12, 2.0))
+    low, high = test.interval(0.95)
+    assert 0 < low < 0.45 < 0.55 < high < 1
+    assert test.p() < 0.05
 
 
 def clustered(random, patients: int, cases: int, correlation: float) -> np.ndarray:
@@ -325,6 +346,17 @@ def test_two_that_answer_alike_get_no_p_value() -> None:
     assert hits.interval.low < 0 < hits.interval.high
 
 
+def test_a_difference_that_never_varies_gets_no_interval_and_the_right_reason() -> None:
+    truth = np.arange(30) < 12
+    right, wrong = (binary(np.where(truth == side, 0.9, 0.1), truth) for side in (True, False))
+    pair = lined(right, wrong)
+    found = {name: difference(pair, Endpoint.of(pair.question, name), 1) for name in ("auc", "brier")}
+    assert (found["auc"].interval.estimate, found["brier"].interval.estimate) == pytest.approx((-1.0, 0.8))
+    assert [f.interval.low for f in found.values()] == [None, None]
+    assert "neither area varies from patient to patient" in found["auc"].test.reason
+    assert "every patient differs by the same amount" in found["brier"].test.reason
+
+
 def test_a_score_that_only_one_has_is_left_out_and_said() -> None:
     question = Question("segmentation", ("liver",), (1,)).as_dict()
 
@@ -404,8 +436,15 @@ def test_margins_say_what_was_shown() -> None:
     assert "one-sided p = 0.004, with 0.025 as the limit" in said(0.05, "non-inferior")[1]
     assert "is not shown" in said(0.0, "superior")[1]
     assert said(0.05, "non-inferior")[2] == pytest.approx(stats.norm.sf(0.04 / 0.015))
-    with pytest.raises(OverreadError, match="is not above 0"):
-        said(0.0, "non-inferior")
+    for size, fault in (
+        (0.0, "is not above 0"), (-0.05, "is not above 0"), (np.nan, "nan is no size"), (np.inf, "inf is no size"),
+        (5.0, "as wide as Area under the ROC curve itself"),
+    ):  # fmt: skip
+        with pytest.raises(OverreadError, match=fault):
+            said(size, "non-inferior")
+    with pytest.raises(OverreadError, match="The aim 'equivalent' needs a margin"):
+        margin_of(None, "equivalent")
+    assert margin_of(None, "non-inferior") is None
     other = difference(lined(*two()), Endpoint.of(auc.question, "brier"), 1)
     with pytest.raises(OverreadError, match="One margin cannot serve auc and brier"):
         claims([found, other], margin=Margin(0.05))

@@ -206,15 +206,19 @@ def test_calibration_line_equals_statsmodels() -> None:
     fit = statsmodels.GLM(truth.astype(float), statsmodels.add_constant(logit), family=statsmodels.families.Binomial()).fit(
         cov_type="cluster", cov_kwds={"groups": patient, "use_correction": False}
     )
-    assert line.slope == pytest.approx(fit.params[1], rel=1e-6)
-    assert line.slope_error == pytest.approx(fit.bse[1] * np.sqrt(200 / 199), rel=1e-5)
+    assert line.slope == pytest.approx((fit.params[1], fit.bse[1] * np.sqrt(200 / 199)), rel=1e-5)
     large = statsmodels.GLM(truth.astype(float), np.ones(400), offset=logit, family=statsmodels.families.Binomial()).fit()
-    assert line.intercept == pytest.approx(large.params[0], rel=1e-6)
+    assert line.intercept[0] == pytest.approx(large.params[0], rel=1e-6)
 
 
 def test_calibration_line_does_not_exist_for_one_class_or_perfect_separation() -> None:
     assert calibration.calibration_line(np.ones(5, bool), np.linspace(0.1, 0.9, 5), np.arange(5)) is None
-    assert calibration.calibration_line(np.array([0, 0, 1, 1]) > 0, np.array([0.1, 0.2, 0.8, 0.9]), np.arange(4)) is None
+    parted = calibration.calibration_line(np.array([0, 0, 1, 1]) > 0, np.array([0.1, 0.2, 0.8, 0.9]), np.arange(4))
+    assert parted.slope is None
+    assert parted.intercept[0] == pytest.approx(0.0, abs=1e-9)  # as many expected as there are
+    alike = calibration.calibration_line(np.arange(10) < 3, np.full(10, 0.5), np.arange(10))
+    assert alike.slope is None
+    assert alike.intercept[0] == pytest.approx(np.log(0.3 / 0.7))
 
 
 def test_curves_lie_on_those_of_scikit_learn_and_stay_short() -> None:

@@ -41,6 +41,16 @@ def test_one_case_has_no_limits_and_equal_truths_no_r_squared() -> None:
     assert np.isnan(agreement.r2_from_sums(equal))
 
 
+@settings(max_examples=30)
+@given(st.floats(-50, 50), st.integers(0, 20))
+def test_a_constant_error_has_limits_without_spread_not_with_rounding(error, seed) -> None:
+    truth, _ = numbers(seed)
+    sums = agreement.agreement_terms(truth, truth + error, float(truth.mean())).sum(0)
+    assert agreement.high_limit_from_sums(sums) == agreement.low_limit_from_sums(sums)
+    repeated = agreement.repeated_terms((truth + error) - truth, np.arange(len(truth)) // 2).sum(0)
+    assert agreement.repeated_high_from_sums(repeated) == agreement.repeated_low_from_sums(repeated)
+
+
 @settings(max_examples=50)
 @given(st.floats(-100, 100), st.integers(0, 20))
 def test_the_centre_changes_nothing(centre, seed) -> None:

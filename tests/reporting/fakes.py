@@ -599,7 +599,18 @@ def complete() -> ReportInput:
         "external": {
             "name": "north",
             "compared_with": "internal",
-            "drop": [{"name": "AUC", "subject": "metastasis", "unit": "", "moved": "worse", **moved}],
+            "drop": [
+                {"metric": "f1", "role": "exploratory", "name": "F1", "subject": "all", "unit": "", "moved": "worse", **moved},
+                {
+                    "metric": "auc",
+                    "role": "primary",
+                    "name": "AUC",
+                    "subject": "metastasis",
+                    "unit": "",
+                    "moved": "worse",
+                    **moved,
+                },
+            ],
             "shift": [{"what": "class", "of": "metastasis", "unlike": True, "training": None, **moved}],
         },
     }

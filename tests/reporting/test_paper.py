@@ -12,6 +12,7 @@ import pytest
 from overread.core.errors import OverreadError
 from overread.reporting.answers import keep_answers, questions
 from overread.reporting.cards import NEEDS, data_card, model_card
+from overread.reporting.carried_over import fallen
 from overread.reporting.claim import AUTHOR, FILLED, NOT_APPLICABLE, STATUSES, as_csv, claim_csv, claim_rows, tally
 from overread.reporting.claim_items import ITEMS
 from overread.reporting.given import ReportInput
@@ -19,6 +20,7 @@ from overread.reporting.limitations import corrected_after_opening, limitations
 from overread.reporting.mappings import STARD_NOTE, mapped_csv, stard_rows, tripod_rows
 from overread.reporting.methods import as_text
 from overread.reporting.proportions import counted, in_words, percent
+from overread.reporting.report import render
 from reporting import fakes
 
 COMPLETE = fakes.complete()
@@ -110,6 +112,15 @@ def test_a_damaged_file_of_answers_is_named_and_left_alone(tmp_path: Path, wrong
     assert path.read_text(encoding="utf-8") == wrong
 
 
+def test_a_file_of_answers_from_another_editor(tmp_path: Path) -> None:
+    path = tmp_path / "claim.toml"
+    path.write_bytes("\ufeff[study.ethics]\nanswer = 'Ethikkommission Köln'\n".encode())
+    assert keep_answers(path)["study.ethics"] == "Ethikkommission Köln"
+    path.write_bytes("[study.ethics]\nanswer = 'Köln'\n".encode("latin-1"))
+    with pytest.raises(OverreadError, match=r"not written in UTF-8(?s:.*)save it as UTF-8"):
+        keep_answers(path)
+
+
 def test_the_checklist_as_csv() -> None:
     rows = list(csv.reader(io.StringIO(claim_csv(claim_rows(COMPLETE)))))
     assert len(rows) == 46
@@ -141,6 +152,12 @@ def test_proportions_are_printed_as_papers_do() -> None:
     assert percent(0.9999, 20000) == "99.99"
     assert percent(1.0, 20) == "100"
     assert in_words({"interval": {**interval, "method": "DeLong"}}) == "0.92 (95 % CI 0.81 to 0.97)"
+    narrow = {**interval, "estimate": 0.8829, "low": 0.8777, "high": 0.8889, "method": "bootstrap"}
+    assert in_words({"interval": narrow}) == "0.883 (95 % CI 0.878 to 0.889)", "not 0.88 (0.88 to 0.89)"
+    small = {**interval, "estimate": 0.0259, "low": 0.012, "high": 0.12, "method": "MOVER-R"}
+    assert in_words({"interval": small}) == "0.026 (95 % CI 0.012 to 0.120)"
+    volume = {**interval, "estimate": -0.01, "low": -0.2, "high": 0.3, "method": "bootstrap"}
+    assert in_words({"interval": volume, "unit": "ml"}) == "0.0 ml (95 % CI -0.2 to 0.3)", "no minus before nothing"
     none = {**interval, "low": None, "high": None, "method": "DeLong", "reason": "one patient"}
     assert in_words({"interval": none}) == "0.92 (no interval: one patient)"
 
@@ -153,6 +170,8 @@ def test_the_draft_holds_the_record_and_marks_every_gap() -> None:
         "Ethics committee of the North, 31-007.",
         "opened once",
         "83 % (70 of 84; 95 % CI 75 to 91)",
+        "On the external test, north (84 cases of 61 patients): The area under the ROC curve (AUC) for metastasis was",
+        "Limitations\nThe reference standard of 1 case was corrected",
         "Metastasis was called from a probability of 0.350",
         "[NOT STATED: consent (study.consent)]",
     ):
@@ -185,6 +204,75 @@ def test_limitations_follow_from_the_record() -> None:
     assert not [limit for limit in limitations(elsewhere) if "openings" in limit.because]
 
 
+def _with_internal(**changes: object) -> ReportInput:
+    return replace(PLAIN, evaluations={**PLAIN.evaluations, "internal": {**PLAIN.evaluations["internal"], **changes}})
+
+
+def _score(metric: str, estimate: float, half: float, name: str = "", **more: str) -> dict:
+    return fakes.score(metric, name or metric, "metastasis", estimate, half, **more)
+
+
+def test_what_held_on_tuning_cases_and_not_in_the_test_is_a_limitation_and_stands_at_the_head() -> None:
+    tuning = [_score("auc", 0.99, 0.005, role="tuning"), _score("specificity", 0.98, 0.01, role="tuning")]
+    tested = [_score("auc", 0.94, 0.02, role="primary"), _score("specificity", 0.6, 0.06), _score("f1", 0.5, 0.01)]
+    given = _with_internal(scores=tested)
+    given = replace(
+        given,
+        evaluations={
+            **given.evaluations,
+            "tuning": {**PLAIN.evaluations["tuning"], "scores": [*tuning, _score("f1", 0.9, 0.01)]},
+        },
+    )
+    (limit,) = [x for x in limitations(given) if x.because == "tuning cases against the internal test"]
+    assert "auc for metastasis 0.990 (95 % CI 0.985 to 0.995) on tuning cases, 0.940 (95 % CI" in limit.sentence
+    assert "specificity for metastasis 0.980" in limit.sentence
+    assert "f1" not in limit.sentence, "exploratory: not told here"
+    assert "Lower than on tuning cases:" in render(given)
+    same = replace(given, evaluations={**given.evaluations, "tuning": {**given.evaluations["tuning"], "scores": tested}})
+    assert "Lower than on tuning cases:" not in render(same)
+    folds = _with_internal(scores=tested, folds=[{"fold": 0, "scores": []}])
+    folds = replace(folds, evaluations={**given.evaluations, "internal": folds.evaluations["internal"]})
+    assert fallen(folds.evaluations) == "", "the tuning cases of a fold are test cases of another"
+
+
+def test_probabilities_and_sets_that_did_not_hold_are_limitations() -> None:
+    slope = _score("calibration_slope", 0.7, 0.1, name="Calibration slope", better="none")
+    coverage = "Truth inside the stated set, stated share 90 %, of cases of metastasis"
+    few = _score("conformal_coverage", 0.4, 0.06, name=coverage, better="none", method="Wilson")
+    found = {x.because: x.sentence for x in limitations(_with_internal(scores=[slope, few]))}
+    assert "Calibration slope for metastasis 0.70 (95 % CI 0.60 to 0.80), ideal 1" in found["calibration"]
+    assert "where 90 % was stated" in found["coverage"]
+    slope["interval"] |= {"low": 0.6, "high": 1.1}
+    few["interval"] |= {"low": 0.8, "high": 0.95}
+    assert {"calibration", "coverage"}.isdisjoint(x.because for x in limitations(_with_internal(scores=[slope, few])))
+
+
+def test_sampling_that_nobody_stated_is_a_limitation() -> None:
+    unknown = _with_internal(sampling={"sampling": "unknown"})
+    assert "sampling: unknown" in {x.because for x in limitations(unknown)}
+    answered = replace(unknown, answers={"study.sampling": "consecutive"})
+    assert "sampling: unknown" not in {x.because for x in limitations(answered)}
+
+
+def test_a_hypothesis_without_a_margin_is_not_decided() -> None:
+    opening = PLAIN.evaluations["internal"]["opening"]
+    assert "its whole interval had to clear 0.85." in as_text(PLAIN)
+    assert "No margin was declared." not in render(PLAIN)
+    without = _with_internal(opening={**opening, "margin": None, "endpoint_met": None})
+    assert "no margin was set for it, so the result is an estimate and decides nothing." in as_text(without)
+    assert "The hypothesis is neither confirmed nor refuted" in render(without)
+
+
+def test_what_an_audit_doubts_is_not_called_apart() -> None:
+    leak = {"key": "siblings", "subject": "leak", "severity": "warning", "statement": "Two cases seem to come from one scan."}
+    row = claim_rows(replace(COMPLETE, audit={**COMPLETE.audit, "concerns": [leak]}))[19]
+    assert (row.status, row.record) == (AUTHOR, "The audit doubts it: Two cases seem to come from one scan.")
+    sizes = {"acquisition": {"rows": [{"column": "rows"}, {"column": "columns"}]}}
+    row = claim_rows(replace(COMPLETE, audit={"concerns": [], "tables": sizes}))[12]
+    assert row.status == AUTHOR, "the size of an image names no scanner"
+    assert claim_rows(COMPLETE)[12].status == FILLED
+
+
 @pytest.mark.parametrize("given", [PLAIN, COMPLETE, fakes.segmentation(), fakes.regression(), BARE])
 def test_the_cards_say_what_is_known_and_who_must_add(given: ReportInput) -> None:
     model, data = model_card(given), data_card(given)
@@ -199,5 +287,5 @@ def test_the_cards_say_what_is_known_and_who_must_add(given: ReportInput) -> Non
 
 def test_the_cards_hold_the_answers_and_scores() -> None:
     assert "Approval: Ethics committee of the North, 31-007" in model_card(COMPLETE)
-    assert "| Accuracy | all | 83 % (70 of 84; 95 % CI 75 to 91) | 84 (61) |" in model_card(COMPLETE)
+    assert "| Accuracy | all | 83 % (70 of 84; 95 % CI 75 to 91) | 84 (61) | exploratory |" in model_card(COMPLETE)
     assert "Version 2 (2032-05-04, update): 380 cases of 272 patients" in data_card(COMPLETE)

@@ -85,7 +85,7 @@ def test_undone_follows_what_was_done() -> None:
     assert "No subgroups." not in PAGE
     assert "No external testing." not in PAGE
     assert "No search for shortcuts." not in PAGE
-    assert "No comparison with readers." in PAGE
+    assert "No comparison with readers is part of this report." in PAGE
 
 
 def test_shares_are_printed_with_their_counts() -> None:
@@ -309,3 +309,29 @@ def test_a_network_stands_beside_the_baseline() -> None:
 def test_an_external_result_is_told_at_the_head_and_drawn() -> None:
     assert "<strong>External test, north:</strong>" in PAGE
     assert "External test, north" not in render(fakes.classification())
+
+
+def test_of_an_external_result_what_was_declared_stands_first_and_the_rest_is_folded() -> None:
+    place = PAGE.index("From the internal test to this place")
+    folded = PAGE.index("The other differences (1), of scores that nobody declared")
+    assert place < PAGE.index("AUC<span", place) < folded < PAGE.index("F1</th>", folded)
+    assert "F1</th>" not in PAGE[place:folded]
+
+
+def test_changes_on_the_way_are_told_once_for_each_thing() -> None:
+    changes = [
+        {"event": "adapted", "what": "steps", "from": a, "to": b, "why": "the time budget"} for a, b in ((200, 900), (900, 700))
+    ]
+    events = {"": [*COMPLETE.events[""], *changes, {"event": "adapted", "what": "batch", "from": 8, "to": 4, "why": "memory"}]}
+    page = render(replace(COMPLETE, events=events))
+    assert "Adapted on the way: steps from 200 to 700, in 2 changes (the time budget); batch from 8 to 4 (memory)." in page
+
+
+def test_a_name_that_ends_with_its_class_does_not_say_it_twice() -> None:
+    twice = fakes.score("conformal_coverage", "Truth inside the set, of cases of well", "well", 0.9)
+    assert [row.subject for row in score_rows({"scores": [twice, fakes.score("auc", "AUC", "well", 0.9)]})] == ["", "well"]
+
+
+def test_no_minus_stands_before_nothing() -> None:
+    (row,) = score_rows({"scores": [fakes.score("bias", "Volume error", "liver", 0.0, 0.001, unit="ml")]})
+    assert (row.estimate, row.interval) == ("0.00", "0.00 to 0.00")

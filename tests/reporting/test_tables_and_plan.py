@@ -59,6 +59,12 @@ def test_reasons_stand_beside_their_own_choice() -> None:
     assert not any(row.group == "question" for row in rows.values())
 
 
+def test_a_nought_that_leaves_the_choice_to_the_program_says_so() -> None:
+    told = {row.name: row.value for row in plan_rows({"ema": 0.0, "warmup_steps": 0})}
+    assert told == {"": "", "ema": "by the number of steps", "warmup steps": "0"}
+    assert plan_rows({"ema": 0.99})[1].value == "0.99"
+
+
 def test_values_are_written_as_people_write_them() -> None:
     assert value_words(True) == "yes"
     assert value_words(["a", "b"]) == "a, b"

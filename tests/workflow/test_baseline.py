@@ -243,3 +243,21 @@ def test_no_torch_is_loaded() -> None:
     code = "import sys, overread.workflow.baseline, overread.cli.baseline; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_one_that_was_interrupted_passes_for_no_other_program_and_can_be_made_again(
+    films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project.open(films)
+
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(workflow, "_write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            baseline(project, "stopped")
+    run = project.run("stopped")
+    assert (run.path / "baseline.json").exists(), "it says what it is before there is an answer"
+    assert not run.predictions.exists()
+    assert baseline(project, "stopped")[0].run.path == run.path

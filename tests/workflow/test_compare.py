@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from overread.cli.comparison import describe
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger
 from overread.workflow.compare import compare
@@ -54,6 +55,16 @@ def test_anybodys_evaluations(files: list[Path], tmp_path: Path) -> None:
     assert "cases" not in written
     assert "k01" not in json.dumps(written)
     assert [c["endpoint"] for c in compare(files[:2])["comparisons"]] == ["auc/malignant"]
+
+
+def test_an_external_cohort_is_called_by_its_name(files: list[Path]) -> None:
+    for number, path in enumerate(files[:2], 1):
+        opening = {"number": number, "primary_endpoint": "auc", "declared": []}
+        path.write_text(json.dumps({**json.loads(path.read_text()), "partition": "external:twente", "opening": opening}))
+    result = compare(files[:2])
+    assert "auc/malignant was not declared before the external cohort 'twente' was opened" in " ".join(result["notes"])
+    assert "opened the external cohort 'twente'; the last of them was opening number 2" in " ".join(result["notes"])
+    assert describe(result).startswith("Compared on the external cohort 'twente': 60 cases of 30 patients.")
 
 
 def test_every_model_is_compared_with_the_first(files: list[Path]) -> None:
@@ -127,7 +138,9 @@ def project(files: list[Path], tmp_path: Path) -> Path:
 def test_runs_of_a_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from overread.workflow.project import Project
 
-    monkeypatch.setattr("overread.workflow.comparisons.contenders.Project.open", lambda path: Project(path))  # settings play no part
+    monkeypatch.setattr(
+        "overread.workflow.comparisons.contenders.Project.open", lambda path: Project(path)
+    )  # settings play no part
     before = (project / "cohort" / "ledger.jsonl").read_bytes()
     tuning = compare([project], runs=["first", "second"])
     assert tuning["partition"] == "tuning"

@@ -10,6 +10,7 @@ import pytest
 
 from overread.cli.scores import describe
 from overread.cohort.check import record_files, write_files
+from overread.cohort.identity import write_key
 from overread.cohort.index import Indexed, versions_path, write_index, write_splits
 from overread.cohort.load import load_truth
 from overread.cohort.seal import seal
@@ -19,6 +20,7 @@ from overread.core.grid import Grid
 from overread.core.question import Decisions, OperatingPoint
 from overread.imaging.nifti import write_nifti
 from overread.record.files import write_json, write_text
+from overread.record.ledger import Ledger
 from overread.workflow.evaluate import evaluate
 from overread.workflow.learning import panels
 from overread.workflow.project import Project
@@ -76,6 +78,7 @@ def make_project(
         place[name] = ("training", "tuning", "internal")[k // 8] if scheme == "partitions" else f"fold-{k // 8}"
     project = folder / "project"
     write_index(project, rows)
+    write_key(project, b"a key of this test")
     seal(project, truths, place, {"parts": {}})
     if scheme == "partitions":
         write_splits(project, {"format": 1, "scheme": scheme, "partition": place})
@@ -88,7 +91,10 @@ def make_project(
     write_text(versions_path(project), json.dumps({"digest": "sha256:cohort"}) + "\n")
     text = TOML.format(question=question or QUESTIONS[task], scheme=scheme, evaluation=evaluation)
     write_text(project / "project.toml", text)
-    return Project.open(project)
+    Ledger(project / "cohort" / "ledger.jsonl").append("sealed", cohort="sha256:cohort")
+    opened = Project.open(project)
+    opened.ledger.append("sealed", cohort="sha256:cohort", scheme=scheme, cases=CASES)
+    return opened
 
 
 def write_answers(project: Project, partition: str, *, fold: int | None = None, model: str | None = "sha256:model") -> Path:

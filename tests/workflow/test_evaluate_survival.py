@@ -1,6 +1,7 @@
 """Survival from two sheets: what comes out, what it says in words, and what is refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def sheets(folder, n: int = 60):
 
 def test_two_sheets(tmp_path) -> None:
     truth, answers, risk, time, event = sheets(tmp_path)
-    result = evaluate_survival(truth, answers, patients="patient", resamples=300, out=tmp_path / "out.json")
+    result = evaluate_survival(truth, answers, resamples=300, out=tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text()) == result
     assert result["concordance"]["interval"]["estimate"] == pytest.approx(concordance(np.round(risk, 6), time, event))
     assert [group["n_patients"] for group in result["groups"]] == [20, 20, 20]
@@ -35,6 +36,7 @@ def test_two_sheets(tmp_path) -> None:
     text = "\n".join(survival_lines(result))
     assert "Concordance index: 0." in text
     assert "20 patients" in text
+    assert re.search(r"half had the event by \d+ \(95 % \d+ to \d+\)", text)
     assert "log-rank" in text
 
 
@@ -43,7 +45,11 @@ def test_groups_are_cut_where_it_was_said(tmp_path) -> None:
     result = evaluate_survival(truth, answers, edges=[0.0], resamples=200)
     assert [group["group"] for group in result["groups"]] == ["risk up to 0", "risk above 0"]
     assert result["groups"][1]["n_patients"] == (risk > 0).sum()
-    assert "No patients were named" in result["notes"][0]
+    assert result["notes"] == []  # the column 'patient' is found by its name
+    truth.write_text(truth.read_text().replace("patient", "ward"))
+    assert "No patients were named" in evaluate_survival(truth, answers, resamples=200)["notes"][0]
+    with pytest.raises(OverreadError, match="is no number"):
+        evaluate_survival(truth, answers, edges=[np.nan])
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import pytest
 from cohort.folders import mask_cohort, write_png, write_sheet
 from overread.cli.main import main
 from overread.cli.scores import describe
-from overread.cohort.index import read_splits
+from overread.cohort.index import current_digest, read_splits
 from overread.core.errors import OverreadError, Refused
 from overread.core.question import Decisions, OperatingPoint
 from overread.record.files import write_json, write_text
+from overread.workflow.cohorts.elsewhere import Columns
 from overread.workflow.evaluate import evaluate
-from overread.workflow.external import Columns, external, external_cohorts, home_of, open_external
+from overread.workflow.external import external, external_cohorts, home_of, open_external
 from overread.workflow.init import init
 from overread.workflow.project import Project
 from overread.workflow.scoring.ledger_check import verify
@@ -116,6 +117,7 @@ def test_from_elsewhere_to_the_difference(tmp_path: Path) -> None:
     assert shares["class", "ill"]["external"]["estimate"] == 0.5
     assert shares["age", ""]["external"]["estimate"] == pytest.approx(45.5)
     assert {"sex"} <= {row["what"] for row in moved["shift"]}
+    assert next(e["thresholds"] for e in project.ledger.entries() if e["entry"] == "opening") == {"ill": 0.5}
     openings = [(e["partition"], e["number"]) for e in project.ledger.entries() if e["entry"] == "opening"]
     assert openings == [("external:twente", 1), ("internal", 1), ("external:twente", 2)]
     assert [row["number"] for row in result["earlier"]] == [1]
@@ -126,6 +128,19 @@ def test_from_elsewhere_to_the_difference(tmp_path: Path) -> None:
     assert "External minus the internal test" in text
     assert verify(project)[0].startswith("8 entries")
     assert "away" not in (run.path / "evaluation-external-twente.json").read_text(), "no path of the user's"
+
+
+def test_what_the_audit_found_stands_beside_the_score(tmp_path: Path) -> None:
+    project = home(tmp_path)
+    other = take_in(project, away(tmp_path))
+    answers(project, "tuning", noise=0.05)
+    answers(project, "external:twente", other, noise=0.35)
+    said = "1 identical image is in the project and in external:twente too (1 of its 24 cases)."
+    fault = {"subject": "leak", "severity": "fault", "statement": said, "partitions": ["training", "external:twente"]}
+    audit = {"cohort": current_digest(project.path), "concerns": [fault]}
+    write_json(project.path / "audit" / "audit.json", audit)
+    assert f"The audit found: {said}" in evaluate(project, "first", "external:twente", declare=DECLARED, panels=False)["notes"]
+    assert not any(said in note for note in evaluate(project, "first", "tuning", panels=False)["notes"])
 
 
 def test_nobody_may_be_in_both(tmp_path: Path) -> None:
@@ -198,14 +213,94 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     images, masks = mask_cohort(tmp_path / "masks", cases=3)
     with pytest.raises(OverreadError, match=r"The project.s images are single pictures, these are volumes"):
         external(project, "masks", images, masks)
-    with pytest.raises(OverreadError, match="'a:b' cannot be the name"):
-        external(project, "a:b", images, masks)
     with pytest.raises(OverreadError, match=r"no external cohort 'twente' in this project \(there are: none yet\)"):
         open_external(project, "twente")
     made = away(tmp_path)
     take_in(project, made)
     with pytest.raises(OverreadError, match="an external cohort 'twente' already"):
         take_in(project, made)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "St. Elsewhere", "Zürich", "a:b", "", ".hidden", "x" * 65])
+def test_names_that_cannot_be_folders_are_refused(tmp_path: Path, name: str) -> None:
+    project = home(tmp_path)
+    made = away(tmp_path)
+    with pytest.raises(OverreadError, match=r"cannot be the name of an external cohort(?s:.*)letters a to z"):
+        take_in(project, made, name)
+    with pytest.raises(OverreadError, match=r"There is no external cohort(?s:.*)external \S+ NAME --images"):
+        open_external(project, name)
+    assert not (project.path / "external").exists()
+
+
+def test_a_cohort_of_one_class_is_taken_in(tmp_path: Path) -> None:
+    project = home(tmp_path)
+    other = take_in(project, away(tmp_path, ill=1))
+    assert other.summary is not None
+    assert other.summary.facts["parts"]["internal"]["classes"] == {"ill": 24, "well": 0}
+    answers(project, "tuning", noise=0.05)
+    answers(project, "external:twente", other, noise=0.2)
+    said = {"hypothesis": "It finds the ill.", "primary_endpoint": "sensitivity"}
+    result = evaluate(project, "first", "external:twente", declare=said, panels=False)
+    found = {s["metric"]: s["interval"] for s in result["scores"] if s["subject"] in ("ill", "all")}
+    assert found["sensitivity"]["n_cases"] == 24
+    assert found["sensitivity"]["low"] is not None
+    assert found["auc"]["estimate"] is None
+    assert found["auc"]["reason"]
+
+
+def test_a_cohort_under_another_name_is_not_opened(tmp_path: Path) -> None:
+    """Its openings would be counted from one again."""
+    project = home(tmp_path)
+    other = take_in(project, away(tmp_path))
+    other.path.rename(other.path.parent / "enschede")
+    with pytest.raises(OverreadError, match=r"'enschede' is not in the project's ledger: its folder was renamed"):
+        evaluate(project, "first", "external:enschede", declare=DECLARED)
+    with pytest.raises(OverreadError, match=r"'enschede' is not in the ledger"):
+        verify(project)
+
+
+def test_another_version_than_the_ledger_names_is_seen(tmp_path: Path) -> None:
+    project = home(tmp_path)
+    other = take_in(project, away(tmp_path))
+    lines = other.path / "cohort" / "versions.jsonl"
+    lines.write_text(lines.read_text().replace('"digest": "sha256:', '"digest": "sha256:f'))
+    with pytest.raises(OverreadError, match=r"external cohort 'twente' is not the version that the ledger names"):
+        verify(project)
+
+
+def test_an_interrupt_while_it_is_taken_in_leaves_nothing_to_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, made = home(tmp_path), away(tmp_path)
+
+    def interrupted(*given, **options):
+        raise KeyboardInterrupt
+
+    for where in ("write_settings", "_record"):
+        monkeypatch.setattr(f"overread.workflow.external.{where}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            take_in(project, made)
+        monkeypatch.undo()
+        assert list((project.path / "external").iterdir()) == []
+    monkeypatch.setattr("overread.workflow.external.shutil.rmtree", lambda *given, **options: None)  # as if it was killed
+    monkeypatch.setattr("overread.workflow.external.os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        take_in(project, made)
+    monkeypatch.undo()
+    assert len(list((project.path / "external").iterdir())) == 1
+    assert external_cohorts(project) == ()
+    verify(project)
+    assert take_in(project, made).path.name == "twente"
+
+
+def test_a_run_without_a_model_names_one_that_has(tmp_path: Path) -> None:
+    read_external = pytest.importorskip("overread.workflow.readings.external").read_external
+    project = home(tmp_path)
+    other = take_in(project, away(tmp_path))
+    (project.path / "runs" / "baseline").mkdir(parents=True)
+    with pytest.raises(OverreadError, match=r"Run 'baseline' has no model(?s:.*)overread train"):
+        read_external(project, "twente", "baseline")
+    answers(project, "external:twente", other, noise=0.2)
+    with pytest.raises(OverreadError, match=r"Run 'baseline' has no model(?s:.*)--run first"):
+        read_external(project, "twente", "baseline")
 
 
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -370,6 +370,6 @@ def test_several_lesions_of_one_image_have_no_answer_each(tmp_path: Path) -> Non
     lesions = {"positive": "ill", "names": {"0": "well", "1": "ill"}, "aggregation": "max"}
     sheet.write_text(sheet.read_text().replace(",ill,", ",1,").replace(",well,", ",0,"))
     said = refusal(tmp_path, images, sheet=sheet, unit="lesion", **lesions)
-    assert "The unit of analysis is the lesion, and 1 images have several lesions" in said
+    assert "The unit of analysis is the lesion, and 1 image has several lesions" in said
     assert "--unit exam --aggregation max" in said
     assert init(tmp_path / "p", images, sheet=sheet, unit="exam", **lesions).question.unit == "exam"  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,12 +121,15 @@ def test_the_commands_repeat_what_was_said(tmp_path: Path) -> None:
     run = project.run("first")
     run.events.write("started", minutes=2.0, epochs=None, overrides={"training.loss": "focal"})
     opening = {"number": 1, "hypothesis": "it works", "primary_endpoint": "auc", "margin": 0.8, "endpoint_met": True}
+    opening["declared"] = ["sensitivity", "ap/yes"]
     evaluation = {**fakes.classification().evaluations["internal"], "opening": opening}
     write_json(run.evaluation("internal"), evaluation)
     commands = gather(project, run).provenance["commands"]
     assert commands[0] == "overread train project --name first --set training.loss=focal --minutes 2"
     assert commands[1] == "overread evaluate project --run first"
-    assert commands[2].endswith("--on internal --hypothesis 'it works' --primary-endpoint auc --margin 0.8")
+    assert commands[2].endswith(
+        "--on internal --hypothesis 'it works' --primary-endpoint auc --margin 0.8 --declare sensitivity --declare ap/yes"
+    )
 
 
 def test_a_missing_run_is_named(project: Project) -> None:
@@ -175,6 +179,18 @@ def test_a_phantom_is_scored_beside_a_threshold(tmp_path: Path, kind: str, forma
     assert (row["of"], row["interval"][:5]) == (subject, "none:")
     assert 0 < float(row["value"]) <= 1
     assert threshold_rows(SimpleNamespace(images_folder=tmp_path, question=asked.question)) == []  # type: ignore[arg-type]
+
+
+def test_the_tumour_burden_of_a_phantom_is_scored_beside_a_threshold(tmp_path: Path) -> None:
+    drawn = phantom(tmp_path / "phantom", patients=6, size=64, slices=16, format="nifti", workers=1)
+    asked = SimpleNamespace(images_folder=drawn.images, question=Question("regression", ("tumour_burden_ml",), units=("ml",)))
+    (row,) = threshold_rows(asked)  # type: ignore[arg-type]
+    assert (row["score"], row["of"], row["interval"][:5]) == ("Mean absolute error", "tumour_burden_ml", "none:")
+    assert row["value"] == f"{drawn.threshold['tumour_burden']['mean_absolute_error_ml']:.2f} ml"
+    assert f"below {drawn.threshold['tumour_burden']['below_hu']} HU" in row["method"]
+    assert "misses the tumour burden by" in str(drawn)
+    other = SimpleNamespace(images_folder=drawn.images, question=Question("regression", ("age",), units=("years",)))
+    assert threshold_rows(other) == [], "of another quantity a threshold says nothing"  # type: ignore[arg-type]
 
 
 PLANTED = ("MRN7743", "Planted", "Surname", "1961-04", "ACC99", "private_archive")
@@ -229,6 +245,9 @@ def test_one_fold_tested_alone_is_shown(tmp_path: Path) -> None:
     write_json(run.evaluation("tuning"), fakes.classification().evaluations["tuning"])
     given = gather(project, project.run("first"))
     assert list(given.evaluations) == ["tuning"]
+    trained, evaluated, _ = given.provenance["commands"]
+    assert trained.startswith("overread train project --name first --fold 0")
+    assert evaluated == "overread evaluate project --run first --fold 0"
     assert "Of 3 folds 1 had been trained" in report(project, "first").read_text(encoding="utf-8")
 
 
@@ -277,3 +296,15 @@ def test_an_external_evaluation_is_repeated_by_its_name(project: Project) -> Non
     run.evaluation("external-north").unlink()
     assert "external:north" in given.evaluations
     assert any(c.endswith("--on external:north --hypothesis holds --primary-endpoint auc") for c in given.provenance["commands"])
+
+
+def test_patients_of_an_external_cohort_are_not_named_either(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    leave_a_run(project)
+    shutil.copytree(project.path, project.path / "external" / "north", ignore=shutil.ignore_patterns("runs", "external"))
+    links = project.path / "external" / "north" / "cohort" / "private" / "link.csv"
+    links.write_text(links.read_text().replace("MRN7743", "MRN8855"))
+    project.ledger.append("overlap accepted", reason="MRN8855003 came to both hospitals", cases=1, of="external:north")
+    page = report(project, "first").read_text(encoding="utf-8")
+    assert "MRN8855" not in page
+    assert f"{REMOVED} came to both hospitals" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ import pytest
 from overread.cli.main import main
 from overread.cli.scores import describe
 from overread.cohort.index import read_splits, write_splits
+from overread.cohort.seal import read_truths, truths_path, write_truths
+from overread.cohort.store import store
 from overread.core.errors import OverreadError
 from overread.record.files import read_json, write_json
 from overread.record.ledger import Ledger
 from overread.workflow.evaluate import evaluate
 from overread.workflow.project import Project
+from overread.workflow.report import report
 from overread.workflow.scoring.ledger_check import verify
 from overread.workflow.update import update
 from workflow.test_external import DECLARED, answers, home
@@ -173,3 +177,45 @@ def test_other_splits_than_the_ledger_names_are_seen(opened: Project) -> None:
     write_splits(opened.path, {**splits, "partition": {**splits["partition"], moved: "internal"}})
     with pytest.raises(OverreadError, match=r"splits.json is not the one that the ledger names"):
         verify(opened)
+
+
+def test_sealed_truths_that_were_changed_are_not_opened(opened: Project) -> None:
+    path = truths_path(opened.path, "internal")
+    truths = read_truths(path)
+    case = min(truths)
+    write_truths(path, {**truths, case: replace(truths[case], values={"ill": 0.5, "well": 0.5})})
+    with pytest.raises(OverreadError, match=r"cohort/sealed/internal.parquet was changed after it was sealed"):
+        verify(opened)
+    with pytest.raises(OverreadError, match=r"internal.parquet are not those that were sealed(?s:.*)overread update"):
+        evaluate(opened, "first", "internal", declare=DECLARED, panels=False)
+    assert opened.ledger.entries()[-1]["entry"] == "opening", "the attempt is counted"
+
+
+def test_without_a_ledger_nothing_is_opened_or_claimed(opened: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    opened.ledger.path.unlink()
+    opened.ledger.head_path.unlink()
+    with pytest.raises(OverreadError, match=r"ledger.jsonl is missing or empty(?s:.*)restore"):
+        evaluate(opened, "first", "internal", declare=DECLARED, panels=False)
+    with pytest.raises(OverreadError, match=r"ledger.jsonl is missing or empty"):
+        report(opened, "first")
+    assert main(["ledger", str(opened.path)]) == 2
+    assert "nobody can say how often the test was opened" in capsys.readouterr().err
+    assert not opened.ledger.path.exists()
+
+
+def test_an_opening_during_an_update_is_not_lost(opened: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    correct(opened, tmp_path, [opened.cohort().of("training")[0].case_id])
+    before = opened.ledger.entries()
+
+    def open_meanwhile(*given, **options):
+        opened.ledger.append("opening", counted_by="partition", partition="internal")
+        return store(*given, **options)
+
+    monkeypatch.setattr("overread.workflow.update.store", open_meanwhile)
+    with pytest.raises(OverreadError, match="ledger was written to while the cohort was being updated"):
+        update(opened.path)
+    assert [e["entry"] for e in opened.ledger.entries()] == [*(e["entry"] for e in before), "opening"]
+    assert len(opened.ledger.entries()) == len(before) + 1
+    monkeypatch.undo()
+    update(opened.path)
+    assert opened.ledger.entries()[-1]["entry"] == "updated"

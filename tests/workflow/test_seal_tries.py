@@ -1,5 +1,6 @@
-"""Attempts at the seal: plan, training with its looks at tuning cases, freezing, baseline, evaluation of tuning cases,
-report and the reading of an external cohort are run with the sealed truths spoilt, and every file that is opened is watched.
+"""Attempts at the seal: plan, training with its looks at tuning cases, freezing, baseline, learning curve, selection,
+evaluation of tuning cases, report and the reading of an external cohort are run with the sealed truths spoilt, and every file
+that is opened is watched.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from overread.record.files import read_json
 from overread.workflow.evaluate import evaluate
 from overread.workflow.external import external
 from overread.workflow.learning import predict
+from overread.workflow.learning_curve import learning_curve
 from overread.workflow.plan import plan
 from overread.workflow.project import Project
 from overread.workflow.readings.external import read_external
 from overread.workflow.report import report
+from overread.workflow.select import select
 from overread.workflow.train import train
 from workflow.balls import ball, film_project, volume_project, write_sheet
 
@@ -123,6 +126,23 @@ def test_a_baseline_opens_no_sealed_truth(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"(?i)parquet"):  # the spoilt table is what an opening stumbles over
         evaluate(project, "baseline", "internal", declare=said, panels=False)
     assert [e["entry"] for e in project.ledger.entries()][-1] == "opening", "and the attempt stands in the ledger"
+
+
+def test_a_learning_curve_and_a_selection_open_no_sealed_truth_and_their_trainings_no_sealed_image(tmp_path: Path) -> None:
+    project = volume_project(tmp_path)
+    truths = read_truths(truths_path(project.path, "internal"))
+    truths_path(project.path, "internal").write_bytes(SPOILT)
+    inside = {Path(f).name for case in project.cohort().of("internal") for image in case.images for f in image.files}
+    with watched() as opened:
+        learning_curve(project, (0.6,), epochs=1, repeats=1, overrides=SMALL)
+        seen = set(opened)
+    assert touched(seen, forbidden(project, truths), project.images_folder) == []
+    assert [p for p in seen if Path(p).name in inside] == [], "an image of the internal test was opened"
+    with watched() as opened:
+        select(project, ["training.learning_rate=1e-3,1e-4"], 2, epochs=1, overrides=SMALL)
+        seen = set(opened)
+    assert touched(seen, forbidden(project, truths), project.images_folder) == []
+    assert [e["entry"] for e in project.ledger.entries()] == ["sealed"]
 
 
 def others(folder: Path, count: int = 6) -> Path:

@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
+from overread.cohort.fingerprint import fingerprint
 from overread.core.errors import OverreadError
 from overread.evaluation.unseal import ENTRY
 from overread.reading.model import load_model
@@ -25,7 +27,7 @@ from overread.record import files
 from overread.record.events import read_events
 from overread.workflow.evaluate import evaluate
 from overread.workflow.learning.plan_file import read_plan
-from overread.workflow.plan import plan, with_overrides
+from overread.workflow.plan import plan, refuse_unseen, with_overrides
 from overread.workflow.project import Project
 from overread.workflow.read import load, read
 from overread.workflow.report import report
@@ -237,6 +239,31 @@ def test_a_second_process_cannot_train_into_the_same_run(trained):
 def test_a_trained_run_is_not_trained_over(trained):
     with pytest.raises(OverreadError, match=r"trained already(?s:.*)--name"):
         train(trained, epochs=1, name="first", overrides=SMALL)
+
+
+def test_the_plan_of_a_trained_run_is_a_record(trained):
+    before = trained.run("first").plan.read_bytes()
+    with pytest.raises(OverreadError, match=r"'first' has been trained by the plan it holds(?s:.*)--name"):
+        plan(trained, "first", overrides={"training.loss": "dice"})
+    assert trained.run("first").plan.read_bytes() == before
+
+
+def test_nobody_plans_a_run_that_another_process_holds(trained):
+    run = trained.run("held")
+    run.path.mkdir(parents=True)
+    with open(run.path / ".lock", "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(OverreadError, match="being trained by another process"):
+            plan(trained, "held")
+    shutil.rmtree(run.path)
+
+
+def test_a_structure_that_no_training_mask_shows_stops_the_plan(trained):
+    facts = fingerprint(trained.cohort())
+    name = trained.question.classes[0]
+    refuse_unseen(trained.question, facts)
+    with pytest.raises(OverreadError, match=f"No training mask shows '{name}'"):
+        refuse_unseen(trained.question, replace(facts, class_counts={**facts.class_counts, name: 0}))
 
 
 def test_a_full_disk_is_named_and_the_earlier_checkpoint_stays(trained, monkeypatch, tmp_path):

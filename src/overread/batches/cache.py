@@ -7,6 +7,7 @@ that it depends on. Only training and tuning cases come in: a sealed truth canno
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -72,7 +73,7 @@ def open_cache(
     workers: int | None = None,
     advance: Callable[[int, str], None] = lambda n, note: None,
 ) -> Cache:
-    """Open the cache of this cohort and preparation, building it first where it is missing.
+    """Open the cache of this cohort and preparation, building it first where it is missing or damaged.
 
     encoding  what the encoder's result depends on (question, scaling); part of the cache's name
     advance   told (1, case_id) for each case prepared
@@ -80,7 +81,8 @@ def open_cache(
     cases = [c for part in ("training", "tuning") for c in cohort.of(part)]
     key = digest_json([cohort.digest, preparation.as_dict(), encoding, sorted(c.case_id for c in cases)])[7:23]
     place = folder / key
-    if not (place / "index.json").exists():
+    if not _is_whole(place):
+        shutil.rmtree(place, ignore_errors=True)
         _build(place, cohort, cases, preparation, encoder, workers or _cores(), advance)
     return _open(place)
 
@@ -124,7 +126,7 @@ def _build(
         try:
             os.replace(beside, place)
         except OSError:  # another process built the same cache meanwhile
-            if not (place / "index.json").exists():
+            if not _is_whole(place):
                 raise
     except OSError as error:
         raise OverreadError(
@@ -140,7 +142,7 @@ def _in_order(work: Callable[[Case], Any], cases: list[Case], count: int) -> Ite
     if count < 2 or len(cases) < 16:
         yield from map(work, cases)
         return
-    with workers(count) as pool:
+    with workers(count, "preparing cases") as pool:
         ahead = 4 * count
         chunk = max(1, min(64, len(cases) // (count * 8)))
         batches = [cases[k : k + chunk] for k in range(0, len(cases), chunk)]
@@ -190,6 +192,23 @@ def _foreground_points(target: np.ndarray, case_id: str) -> dict[int, np.ndarray
         if len(voxels):
             found[value] = voxels.astype(np.int32)
     return found
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether index and files are there and as long as the index says: a power cut may leave files without their content."""
+    try:
+        index = json.loads((place / "index.json").read_text())
+        return all((place / name).stat().st_size == length for name, length in _lengths(index).items())
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _lengths(index: list[dict[str, Any]]) -> dict[str, int]:
+    """Bytes in each file, counted from what the index says of each case."""
+    images = sum(2 * math.prod(row["image"][1]) for row in index)
+    targets = sum(np.dtype(row["target"][2]).itemsize * math.prod(row["target"][1]) for row in index)
+    points = sum(3 * 4 * count for row in index for _, count in row["points"].values())
+    return {"images.f16": images, "targets.bin": targets, "points.i32": points}
 
 
 def _open(place: Path) -> Cache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def audit(path: Path | None, fail_on: str, out: Path | None, id_column: str | No
 
     With DIR, a project, or FOLDER, images that are no project yet: patients, studies and images on both sides of the split;
     the same image twice, also mirrored, resized or windowed; contradicting labels; ways to the answer that are not
-    disease (headers, borders, background, burned-in marks); faults of labels and masks; and whether there are cases enough.
+    disease (headers, borders, background, burned-in marks); faults of labels and masks; whether there are cases enough;
+    and patients and images that an external cohort of the project has too.
     Writes a page and a record. Truths of the internal test stay sealed. Training refuses a cohort with a leak.
 
     With --readers: do they agree, and on what? Categories get Cohen's kappa for every two readers and Fleiss' for all; grades
@@ -200,8 +202,8 @@ def _described(found: Agreement) -> str:
     return "\n".join(lines)
 
 
-def _value(row: dict[str, object]) -> str:
-    interval = Interval.from_dict(row["interval"])  # type: ignore[arg-type]
+def _value(row: Mapping[str, Any]) -> str:
+    interval = Interval.from_dict(row["interval"])
     unit = f" {row['unit']}" if row["unit"] else ""
     counts = f"{interval.n_cases} cases, {interval.n_patients} patients"
     if interval.estimate is None:

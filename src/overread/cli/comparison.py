@@ -5,16 +5,16 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from overread.cli.scores import cases_of, counts
 from overread.core.score import Interval
 
-PARTITIONS = {"tuning": "tuning cases", "internal": "the internal test", "answers": "the given answers"}
 WIDTH = 98
 
 
 def describe(result: dict[str, Any]) -> str:
     """Models on the same cases."""
-    where = PARTITIONS.get(result["partition"], result["partition"])
-    lines = [f"Compared on {where}: {_counts(result['n_cases'], result['n_patients'])}. Reference: {result['reference']}."]
+    where = cases_of(result["partition"])
+    lines = [f"Compared on {where}: {counts(result['n_cases'], result['n_patients'])}. Reference: {result['reference']}."]
     if result["is_phantom"]:
         lines.append("PHANTOM: these numbers are about software, not about patients.")
     for row in result["comparisons"]:
@@ -28,7 +28,7 @@ def describe(result: dict[str, Any]) -> str:
 
 def describe_readers(result: dict[str, Any]) -> str:
     """Readers, and a model beside them."""
-    lines = [f"{_counts(result['n_cases'], result['n_patients'])}, readers {', '.join(result['readers'])}."]
+    lines = [f"{counts(result['n_cases'], result['n_patients'])}, readers {', '.join(result['readers'])}."]
     for row in result["scores"]:
         lines += ["", f"{row['name']}:", *_each(row)]
         width = max((len(title) for title in row["means"]), default=0)
@@ -55,7 +55,7 @@ def _comparison(row: dict[str, Any]) -> list[str]:
     values = ", ".join(f"{name} {value:.3f}{unit}" for name, value in row["values"].items())
     lines = [*_wrapped(row["sentence"], ""), f"  {row['endpoint']}: {values}"]
     method = "" if interval.method == "none" else f"{interval.method}; "
-    lines += _wrapped(f"{method}{_counts(interval.n_cases, interval.n_patients)}", "  ")
+    lines += _wrapped(f"{method}{counts(interval.n_cases, interval.n_patients)}", "  ")
     return lines + (_wrapped(row["remark"], "  ") if row["remark"] else [])
 
 
@@ -77,7 +77,3 @@ def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-
-
-def _counts(cases: int, patients: int) -> str:
-    return f"{cases} case{'s' * (cases != 1)} of {patients} patient{'s' * (patients != 1)}"

@@ -32,7 +32,7 @@ overread evaluate --truth outcomes.csv --answers risks.csv --task survival"""
 PATH = click.Path(exists=True, path_type=Path)
 DECLARATION = ("hypothesis", "primary_endpoint", "margin", "threshold_rule", "declare")
 OURS = ("run_name", "on", "fold", "yes", *DECLARATION)
-LABELS = ("positive", "threshold", "sampling", "prevalence")
+LABELS = ("positive", "ordered", "threshold", "sampling", "prevalence")
 MASKS = ("spacing", "tolerance_mm")
 COMMON = ("truth", "answers", "task", "patients", "out")
 HEARD = {  # by task: the options of anybody's answers that it listens to
@@ -86,6 +86,7 @@ class On(click.ParamType):
 @click.option("--task", type=click.Choice([*TASKS, "survival"]), help="The task.")
 @click.option("--patients", metavar="COLUMN|SHEET", help="Column of the truth, or a sheet, that names the patient.")
 @click.option("--positive", metavar="CLASS", help="Which of two classes is the disease.")
+@click.option("--ordered", is_flag=True, help="The classes are grades, named from low to high with --class.")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="The operating point, chosen beforehand.")
 @click.option(
     "--sampling",
@@ -185,21 +186,34 @@ def _run(folder: Path, run_name: str | None, on: str, fold: int | None, yes: boo
     project = Project.open(folder)
     declared = None
     if on != "tuning":
+        again = command("evaluate", folder, *_again(on, run_name, fold, words), "--yes")
         words["declared"] = words.pop("declare")
-        declared = words if yes else _asked(project, folder, on, words)
+        declared = words if yes else _asked(project, on, words, again)
     result: Result = score_run(
         project, run_name, on, fold, declared, progress=reporter(), tell=lambda line: click.echo(line, err=True)
     )
     return Outcome(describe(result), result, command("report", folder, *(["--run", run_name] if run_name else [])))
 
 
-def _asked(project: Project, folder: Path, on: str, said: dict[str, Any]) -> dict[str, Any]:
-    """What neither the options nor project.toml declare is asked for, and then whether the seal shall be opened."""
+def _again(on: str, run_name: str | None, fold: int | None, declared: dict[str, Any]) -> list[str]:
+    """The words that say once more what was said: pasted, they must open the same test, for the same run."""
+    words = ["--on", on]
+    for option, value in {"run": run_name, "fold": fold, **declared}.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [f"--{option.replace('_', '-')}", str(one)] if one not in (None, "") else []
+    return words
+
+
+def _asked(project: Project, on: str, said: dict[str, Any], again: str) -> dict[str, Any]:
+    """What neither the options nor project.toml declare is asked for, and then whether the seal shall be opened.
+
+    again  the command that needs nobody to be asked
+    """
     what = "The internal test" if on == "internal" else f"The external cohort '{on.removeprefix(PREFIX)}'"
     if not sys.stdin.isatty():
         raise OverreadError(
             f"{what} stays sealed: nobody is at the terminal to be asked.",
-            f"declare hypothesis and primary endpoint, then {command('evaluate', folder, '--on', on, '--yes')}",
+            f"declare hypothesis and primary endpoint, then {again}",
         )
     settings = project.settings.evaluation
     declared = {key: value if value not in (None, "", ()) else getattr(settings, key) for key, value in said.items()}

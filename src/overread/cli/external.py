@@ -10,8 +10,9 @@ import click
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, column_options, command, fold_option, pairs, run_option
 from overread.core.errors import OverreadError
-from overread.workflow.external import Columns, label_of, open_external
+from overread.workflow.cohorts.elsewhere import Columns
 from overread.workflow.external import external as take_in
+from overread.workflow.external import label_of, open_external
 from overread.workflow.project import Project
 
 EXAMPLE = """\

@@ -37,10 +37,10 @@ def ledger(words: tuple[Path, ...]) -> Outcome:
 
 
 def _shown(project: Path) -> Outcome:
-    entries = Project.open(project).ledger.entries()
+    entries = Project.open(project).ledger_entries()
     lines = [line for number, entry in enumerate(entries, 1) for line in _entry(number, entry)]
     count = f"{len(entries)} entries" if len(entries) != 1 else "1 entry"
-    head = f"The ledger is whole: {count}." if entries else "The ledger is empty: the internal test was never opened."
+    head = f"The ledger is whole: {count}."
     return Outcome("\n".join([head, *lines]), {"entries": entries}, command("report", project))
 
 

@@ -33,9 +33,12 @@ VERBS = {
     "audit": "Look for what would make a score wrong, before anything is trained.",
     "plan": "Look at the training cases and write down how a network will be trained, and why.",
     "train": "Train a network and freeze it as a model.",
+    "select": "Choose among ways to train, without the test having any part in it.",
+    "learning-curve": "Would more patients help? Train on parts of the patients and forecast the score at twice as many.",
     "baseline": "Fit a baseline of hand-made features on the same split: what does a network add?",
     "evaluate": "Score a model, or anybody's answers, with intervals.",
     "external": "Take in patients from elsewhere, and let the frozen model read them.",
+    "robustness": "Degrade the tuning images by known amounts: how far does the score of the frozen model fall?",
     "compare": "Compare models, or readers and a model, on the same cases.",
     "report": "Write one HTML page with everything that was done and found.",
     "read": "Let a model read studies that it has never seen.",
@@ -56,7 +59,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        found = getattr(import_module(f"overread.cli.{name}"), name)
+        module = name.replace("-", "_")
+        found = getattr(import_module(f"overread.cli.{module}"), module)
         assert isinstance(found, click.Command)
         return found
 

@@ -21,7 +21,7 @@ ROLES = {
 def describe(result: Result) -> str:
     """What was scored, what was declared before, the scores with their intervals, and the operating points."""
     lines = [
-        f"{result['task'].capitalize()} on {_cases_of(result['partition'])}: {_counts(result['n_cases'], result['n_patients'])}."
+        f"{result['task'].capitalize()} on {cases_of(result['partition'])}: {counts(result['n_cases'], result['n_patients'])}."
     ]
     if result["is_phantom"]:
         lines.append("PHANTOM: these numbers are about software, not about patients.")
@@ -38,7 +38,7 @@ def describe(result: Result) -> str:
     return "\n".join([*lines, "", *(f"Note: {note}" for note in result["notes"])]).rstrip()
 
 
-def _cases_of(partition: str) -> str:
+def cases_of(partition: str) -> str:
     name = partition.removeprefix("external:")
     return PARTITIONS[partition] if name == partition else f"the external cohort '{name}'"
 
@@ -67,11 +67,16 @@ def _value(score: dict[str, Any], interval: Interval, methods: dict[str, str]) -
         return f"{interval.estimate:.3f}{unit} (no interval: {interval.reason}), {counts}"
     method = re.sub(r"(effective number of cases) [\d.]+", r"\1", interval.method)  # the number differs from score to score
     method += f"; {interval.reason}" if interval.reason else ""
-    letter = methods.setdefault(method, chr(ord("a") + len(methods)))
+    letter = methods.setdefault(method, _letter(len(methods)))
     return f"{interval.estimate:.3f}{unit} ({interval.level:.0%} {interval.low:.3f} to {interval.high:.3f}), {counts} ({letter})"
 
 
-def _counts(cases: int, patients: int) -> str:
+def _letter(number: int) -> str:
+    """0 is a, 25 is z, 26 is aa, as the columns of a spreadsheet."""
+    return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
+
+
+def counts(cases: int, patients: int) -> str:
     return f"{cases} case{'s' * (cases != 1)} of {patients} patient{'s' * (patients != 1)}"
 
 

@@ -130,7 +130,8 @@ def project_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def run_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Which run of the project is meant."""
-    return click.option("--run", "run_name", metavar="NAME", help="Run in DIR/runs; the newest where it is not given.")(function)
+    text = "Run in DIR/runs; where it is not given, the newest with a model or answers."
+    return click.option("--run", "run_name", metavar="NAME", help=text)(function)
 
 
 def fold_option(text: str, *, or_all: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

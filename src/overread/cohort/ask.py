@@ -20,8 +20,9 @@ OF_LAYOUT = "as distributed"
 class Said:
     """What the user said of the question; None or empty where it is to be inferred.
 
-    labels  columns that hold the truth
-    names   value as written in the truth -> name of the class or structure
+    labels     columns that hold the truth
+    names      value as written in the truth -> name of the class or structure
+    one_class  whether all cases may be of one class, from which nothing is learned: in a test elsewhere
     """
 
     task: str | None = None
@@ -35,6 +36,7 @@ class Said:
     units: tuple[str, ...] = ()
     unit: str | None = None
     sided: bool | None = None
+    one_class: bool = False
 
 
 @dataclass(frozen=True)

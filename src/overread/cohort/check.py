@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -107,7 +108,7 @@ def check_unchanged(project_dir: Path, images_folder: Path, truth_folder: Path |
     ]
     raise OverreadError(
         f"The data differ from those that came in with this version of the cohort. {'; '.join(parts)}.",
-        f"put the files back, or take the change in as a new version with `overread update {project_dir}`",
+        f"put the files back, or take the change in as a new version with `overread update {shlex.quote(str(project_dir))}`",
     )
 
 

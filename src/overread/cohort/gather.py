@@ -151,7 +151,7 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
     reasons = {**layout.reasons, "question.task": why}
     drafts, steps = with_truth(drafts, truths, steps, joined, request)
     drafts, steps = keep_index_exams(drafts, steps, request, joined, images.chosen.drafts)
-    check_unit(request, drafts, joined)
+    check_unit(request, task, drafts, joined)
     seen = inspect_cases(drafts, truths.by_name, folder, truth_folder, gaps=request.gaps, tilt=request.tilt, progress=progress)
     drafts, seen, steps = keep_usable(drafts, seen, steps, request.faulty)
     refuse_mixture(drafts, seen)

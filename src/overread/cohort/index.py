@@ -203,7 +203,8 @@ def versions_path(project_dir: Path) -> Path:
 
 def versions(project_dir: Path) -> list[dict[str, Any]]:
     """Every version of the cohort, oldest first: digest, counts, what changed."""
-    return [json.loads(line) for line in versions_path(project_dir).read_text(encoding="utf-8").splitlines() if line]
+    text = versions_path(project_dir).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.split("\n") if line]  # not at other separators, which a column's name may hold
 
 
 def current_digest(project_dir: Path) -> str:

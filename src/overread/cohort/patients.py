@@ -66,23 +66,15 @@ def keep_index_exams(
     return [drafts[k] for k in kept], steps if step is None else [*steps, step]
 
 
-def check_unit(request: Request, drafts: Sequence[Draft], joined: Joined | None) -> None:
-    """A truth of patients on several exams each needs a rule: which exam, or how exams become one answer."""
+def check_unit(request: Request, task: str, drafts: Sequence[Draft], joined: Joined | None) -> None:
+    """The unit must be one that is scored; a truth of patients on several exams each needs a rule how they become one answer."""
     unit = request.said.unit
     if unit is not None and unit not in UNITS_OF_ANALYSIS:
         raise OverreadError(f"There is no unit of analysis '{unit}'.", f"say --unit {', '.join(UNITS_OF_ANALYSIS)}")
-    shared = sum(1 for rows in joined.rows.values() if len(rows) > 1) if joined is not None else 0
-    if request.aggregation != "none" and request.said.task == "segmentation":
-        raise OverreadError(
-            f"--aggregation {request.aggregation} puts findings of several images together; masks are scored image by image.",
-            "leave --aggregation out, and pick one exam with --index-exam where each patient should count once",
-        )
-    if unit == "lesion" and shared:
-        raise OverreadError(
-            f"The unit of analysis is the lesion, and {shared} images have several lesions (rows of the sheet); an image has one "
-            "answer here.",
-            "give each lesion an image of its own, or ask for one answer per exam: --unit exam --aggregation max, mean or any",
-        )
+    if task == "segmentation":
+        _refuse_unit_of_masks(request)
+    if unit == "side":
+        _refuse_no_side(drafts)
     counts = Counter(d.patient for d in drafts if d.patient)
     several = sum(1 for n in counts.values() if n > 1)
     by_patient = unit == "patient" or (unit is None and joined is not None and joined.level == "patient")
@@ -91,4 +83,35 @@ def check_unit(request: Request, drafts: Sequence[Draft], joined: Joined | None)
             f"The unit of analysis is the patient, and {several} of {len(counts)} patients have more than one exam here.",
             "say how exams become one answer (--unit patient --aggregation max, mean or any), or which one counts "
             "(--index-exam first, last, or 'nearest to COLUMN within N days'); or answer each exam by itself with --unit exam",
+        )
+
+
+def _refuse_unit_of_masks(request: Request) -> None:
+    """Masks are scored image by image, whatever is asked."""
+    if request.aggregation != "none":
+        raise OverreadError(
+            f"--aggregation {request.aggregation} puts findings of several images together; masks are scored image by image.",
+            "leave --aggregation out, and pick one exam with --index-exam where each patient should count once",
+        )
+    unit = request.said.unit
+    if unit in ("lesion", "patient"):
+        instead = {
+            "lesion": "for one answer per lesion give each lesion an image of its own and a label instead of a mask",
+            "patient": "where each patient should count once, add --index-exam first or last",
+        }
+        raise OverreadError(
+            f"The unit of analysis is the {unit}, but the truth is masks, and each image is scored as a whole, with all that is "
+            "drawn in it.",
+            f"leave --unit out (one answer per exam); {instead[unit]}",
+        )
+
+
+def _refuse_no_side(drafts: Sequence[Draft]) -> None:
+    """One answer per side needs to know which side an image shows."""
+    without = [d.name for d in drafts if not d.side]
+    if without:
+        raise OverreadError(
+            f"The unit of analysis is the side, and {len(without)} of {len(drafts)} images name none, {without[0]} for example: "
+            "no header, no end of a file name such as _L or _R, and no column of the sheet says left or right of them.",
+            "name the column that does with --side COLUMN, or leave --unit out (one answer per exam)",
         )

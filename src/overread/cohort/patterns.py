@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from overread.cohort.numbers import as_number
 from overread.core.errors import OverreadError
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -65,14 +66,6 @@ def comparisons(pattern: str) -> list[tuple[str, float]] | None:
             'write a number after the sign, for example "<= 2" or ">= 1, <= 3"',
         )
     return [(f[1], float(f[2])) for f in found if f is not None]
-
-
-def as_number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if number == number and abs(number) != float("inf") else None
 
 
 def literal(value: str) -> str:

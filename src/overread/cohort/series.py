@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from overread.cohort.draft import Draft, LeftOut, Step
-from overread.cohort.patterns import RANKS, as_number, fits
+from overread.cohort.numbers import as_number
+from overread.cohort.patterns import RANKS, fits
 from overread.cohort.phase import phase_of
 from overread.cohort.rules import FILES_NEXT, SERIES_FIELDS, ImageRules, Rule, in_words
 from overread.cohort.series_table import proposal, propose_rule, table

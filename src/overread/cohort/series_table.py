@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from overread.cohort.draft import Draft
-from overread.cohort.patterns import as_number, fits, literal
+from overread.cohort.numbers import as_number
+from overread.cohort.patterns import fits, literal
 from overread.cohort.rules import SERIES_FIELDS
 
 ValueOf = Callable[[Draft, str], str]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -18,13 +17,12 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from overread.cohort.numbers import as_number
 from overread.cohort.workbook import read_workbook, refuse_crowd
 from overread.core.errors import OverreadError
 
 BLANK = {"", "na", "n/a", "#n/a", "nan", "null", "-", "?", ".", "unknown", "missing"}
 EXCEL_EPOCH = date(1899, 12, 30)  # day 0 of spreadsheets; the 30th because Lotus took 1900 for a leap year
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 ROUNDED = re.compile(r"\d([.,]\d+)?E\+(1[1-9]|[2-9]\d)|\d[.,]\d+E(1[1-9]|[2-9]\d)", re.IGNORECASE)
 LARGEST = 64 << 20  # bytes
@@ -90,15 +88,14 @@ class Sheet:
 
 def is_number(cell: str) -> bool:
     """A finite number, with a decimal point or a decimal comma."""
-    is_written = bool(NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell))
-    return is_written and math.isfinite(to_number(cell))
+    return as_number(cell, decimal_comma=True) is not None
 
 
 def to_number(cell: str) -> float:
     """The number of a cell for which `is_number` holds."""
-    if NUMBER.fullmatch(cell):
-        return float(cell)
-    return float(cell.replace(".", "").replace(",", "."))
+    number = as_number(cell, decimal_comma=True)
+    assert number is not None
+    return number
 
 
 def as_date(cell: str) -> date | None:

@@ -12,7 +12,7 @@ from overread.cohort.draft import Draft
 from overread.cohort.join import Joined, join_sheet
 from overread.cohort.names import NAME_RULES, SIDE_WORDS
 from overread.cohort.request import Request
-from overread.cohort.sheet import Sheet, is_number, refuse_rounded_ids
+from overread.cohort.sheet import Sheet, is_number, refuse_rounded_ids, to_number
 from overread.core.errors import OverreadError
 
 
@@ -37,13 +37,28 @@ def join_requested(request: Request, sheet: Sheet | None, drafts: Sequence[Draft
         "scanner": request.scanner,
     }
     before = infer_roles(sheet, request.id_column or "", said, request.covariates)
-    joined = join_sheet(
-        sheet, drafts, request.id_column, side=before.side, day=before.date, several_rows=request.aggregation != "none"
-    )
+    by_lesion = request.said.unit == "lesion"
+    several_rows = by_lesion or request.aggregation != "none"
+    joined = join_sheet(sheet, drafts, request.id_column, side=before.side, day=before.date, several_rows=several_rows)
+    if by_lesion:
+        _refuse_shared_images(joined)
     roles = infer_roles(sheet, joined.column, said, request.covariates)
     if roles.patient:
         refuse_rounded_ids(sheet, roles.patient)
     return joined, roles
+
+
+def _refuse_shared_images(joined: Joined) -> None:
+    """One answer per lesion needs one image per lesion."""
+    shared = [rows for rows in joined.rows.values() if len(rows) > 1]
+    if shared:
+        first, sheet = shared[0], joined.sheet
+        raise OverreadError(
+            f"The unit of analysis is the lesion, and {len(shared)} {'image has' if len(shared) == 1 else 'images have'} several "
+            f"lesions (rows of {sheet.path.name}, '{sheet.column(joined.column)[first[0]]}' in lines "
+            f"{', '.join(str(sheet.lines[r]) for r in first)} for example); an image has one answer here.",
+            "give each lesion an image of its own, or ask for one answer per exam: --unit exam --aggregation max, mean or any",
+        )
 
 
 def enriched(draft: Draft, k: int, joined: Joined | None, roles: Roles | None) -> Draft:
@@ -72,7 +87,7 @@ def enriched(draft: Draft, k: int, joined: Joined | None, roles: Roles | None) -
 def _value(cell: str | None) -> Any:
     if cell is None or not is_number(cell):
         return cell
-    return float(cell.replace(",", ".")) if not cell.lstrip("-").isdecimal() else int(cell)
+    return int(cell) if cell.lstrip("-").isdecimal() else to_number(cell)
 
 
 def matched(joined: Joined | None) -> list[str]:

@@ -7,6 +7,8 @@
 Anything else that escapes is our bug and shows its traceback.
 """
 
+from __future__ import annotations
+
 
 class OverreadError(Exception):
     """Something a user can put right: what happened, and the next step.
@@ -22,6 +24,10 @@ class OverreadError(Exception):
         self.what = what
         self.next = next
 
+    def __reduce__(self) -> tuple[type[OverreadError], tuple[str, ...]]:
+        """Another process says it again in the same words."""
+        return type(self), (self.what, self.next)
+
 
 class Refused(OverreadError):
     """An input that was looked at and turned away for a named reason.
@@ -32,6 +38,9 @@ class Refused(OverreadError):
     def __init__(self, code: str, what: str, next: str = "") -> None:
         super().__init__(what, next)
         self.code = code
+
+    def __reduce__(self) -> tuple[type[OverreadError], tuple[str, ...]]:
+        return type(self), (self.code, self.what, self.next)
 
 
 class Stopped(OverreadError):

@@ -18,8 +18,10 @@ from overread.metrics.calibration import calibrated
 from overread.metrics.label_maps import StructureScores
 from overread.metrics.quick import values_of
 from overread.metrics.table import positive_class
+from overread.metrics.voxel_table import VoxelTable
 
 NO_FOLD = -1
+NO_MAPS = "no probability maps"
 ARRAYS = ("truth", "raw", "answer", "called", "fold", "refused")
 
 
@@ -69,12 +71,16 @@ class Answered:
 
 @dataclass(frozen=True)
 class ScoredCase:
-    """Segmentation: the per-case scores of one case, by structure."""
+    """Segmentation: the per-case scores of one case, by structure.
+
+    voxels  how often voxels of each probability have the structure; or why that is not known, "" where nothing was answered
+    """
 
     case_id: str
     patient_id: str
     structures: Mapping[str, StructureScores]
     fold: int = NO_FOLD
+    voxels: Mapping[str, VoxelTable] | str = NO_MAPS
 
 
 def answered(

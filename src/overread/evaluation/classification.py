@@ -15,7 +15,7 @@ from overread.evaluation.at_prevalence import stated_share
 from overread.evaluation.case_rows import case_rows
 from overread.evaluation.decisions.certain import risk_coverage, set_scores
 from overread.evaluation.decisions.decision_curve import decision_curve
-from overread.evaluation.finding import Finding, not_shown
+from overread.evaluation.finding import Finding, lopsided, not_shown
 from overread.evaluation.findings import before_calibration, calibration_curve, finding_score, is_defined
 from overread.evaluation.intervals.areas import rank_interval
 from overread.evaluation.intervals.patients import Patients
@@ -23,7 +23,7 @@ from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.micro import micro_scores
 from overread.evaluation.rules import Rules, prevalences
 from overread.evaluation.sampling import sampling_notes, sampling_rule, sampling_table
-from overread.evaluation.scored import Evaluated, Scored, by_sums
+from overread.evaluation.scored import Evaluated, Scored, by_sums, spread
 from overread.metrics import calibration, curves, decided
 from overread.metrics.metric import Metric, macro_from_sums
 from overread.metrics.prevalence import OVERALL_AT, SUFFIX, at_shares_from_sums, split_terms
@@ -31,6 +31,7 @@ from overread.metrics.ranking import AUC, AVERAGE_PRECISION, Ranking, auc
 from overread.metrics.table import metrics_for, positive_class
 
 OVERALL_AT_PLAIN = {metric.key: plain for metric, plain in OVERALL_AT.items()}
+MEANS_OF_CLASSES = ("balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "auc")  # each class weighs alike
 MACRO = "means over classes count each class alike (macro)"
 
 
@@ -45,10 +46,10 @@ def evaluate_classification(question: Question, table: Answered, rules: Rules) -
             scores += [finding_score(_counted(metric, question), subject, findings[subject], rules) for metric in named]
             scores += before_calibration(subject, findings[subject], rules)
         elif subject == "mean":
-            scores += [_macro_score(metric, findings, table, rules) for metric in metrics]
+            scores += [_of_each_class(_macro_score(metric, findings, table, rules), findings) for metric in metrics]
             scores += micro_scores(question, table, rules)
         else:
-            scores += _overall_scores(metrics, question, table, rules)
+            scores += [_of_each_class(scored, findings) for scored in _overall_scores(metrics, question, table, rules)]
     shown = [positive_class(question)] if question.is_binary else list(question.classes)
     drawn = _curves({name: findings[name] for name in shown}, rules)
     risk: dict[str, Any] = {}
@@ -88,7 +89,7 @@ def _macro_score(metric: Metric, findings: dict[str, Finding], table: Answered, 
         pairs = [(f.truth, f.answer) for f in defined]
         interval = rank_interval(function, pairs, patients, [f.fold for f in defined], rules, metric.undefined, known)
         return Scored(several, "mean", interval)
-    terms = [_spread(f.terms(metric), f.known[any_known]) for f in defined]
+    terms = [spread(f.terms(metric), f.known[any_known]) for f in defined]
     assert metric.from_sums is not None
     scored = by_sums(
         several, "mean", np.concatenate(terms, 1), patients, rules, partial(macro_from_sums, metric.from_sums, len(defined))
@@ -99,11 +100,15 @@ def _macro_score(metric: Metric, findings: dict[str, Finding], table: Answered, 
     return replace(scored, interval=replace(scored.interval, low=None, high=None, method="none", reason=reason))
 
 
-def _spread(terms: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(n, K) of the known cases -> (N, K) with zeros for the others."""
-    out = np.zeros((len(known), terms.shape[1]))
-    out[known] = terms
-    return out
+def _of_each_class(scored: Scored, findings: dict[str, Finding]) -> Scored:
+    """A mean over classes rests on the rarest: of three cases that are all right, resampling makes no wrong one."""
+    if scored.metric.key not in MEANS_OF_CLASSES:
+        return scored
+    interval = scored.interval
+    for name, finding in sorted(findings.items(), key=lambda item: int(item[1].truth.sum())):
+        if finding.truth.any():
+            interval = lopsided(interval, finding, name)
+    return replace(scored, interval=interval)
 
 
 def _overall_scores(metrics: tuple[Metric, ...], question: Question, table: Answered, rules: Rules) -> list[Scored]:
@@ -192,7 +197,7 @@ def _notes(question: Question, findings: dict[str, Finding], cases: int, rules: 
         if positives in (0, total):
             notes.append(f"{name}: {positives} of {total} cases are positive; what needs both kinds is not defined.")
         elif rules.is_enriched:
-            notes.append(f"{name}: {positives} of {total} cases are positive, more than where it is to be used.")
+            notes.append(f"{name}: {positives} of {total} cases are positive, as they were sought out, not as they come.")
         else:
             notes.append(
                 f"{name}: {positives} of {total} cases are positive; PPV, NPV and average precision hold at this share only."

@@ -14,6 +14,9 @@ from overread.metrics import calibration, decided
 from overread.metrics.metric import Metric
 
 PARTS = {metric.key for metric in calibration.BRIER_PARTS}
+# Where one kind has fewer patients than this and the other so many times more, simulated 95 % intervals of areas held the
+# truth in 71 (2 beside 98) to 92 (30 beside 300) of 100 trials, those of balanced accuracy in 50 (3 beside 97) to 86 (10, 90).
+FEW_OF_A_KIND, MANY_TIMES = 40, 6
 BY_PREVALENCE = "not shown: the sample is enriched, and this number depends on how many cases are positive"
 
 
@@ -61,6 +64,22 @@ class EveryFinding(Finding):
 
 def not_shown(patients: Patients, rules: Rules, reason: str = BY_PREVALENCE) -> Interval:
     return Interval(None, None, None, "none", patients.cases, patients.count, rules.level, reason)
+
+
+def lopsided(interval: Interval, finding: Finding, name: str) -> Interval:
+    """An interval that rests on few patients of one kind beside many of the other, by whom alone its width is seen.
+
+    name  of the class
+    """
+    if interval.low is None or interval.reason or interval.estimate in (0.0, 1.0):  # at the edge Newcombe's interval stands
+        return interval
+    positives, negatives = (finding.patients.select(which).count for which in (finding.truth, ~finding.truth))
+    few, many = min(positives, negatives), max(positives, negatives)
+    if few >= FEW_OF_A_KIND or many < MANY_TIMES * few:
+        return interval
+    word = "positive" if positives < negatives else "negative"
+    whose = f"{few} {word} patients beside {many} others ({name})"
+    return replace(interval, reason=f"{whose}: expect this interval to be too narrow")
 
 
 def doubted(interval: Interval, finding: Finding, positives: int, negatives: int) -> Interval:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from overread.core.score import Interval
 from overread.evaluation.at_prevalence import at_prevalence
-from overread.evaluation.finding import EveryFinding, Finding, doubted, not_shown
+from overread.evaluation.finding import Finding, doubted, lopsided, not_shown
 from overread.evaluation.intervals.areas import auc_interval, rank_interval
 from overread.evaluation.intervals.bootstrap import FEW_PATIENTS
 from overread.evaluation.intervals.patients import Patients
@@ -23,17 +23,9 @@ from overread.metrics.metric import Metric
 from overread.metrics.prevalence import SUFFIX
 from overread.metrics.ranking import AUC, AVERAGE_PRECISION, PARTIAL_AUC, Ranking
 
-__all__ = [
-    "EveryFinding",
-    "Finding",
-    "before_calibration",
-    "calibration_curve",
-    "finding_score",
-    "is_defined",
-    "proportion_score",
-]
-
 BEFORE = "before calibration"
+FEWEST_FOR_A_LINE = 3  # patients; a standard error of two says nothing
+SEPARATED = "the probability parts the classes without an error, so these cases cannot tell how sure that is"
 FEW_NEGATIVES = 50  # patients; the partial area rests on the highest tenth of them
 RANKS = {PARTIAL_AUC.key: Ranking.partial_auc, AVERAGE_PRECISION.key: Ranking.average_precision}
 
@@ -46,6 +38,7 @@ def finding_score(metric: Metric, subject: str, finding: Finding, rules: Rules) 
         return at_prevalence(metric, subject, finding, rules)
     if metric.key == AUC.key:
         interval = auc_interval(finding.truth, finding.answer, finding.patients, finding.fold, rules)
+        interval = lopsided(interval, finding, subject)
     elif metric.key in RANKS:
         pairs = [(finding.truth, finding.answer)]
         interval = rank_interval(RANKS[metric.key], pairs, finding.patients, [finding.fold], rules, metric.undefined)
@@ -76,9 +69,15 @@ def _line_interval(metric: Metric, finding: Finding, rules: Rules) -> Interval:
     count, cases = finding.patients.count, finding.patients.cases
     method = "sandwich standard error by patient"
     line = calibration.calibration_line(finding.truth, finding.answer, finding.patients.number) if cases else None
-    if line is None or count < 3:
+    found = None if line is None else line.slope if metric is calibration.SLOPE else line.intercept
+    if found is None:
         return Interval(None, None, None, method, cases, count, rules.level, metric.undefined)
-    value, error = (line.slope, line.slope_error) if metric is calibration.SLOPE else (line.intercept, line.intercept_error)
+    value, error = found
+    if count < FEWEST_FOR_A_LINE:
+        few = f"{count} {'patient is' if count == 1 else 'patients are'} too few for a fitted line"
+        return Interval(value, None, None, method, cases, count, rules.level, few)
+    if line is not None and line.slope is None and np.ptp(finding.answer) > 0:
+        return Interval(value, None, None, method, cases, count, rules.level, SEPARATED)
     half = float(stats.t.ppf(0.5 + rules.level / 2, count - 1)) * error
     return Interval(value, value - half, value + half, method, cases, count, rules.level)
 

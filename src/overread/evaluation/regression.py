@@ -91,7 +91,8 @@ def agreement_curve(truth: np.ndarray, answer: np.ndarray, patients: Patients) -
 def _case_rows(question: Question, table: Answered) -> list[dict[str, Any]]:
     spread = np.ones(len(question.classes))
     for k in range(len(question.classes)):
-        deviation = float(np.std(table.truth[np.isfinite(table.truth[:, k]), k])) if len(table.truth) else 0.0
+        measured = table.truth[np.isfinite(table.truth[:, k]), k]
+        deviation = float(np.std(measured)) if len(measured) else 0.0
         spread[k] = deviation if deviation > 0 else 1.0
     rows = []
     for row, case_id in enumerate(table.case_ids):

@@ -49,6 +49,13 @@ def by_sums(
     return Scored(metric, subject, bootstrap_interval(of_sums(patients, terms, function), patients, rules, metric.undefined))
 
 
+def spread(terms: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(n, K) terms of the known cases -> (N, K) with zeros for the others."""
+    out = np.zeros((len(known), terms.shape[1]))
+    out[known] = terms
+    return out
+
+
 def number(value: float) -> float | None:
     """A plain number for JSON; None instead of NaN."""
     return float(f"{value:.8g}") if np.isfinite(value) else None

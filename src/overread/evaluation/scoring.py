@@ -17,7 +17,8 @@ from overread.core.case import TruthReference
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
 from overread.core.question import Question
-from overread.evaluation.answered import NO_FOLD, ScoredCase
+from overread.evaluation.answered import NO_FOLD, NO_MAPS, ScoredCase
+from overread.evaluation.voxels.maps import MapFiles
 from overread.imaging.labels import open_labels
 from overread.metrics.label_maps import score_label_maps
 from overread.record.workers import workers
@@ -34,6 +35,8 @@ class Pair(Protocol):
     def patient_id(self) -> str: ...
     @property
     def fold(self) -> int: ...
+    @property
+    def maps(self) -> MapFiles | str: ...
     def load(self) -> tuple[LabelMap, LabelMap]: ...
 
 
@@ -49,6 +52,7 @@ class MaskPair:
     grid: Grid
     answer: tuple[Path, ...]
     fold: int = NO_FOLD
+    maps: MapFiles | str = NO_MAPS
 
     def load(self) -> tuple[LabelMap, LabelMap]:
         truth = open_label_map(self.case_id, self.truth, self.truth_folder, self.question, self.grid)
@@ -64,7 +68,9 @@ def open_answer(case_id: str, paths: Sequence[Path], question: Question, grid: G
 
 def score_pair(names: tuple[str, ...], tolerance_mm: float, pair: Pair) -> ScoredCase:
     truth, answer = pair.load()
-    return ScoredCase(pair.case_id, pair.patient_id, score_label_maps(truth, answer, names, tolerance_mm), pair.fold)
+    scores = score_label_maps(truth, answer, names, tolerance_mm)
+    voxels = pair.maps.tables(truth) if isinstance(pair.maps, MapFiles) else pair.maps
+    return ScoredCase(pair.case_id, pair.patient_id, scores, pair.fold, voxels)
 
 
 def score_pairs(
@@ -86,7 +92,7 @@ def _scored(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[Scored
 
 
 def _in_processes(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[ScoredCase]:
-    with workers(_processors()) as pool:
+    with workers(_processors(), "scoring masks") as pool:
         yield from pool.map(work, pairs)
 
 

@@ -18,6 +18,7 @@ from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.regression import agreement_curve
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Evaluated, Scored, by_sums, number
+from overread.evaluation.voxels.calibration import CURVE, voxel_curves, voxel_rule, voxel_scores
 from overread.metrics import decided
 from overread.metrics.metric import Metric, macro_from_sums, mean_terms
 from overread.metrics.overlap import FALSE_POSITIVE, MISSED
@@ -29,8 +30,6 @@ EMPTY_RULE = (
     "counted under 'cases found'. Answer without truth: a false positive, Dice 0, no distance, counted under "
     "'empty cases left empty'."
 )
-
-NO_PROBABILITY = "answers are masks; probabilities of voxels are not stored with them, so their calibration is not measured"
 
 
 def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules: Rules) -> Evaluated:
@@ -45,6 +44,7 @@ def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules
                 scores += _presence_score(metric, subject, cases, patients, rules)
             else:
                 scores.append(_structure_score(metric, subject, cases, patients, rules))
+    scores += voxel_scores(question.classes, cases, rules)
     named = tuple(replace(s, metric=_with_tolerance(s.metric, rules)) for s in scores)
     agreement = {name: curve for name in question.classes if (curve := _volumes(name, cases)) is not None}
     means = "mean over the cases for which a metric is defined; 'mean' is the plain mean of the structures' means (macro)"
@@ -52,8 +52,8 @@ def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules
         named,
         [_case_row(question, case) for case in cases],
         None,
-        {"roc": {}, "pr": {}, "calibration": {}, "agreement": agreement},
-        {"empty_truth": EMPTY_RULE, "aggregation": f"{means}; patients are resampled whole", "calibration": NO_PROBABILITY},
+        {"roc": {}, "pr": {}, "calibration": {}, "agreement": agreement, CURVE: voxel_curves(question.classes, cases, rules)},
+        {"empty_truth": EMPTY_RULE, "aggregation": f"{means}; patients are resampled whole", "calibration": voxel_rule(cases)},
         tuple(_notes(question, cases)),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -68,9 +68,9 @@ def _join(question: Question, truth: np.ndarray, answer: np.ndarray, rule: str, 
     return columns[0], columns[1]
 
 
-def _over(reduce: object, values: np.ndarray) -> np.ndarray:
+def _over(reduce: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
     """Reduce over cases, NaN (without a warning) where none is known."""
     out = np.full(values.shape[1], np.nan)
     some = np.isfinite(values).any(0)
-    out[some] = reduce(values[:, some], axis=0)  # type: ignore[operator]
+    out[some] = reduce(values[:, some], axis=0)
     return out

@@ -8,6 +8,7 @@ from overread.metrics.metric import Metric, ratio
 
 N, SUM_TRUTH, SUM_ANSWER, TRUTH_2, ANSWER_2, PRODUCT, ABSOLUTE = range(7)
 LIMIT = 1.96  # Bland and Altman, Lancet 1986;1:307
+ROUNDING = 1e-12  # share of what was subtracted below which a difference is rounding alone: a spread of 0, not of nearly 0
 
 
 def agreement_terms(truth: np.ndarray, answer: np.ndarray, centre: float = 0.0) -> np.ndarray:
@@ -42,7 +43,13 @@ def _deviation(sums: np.ndarray) -> np.ndarray:
     """Standard deviation of answer - truth, with n - 1."""
     bias, squares = _difference(sums)
     n = sums[..., N]
-    return np.sqrt(np.maximum(ratio(squares - n * bias**2, np.where(n > 1, n - 1, 0)), 0.0))
+    left = _settled(squares - n * bias**2, sums[..., ANSWER_2] + sums[..., TRUTH_2])
+    return np.sqrt(ratio(left, np.where(n > 1, n - 1, 0)))
+
+
+def _settled(left: np.ndarray, subtracted: np.ndarray) -> np.ndarray:
+    """What is left of a sum of squares; 0 where that is rounding."""
+    return np.where(left <= ROUNDING * subtracted, 0.0, left)
 
 
 def low_limit_from_sums(sums: np.ndarray) -> np.ndarray:
@@ -86,10 +93,10 @@ def _repeated_limit(sign: float, sums: np.ndarray) -> np.ndarray:
     """
     patients, cases = sums[..., PATIENTS], sums[..., CASES]
     bias = ratio(sums[..., DIFFERENCES], cases)
-    inner = sums[..., DIFFERENCES_2] - sums[..., PATIENT_MEANS]
-    outer = sums[..., PATIENT_MEANS] - ratio(sums[..., DIFFERENCES] ** 2, cases)
+    inner = _settled(sums[..., DIFFERENCES_2] - sums[..., PATIENT_MEANS], sums[..., DIFFERENCES_2])
+    outer = _settled(sums[..., PATIENT_MEANS] - ratio(sums[..., DIFFERENCES] ** 2, cases), sums[..., DIFFERENCES_2])
     repeats = cases - patients
-    within = np.divide(np.maximum(inner, 0), repeats, out=np.zeros_like(inner), where=repeats > 0)
+    within = np.divide(inner, repeats, out=np.zeros_like(inner), where=repeats > 0)
     spread = np.where(patients > 1, patients - 1, 0)
     usual = ratio(cases - ratio(sums[..., CASES_2], cases), spread)  # cases per patient
     between = np.maximum(ratio(ratio(outer, spread) - within, usual), 0.0)

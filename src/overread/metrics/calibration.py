@@ -29,7 +29,7 @@ def bin_terms(truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
     """(N, BINS * 3): in the bin of each case a one, its probability and its truth."""
     terms = np.zeros((len(truth), BINS, 3))
     terms[np.arange(len(truth)), bin_numbers(probability)] = np.stack([np.ones(len(truth)), probability, truth], -1)
-    return terms.reshape(len(truth), -1)
+    return terms.reshape(len(truth), BINS * 3)
 
 
 def ece_from_sums(sums: np.ndarray) -> np.ndarray:
@@ -88,12 +88,14 @@ def expected_ece(probability: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class CalibrationLine:
-    """logit(P(positive)) = intercept + slope * logit(probability), with cluster-robust standard errors."""
+    """logit(P(positive)) = intercept + slope * logit(probability), with cluster-robust standard errors.
 
-    slope: float
-    slope_error: float
-    intercept: float  # calibration in the large: slope held at 1
-    intercept_error: float
+    slope      and its error; None where the fit does not exist: perfect separation, or one probability for all
+    intercept  and its error; with the slope held at 1 (calibration in the large)
+    """
+
+    slope: tuple[float, float] | None
+    intercept: tuple[float, float]
 
 
 def logit(probability: np.ndarray, limit: float = 1e-7) -> np.ndarray:
@@ -102,7 +104,7 @@ def logit(probability: np.ndarray, limit: float = 1e-7) -> np.ndarray:
 
 
 def calibration_line(truth: np.ndarray, probability: np.ndarray, patient: np.ndarray) -> CalibrationLine | None:
-    """Slope, and intercept at slope 1; None where the fit does not exist (one class, or perfect separation).
+    """Slope, and intercept at slope 1; None where there is one class only.
 
     truth (N,) bool, probability (N,), patient (N,) numbers from 0
     Source: Van Calster et al., BMC Medicine 2019;17:230 (weak calibration).
@@ -110,9 +112,10 @@ def calibration_line(truth: np.ndarray, probability: np.ndarray, patient: np.nda
     score = logit(probability)
     both = _logistic(np.stack([np.ones_like(score), score], 1), np.zeros_like(score), truth, patient)
     large = _logistic(np.ones((len(score), 1)), score, truth, patient)
-    if both is None or large is None:
+    if large is None:
         return None
-    return CalibrationLine(both[0][1], both[1][1], large[0][0], large[1][0])
+    slope = None if both is None else (float(both[0][1]), float(both[1][1]))
+    return CalibrationLine(slope, (float(large[0][0]), float(large[1][0])))
 
 
 def _logistic(
@@ -161,7 +164,7 @@ ECE = Metric(
 SLOPE = Metric(
     "calibration_slope", "Calibration slope",
     "slope of the logistic regression of the truth on logit(probability); 1 is ideal, below 1 is overconfident",
-    "none", "sandwich", undefined="the logistic regression does not exist (one class, or perfect separation)",
+    "none", "sandwich", undefined="the logistic regression does not exist (one class, perfect separation, one probability)",
 )  # fmt: skip
 INTERCEPT = Metric(
     "calibration_intercept", "Calibration in the large",

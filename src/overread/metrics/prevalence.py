@@ -21,7 +21,7 @@ def split_terms(truth: np.ndarray, terms: np.ndarray, classes: int = 2) -> np.nd
     """(N,) true class numbers and (N, K) terms -> (N, classes * (K + 1)): in the place of the true class its terms and a one."""
     out = np.zeros((len(terms), classes, terms.shape[1] + 1))
     out[np.arange(len(terms)), truth.astype(int)] = np.column_stack([terms, np.ones(len(terms))])
-    return out.reshape(len(terms), -1)
+    return out.reshape(len(terms), classes * (terms.shape[1] + 1))
 
 
 def at_shares_from_sums(from_sums: FromSums, shares: Sequence[float], sums: np.ndarray) -> np.ndarray:

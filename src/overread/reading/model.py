@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from overread.record.files import digest_bytes, write_bytes, write_json, write_w
 from overread.tasks import Scaling, make
 
 FORMAT = 1
+CARD, WEIGHTS = "model.json", "model.safetensors"
+WAITING = ".next.safetensors"  # new weights, until the card names them
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,18 @@ class ModelCard:
 
 
 def write_model(folder: Path, network: nn.Module, card: ModelCard) -> ModelCard:
-    """Write `model.safetensors` and `model.json`; returns the card with its digests."""
+    """Write `model.safetensors` and `model.json`; returns the card with its digests.
+
+    The new weights wait beside until the card names them, so that whoever reads meanwhile, or after a kill or a full disk,
+    finds the old model or the new one.
+    """
     content = save_tensors({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()})
     weights = digest_bytes([content])
     values = {**card.as_dict(), "weights": weights, "sha256": ""}
     values["sha256"] = digest_bytes([json.dumps(values, sort_keys=True).encode()])
-    write_bytes(folder / "model.safetensors", content)
-    write_json(folder / "model.json", values)
+    write_bytes(folder / WAITING, content)
+    write_json(folder / CARD, values)
+    os.replace(folder / WAITING, folder / WEIGHTS)
     return _card(values)
 
 
@@ -85,7 +94,7 @@ def pack_model(folder: Path, file: Path) -> Path:
 
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-            for name in ("model.json", "model.safetensors"):
+            for name in (CARD, WEIGHTS):
                 archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
 
     write_with(file, write)
@@ -155,13 +164,30 @@ def predictor_of(card: ModelCard, network: nn.Module, *, device: str = "auto", p
 def _contents(path: Path) -> tuple[str, bytes]:
     try:
         if path.is_dir():
-            return (path / "model.json").read_text(encoding="utf-8"), (path / "model.safetensors").read_bytes()
+            return _of_folder(path)
         with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
-            return archive.read("model.json").decode(), archive.read("model.safetensors")
+            return archive.read(CARD).decode(), archive.read(WEIGHTS)
     except FileNotFoundError as error:
         raise OverreadError(f"There is no model at {path}.", "give a .overread file, or the model folder of a run") from error
     except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, OSError) as error:
         raise _damaged(path, str(error)) from error
+
+
+def _of_folder(folder: Path) -> tuple[str, bytes]:
+    """The card and the weights that it names; where the card was replaced meanwhile, those of the new one."""
+    while True:
+        text = (folder / CARD).read_text(encoding="utf-8")
+        content = _weights(folder, text)
+        if (folder / CARD).read_text(encoding="utf-8") == text:
+            return text, content
+
+
+def _weights(folder: Path, card: str) -> bytes:
+    with suppress(FileNotFoundError):
+        content = (folder / WAITING).read_bytes()
+        if digest_bytes([content]) in card:
+            return content
+    return (folder / WEIGHTS).read_bytes()
 
 
 def _verify(path: Path, values: dict[str, Any], content: bytes) -> None:

@@ -15,6 +15,7 @@ from overread.batches.windows import Merger, Shape, centred_start, cut
 from overread.core.kinds import Kind, Map
 from overread.core.preparation import Preparation
 from overread.core.question import Decisions
+from overread.metrics.voxel_table import tempered_volumes
 from overread.networks.layout import memory_format
 from overread.tasks.base import Task
 
@@ -70,12 +71,15 @@ class Predictor:
         return np.stack([undo_map(channel, prepared) > 0.5 for channel in raw]).astype(np.uint8)
 
     def maps(self, raw: np.ndarray, prepared: Prepared) -> tuple[Map, ...]:
-        """Probability maps by structure on the source grid."""
-        first = 1 if self.task.question.exclusive else 0
-        names = self.task.question.classes
-        return tuple(
-            Map(undo_map(raw[k + first], prepared), prepared.source, "probability", name) for k, name in enumerate(names)
-        )
+        """Probability maps by structure on the source grid, after the frozen temperature; it changes no mask."""
+        question, temperature = self.task.question, self.decisions.temperature
+        first = 1 if question.exclusive else 0
+        if temperature == 1.0:
+            volumes = [undo_map(channel, prepared) for channel in raw[first:]]
+        else:
+            every = (undo_map(channel, prepared) for channel in raw)
+            volumes = tempered_volumes(every, temperature, exclusive=question.exclusive)[first:]
+        return tuple(Map(v, prepared.source, "probability", name) for v, name in zip(volumes, question.classes, strict=True))
 
     def _dense(self, array: np.ndarray) -> np.ndarray:
         shape: Shape = array.shape[1:]

@@ -15,32 +15,46 @@ from typing import Any
 from overread.core.errors import OverreadError
 
 
+class DiskFull(OverreadError):
+    """No space is left where something was to be written."""
+
+
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def named_if_full(what: str, folder: Path) -> Iterator[None]:
+    """Say of a full disk what could not be written, and where to free space.
+
+    what  wins over what was said inside: whoever builds a folder knows better than whoever writes one of its files
+    """
+    try:
+        yield
+    except (DiskFull, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(f"The disk is full: {what}.", f"free space in {folder}, then run the same command again") from error
+
+
+@contextmanager
+def whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Give a temporary path beside `path`; on leaving without an error it becomes `path`.
 
     The temporary name keeps the suffix (writers look at it). A full disk is reported as such,
     and what stood at `path` before is untouched.
+
+    mode  who may read it; at no moment is it readable by more
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix="".join(path.suffixes[-2:]))
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        _sync(beside)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OverreadError(
-                f"The disk is full: {path.name} could not be written; the earlier version, if any, is untouched.",
-                f"free space in {path.parent}, then run the same command again",
-            ) from error
-        raise
-    finally:
-        beside.unlink(missing_ok=True)
+    with named_if_full(f"{path.name} could not be written; the earlier version, if any, is untouched", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix="".join(path.suffixes[-2:]))
+        os.close(handle)
+        beside = Path(name)
+        try:
+            yield beside
+            _sync(beside)
+            os.chmod(beside, mode)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -48,8 +62,8 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def write_text(path: Path, text: str) -> None:
-    with whole(path) as beside:
+def write_text(path: Path, text: str, mode: int = 0o644) -> None:
+    with whole(path, mode) as beside:
         beside.write_text(text, encoding="utf-8")
 
 

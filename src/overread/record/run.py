@@ -19,6 +19,7 @@ from overread.record.events import EventLog
 class RunFolder:
     """Where one training leaves everything: `runs/<name>/` of a project.
 
+    subdivision.json  who trains and who tunes, where the run is part of a learning curve or a selection
     plan.toml         every automatic choice and its reason
     events.jsonl      what happened, line by line
     checkpoint.safetensors     the state to resume from
@@ -38,6 +39,7 @@ class RunFolder:
     predictions = property(lambda self: self.path / "predictions")
     report = property(lambda self: self.path / "report.html")
     events_path = property(lambda self: self.path / "events.jsonl")
+    subdivision = property(lambda self: self.path / "subdivision.json")
 
     @property
     def events(self) -> EventLog:
@@ -61,7 +63,19 @@ class RunFolder:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-            yield
+            try:
+                yield
+            finally:
+                self._remove_if_bare()
+
+    def _remove_if_bare(self) -> None:
+        """A training that was refused leaves no run: a folder with nothing but the lock would pass for the latest one."""
+        if [path.name for path in self.path.iterdir()] != [".lock"]:
+            return
+        (self.path / ".lock").unlink()
+        self.path.rmdir()
+        if self.name.startswith("fold-") and not any(self.path.parent.iterdir()):
+            self.path.parent.rmdir()
 
 
 def _holder(file: IO[str]) -> str:

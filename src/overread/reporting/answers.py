@@ -61,13 +61,20 @@ def questions() -> tuple[Asked, ...]:
 def keep_answers(path: Path) -> dict[str, str]:
     """The answers in the file by name, "" where there is none; writes the file, or adds what it does not ask yet."""
     path = Path(path)
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = _written(path) if path.exists() else ""
     answers = _parsed(path, before)
     missing = [asked for asked in questions() if asked.name not in answers]
     if missing:
         added = "\n".join(f'# {asked.comment}\n[{asked.name}]\nanswer = ""\n' for asked in missing)
         write_text(path, f"{before or _HEAD}{'' if before.endswith(chr(10)) or not before else chr(10)}\n{added}")
     return {asked.name: answers.get(asked.name, "") for asked in questions()}
+
+
+def _written(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # Notepad begins a file with a mark that TOML does not know
+    except UnicodeDecodeError as error:
+        raise OverreadError(f"{path} is not written in UTF-8: {error.reason}.", "save it as UTF-8 in your editor") from error
 
 
 def _parsed(path: Path, text: str) -> dict[str, str]:

@@ -116,6 +116,7 @@ def render_audit(given: AuditInput) -> str:
             verdict=verdict(given.concerns),
             groups=[g for g in groups if g["concerns"]],
             tables=[_table(table) for table in tables],
+            shows_pictures=bool(given.pictures),
             is_phantom=given.is_phantom,
         )
     )

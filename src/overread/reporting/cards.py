@@ -13,6 +13,7 @@ from overread.reporting import facts, facts_model
 from overread.reporting.given import ReportInput
 from overread.reporting.limitations import limitations
 from overread.reporting.proportions import in_words
+from overread.reporting.results import ROLES
 from overread.reporting.words import listed, partition_name, partition_table, question_sentence
 
 NEEDS = "**Needs author**"
@@ -159,7 +160,7 @@ def _input_and_output(given: ReportInput) -> list[str]:
         given.question["task"]
     ]
     return [
-        f"Input: {channels}{units}. {facts_model.preparation(given.plan)}".strip(),
+        f"Input: {channels}{units.removesuffix('.')}. {facts_model.preparation(given.plan)}".strip(),
         f"Output: {kind} {outputs}, one answer per {given.question.get('unit', 'exam')}",
     ]
 
@@ -192,11 +193,12 @@ def _results(given: ReportInput) -> list[str]:
     if evaluation is None:
         return ["No evaluation was made."]
     head = "Internal test" if given.shown == "internal" else "Tuning cases (not a test; expect less on new ones)"
-    lines = ["| Score | Of | Value | Cases (patients) |", "|---|---|---|---|"]
-    for score in evaluation["scores"]:
+    lines = ["| Score | Of | Value | Cases (patients) | Role |", "|---|---|---|---|---|"]
+    for score in sorted(evaluation["scores"], key=lambda s: s["role"] != "primary"):
         interval = score["interval"]
         rests = f"{interval['n_cases']} ({interval['n_patients']})"
-        lines.append(f"| {score['name']} | {_cell(score['subject'])} | {_cell(in_words(score))} | {rests} |")
+        cells = (score["name"], score["subject"], in_words(score), rests, ROLES.get(score["role"], ""))
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return [f"{head}: {facts.people(given, evaluation['n_cases'], evaluation['n_patients'])}.", "\n".join(lines)]
 
 

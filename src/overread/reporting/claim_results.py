@@ -71,11 +71,9 @@ def _uncertainty(given: ReportInput) -> Known:
 
 
 def _robustness(given: ReportInput) -> Known:
-    done = [e for e in given.evaluations.values() if e.get("robustness")]
-    if done:
-        return whole(
-            "Scores under the standard suite of disturbances are in the evaluation.", run_file(given, "evaluation-*.json")
-        )
+    if given.robustness:
+        tried = list(dict.fromkeys(row["title"].lower() for found in given.robustness.values() for row in found["rows"]))
+        return whole(f"Drop of the score on tuning cases under {listed(tried)}.", "report.html#robustness")
     return partly("No analysis of robustness was made in this run.", "report.html#undone")
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from overread.reporting import facts, facts_model
 from overread.reporting.claim_known import Known, Maker, member_file, partly, run_file, whole
 from overread.reporting.given import ReportInput
 from overread.reporting.results import primary
 from overread.reporting.undone import test_openings
 from overread.reporting.words import leaks_accepted, listed, partition_name, question_sentence, split_sentence
+
+_MACHINE = {
+    "vendor",
+    "model",
+    "kernel",
+    "thickness_mm",
+    "kvp",
+    "field_strength_t",
+    "echo_time_ms",
+    "repetition_time_ms",
+    "protocol",
+}
 
 
 def _technique(given: ReportInput) -> Known:
@@ -67,7 +82,7 @@ def _missing(given: ReportInput) -> Known:
         for name, levels in (p.get("levels") or {}).items()
         if levels.get("not known")
     ]
-    rule = ((given.evaluation or {}).get("rules") or {}).get("empty_truth", "")
+    rule = str(((given.evaluation or {}).get("rules") or {}).get("empty_truth", "")).rstrip(".")
     counted = f"Missing values: {'; '.join([*lacking, *unknown])}." if lacking or unknown else ""
     return partly(f"{counted}{f' Rule: {rule}.' if rule else ''}".strip(), "report.html#partitions", "report.html#results")
 
@@ -77,7 +92,8 @@ def _acquisition(given: ReportInput) -> Known:
     columns = list(dict.fromkeys(row["column"] for row in (table or {}).get("rows") or [] if row.get("column")))
     if columns:
         text = f"Told by partition and label in the audit: {listed([c.replace('_', ' ') for c in columns])}."
-        return whole(text, "audit/audit.html", "audit/audit.json")
+        told = whole if _MACHINE & set(columns) else partly  # sizes of images say nothing of scanner and protocol
+        return told(text, "audit/audit.html", "audit/audit.json")
     scanners = dict.fromkeys(s for p in given.partitions for s in (p.get("levels") or {}).get("Scanner", {}) if s != "not known")
     return partly(f"Scanners: {listed(list(scanners))}." if scanners else "", "report.html#partitions")
 
@@ -113,9 +129,16 @@ def _apart(given: ReportInput) -> Known:
         return whole(
             f"Not apart: {leaks} {'leak' if leaks == 1 else 'leaks'} between partitions, accepted with a reason.", *proof
         )
+    suspected = [c["statement"] for c in (given.audit or {}).get("concerns") or [] if c.get("subject") == "leak" and _is_grave(c)]
+    if suspected:
+        return partly(f"The audit doubts it: {' '.join(suspected)}", *proof, "audit/audit.html")
     if given.settings.get("cohort", {}).get("by_patient"):
         return whole("Patients are disjoint across partitions; images with identical pixels were looked for.", *proof)
     return partly("Cases are disjoint across partitions; patients were not identified, so more cannot be claimed.", *proof)
+
+
+def _is_grave(concern: Mapping[str, Any]) -> bool:
+    return concern.get("severity") in ("fault", "warning")
 
 
 def _size(given: ReportInput) -> Known:

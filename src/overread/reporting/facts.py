@@ -77,17 +77,24 @@ def openings(given: ReportInput) -> str:
         return "The truth of the internal test was under seal and had not been opened."
     often = "once" if times == 1 else f"{times} times"
     first = test_openings(given.ledger)[0]
-    hypothesis = (given.evaluation or {}).get("opening") or first
-    said = hypothesis.get("hypothesis")
+    opening = (given.evaluation or {}).get("opening") or first
+    said = opening.get("hypothesis")
     declared = (
         f' The hypothesis declared beforehand was: "{str(said).rstrip(".")}." The primary endpoint was '
-        f"{hypothesis.get('primary_endpoint')}."
+        f"{opening.get('primary_endpoint')}; {_margin(opening)}."
         if said
         else " No hypothesis had been declared."
     )
-    which = "" if times == 1 else f"; the scores given are of opening number {hypothesis.get('number', times)}"
+    which = "" if times == 1 else f"; the scores given are of opening number {opening.get('number', times)}"
     sealed = f"The truth of the internal test was under seal during training{' and every choice' if times == 1 else ''}"
     return f"{sealed}, and was opened {often}{which}.{declared}"
+
+
+def _margin(opening: Record) -> str:
+    """By what the hypothesis is decided."""
+    if opening.get("margin") is None:
+        return "no margin was set for it, so the result is an estimate and decides nothing"
+    return f"its whole interval had to clear {opening['margin']:g}"
 
 
 def statistics(evaluation: Record | None) -> str:
@@ -125,7 +132,8 @@ def results(given: ReportInput) -> list[str]:
         return []
     head = primary(evaluation)
     first = [head] if head is not None else []
-    usual = ("auc", "sensitivity", "specificity", "accuracy", "dice", "hd95", "mae", "bias")
+    calibration = ("calibration_slope", "observed_expected")
+    usual = ("auc", "sensitivity", "specificity", "accuracy", *calibration, "dice", "hd95", "mae", "bias")
     rest = [
         s for key in usual for s in evaluation["scores"]
         if s["metric"] == key and s is not head and s["interval"]["estimate"] is not None

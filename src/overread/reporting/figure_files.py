@@ -13,9 +13,14 @@ from overread.reporting.charts_cases import agreement_chart, distribution_chart,
 from overread.reporting.charts_groups import decision_chart, forest_chart, risk_chart
 from overread.reporting.charts_probability import calibration_chart, pr_chart, roc_chart
 from overread.reporting.charts_training import flow_chart, loss_chart, score_chart
+from overread.reporting.charts_voxels import voxel_figures
 from overread.reporting.claim import as_csv
 from overread.reporting.given import Record, ReportInput
+from overread.reporting.learning_curve import COLUMNS as CURVE_COLUMNS
+from overread.reporting.learning_curve import curve_chart, curve_rows
 from overread.reporting.results import distributions
+from overread.reporting.robustness import COLUMNS as ROBUST_COLUMNS
+from overread.reporting.robustness import drop_chart, source_rows
 from overread.reporting.standalone import standalone
 from overread.reporting.verdict import judge
 from overread.reporting.words import partition_name, partition_table
@@ -58,6 +63,10 @@ def figures(given: ReportInput) -> list[Figure]:
         found += _of_a_training(_safe(name), events)
     for partition, evaluation in given.evaluations.items():
         found += _of_an_evaluation(_safe(partition), evaluation)
+    for name, robust in given.robustness.items():
+        found.append(Figure(_joined("robustness", _safe(name)), drop_chart(robust), ROBUST_COLUMNS, source_rows(robust)))
+    if given.curve:
+        found.append(Figure("learning-curve", curve_chart(given.curve), CURVE_COLUMNS, curve_rows(given.curve)))
     return found
 
 
@@ -117,6 +126,8 @@ def _of_an_evaluation(partition: str, evaluation: Record) -> Iterator[Figure]:
                 keys,
                 [[b.get(k) for k in keys] for b in bins],
             )
+    for name, chart, keys, rows in voxel_figures(evaluation):
+        yield Figure(f"voxel-calibration-{partition}-{_safe(name)}", chart, keys, rows)
     for name, curve in (curves.get("decision") or {}).items():
         keys = ("threshold", "net_benefit", "low", "high", "treat_all")
         rows = list(zip(*(curve[k] for k in keys), strict=True))

@@ -37,6 +37,11 @@ class ReportInput:
     answers      what only the author knows, by name: {"claim.5": "retrospective", "study.ethics": ...}; see `answers.py`
     audit        audit.json, where an audit was made
     fitted       baseline.json, where the run is one of hand-made features and no network; None otherwise
+    curve        learning-curve.json of this version of the cohort, where one was drawn
+    selections   selection.json of the run, one for each fold where there are folds; empty where nothing was selected
+    robustness   training -> robustness.json of its model as it is now; empty where the suite was not run
+    degraded     training -> the picture of one case under each degradation
+    part         what has to be said where the run is one training of a learning curve or a selection; "" for others
     beside       partition -> the scores of such a baseline, and what the run differs by; see `reporting.baseline`
     """
 
@@ -60,6 +65,11 @@ class ReportInput:
     audit: Record | None = None
     fitted: Record | None = None
     beside: Mapping[str, Record] = field(default_factory=dict)
+    curve: Record | None = None
+    selections: Sequence[Record] = ()
+    part: str = ""
+    robustness: Mapping[str, Record] = field(default_factory=dict)
+    degraded: Mapping[str, Panel] = field(default_factory=dict)
 
     @property
     def shown(self) -> str | None:

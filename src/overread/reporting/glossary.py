@@ -6,6 +6,11 @@ import re
 
 TERMS: dict[str, tuple[str, str]] = {
     # term: (pattern that shows its use, meaning)
+    "Adversarial step": (
+        r"[Aa]dversarial",
+        "The smallest of changes in every voxel, each in the direction that the model minds most. Nobody sees it; chance never "
+        "makes it. It shows how near the model is to another answer.",
+    ),
     "Area under the ROC curve (AUC)": (
         r"\bAUC\b|ROC curve",
         "The chance that a randomly chosen case with the finding receives a higher probability than one without. "
@@ -87,6 +92,11 @@ TERMS: dict[str, tuple[str, str]] = {
         r"[Ii]nternal test",
         "Cases of the same source that were put under seal before training and played no part in any choice.",
     ),
+    "Holm's correction": (
+        r"\bHolm\b",
+        "Where many comparisons are made, some succeed by chance. The correction keeps the chance of any false alarm among them "
+        "at the stated level.",
+    ),
     "Intersection over union (IoU)": (
         r"\bIoU\b|[Ii]ntersection over union",
         "Shared volume divided by the volume of both together.",
@@ -127,7 +137,10 @@ TERMS: dict[str, tuple[str, str]] = {
     "Primary endpoint": (r"[Pp]rimary endpoint", "The one score that was named in advance as the answer to the hypothesis."),
     "R squared": (r"\bR squared\b", "The share of the spread of the reference that the model's numbers account for."),
     "Reference standard": (r"[Rr]eference", "The truth that the model is compared with, and how it was established."),
-    "Root mean square error (RMSE)": (r"\bRMSE\b|[Rr]oot mean", "Like the mean absolute error, with large errors counted more."),
+    "Root mean square error (RMSE)": (
+        r"\bRMSE\b|[Rr]oot mean square error",
+        "Like the mean absolute error, with large errors counted more.",
+    ),
     "Seal": (
         r"\b[Ss]eal",
         "The reference standard of the internal test is kept apart; reading it is possible only through the ledger.",

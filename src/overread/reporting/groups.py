@@ -10,10 +10,11 @@ from markupsafe import Markup
 from overread.evaluation.afterwards.corrections import correction_words
 from overread.reporting.charts_groups import decision_chart, forest_chart, risk_chart
 from overread.reporting.proportions import in_words
-from overread.reporting.results import counts, score_rows
+from overread.reporting.results import counts, score_rows, subject_of
 from overread.reporting.words import partition_name
 
 Record = Mapping[str, Any]
+_ALWAYS_TOLD = ("sensitivity", "specificity", "calibration_slope", "observed_expected")
 
 
 def subgroup_tables(evaluation: Record) -> list[dict[str, Any]]:
@@ -85,18 +86,23 @@ def external_tables(evaluation: Record) -> dict[str, Any]:
     return {
         "against": partition_name(found.get("compared_with", "internal")),
         "notes": list(found.get("notes") or ()),
-        "drop": [_moved(row) for row in found.get("drop") or []],
+        "drop": [_moved(row) for row in found.get("drop") or [] if _matters(row)],
+        "rest": [_moved(row) for row in found.get("drop") or [] if not _matters(row)],
         "shift": [_shifted(row) for row in found.get("shift") or []],
     }
+
+
+def _matters(row: Record) -> bool:
+    """What was declared before the opening, and what a frozen threshold and frozen probabilities are judged by."""
+    return row.get("role") in ("primary", "declared") or row.get("metric") in _ALWAYS_TOLD
 
 
 def _moved(row: Record) -> dict[str, str]:
     unit = row.get("unit", "")
     cells = {end: in_words({"interval": row[end], "unit": unit}) for end in ("reference", "external", "difference")}
-    subject = row.get("subject", "")
     words = {"worse": "worse", "better": "better", "not shown": "a change is not shown"}.get(str(row.get("moved")), "")
     words = words if row["difference"]["low"] is not None else ""
-    return {"name": str(row["name"]), "subject": "" if subject == "all" else str(subject), **cells, "moved": words}
+    return {"name": str(row["name"]), "subject": subject_of(row), **cells, "moved": words}
 
 
 def _shifted(row: Record) -> dict[str, str]:

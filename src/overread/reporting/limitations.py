@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from overread.reporting.carried_over import fallen, uncalibrated, uncovered
 from overread.reporting.given import Record, ReportInput
 from overread.reporting.results import primary
 from overread.reporting.undone import test_openings, times_opened
@@ -59,6 +60,8 @@ def _of_the_test(given: ReportInput) -> Iterator[Limitation]:
         yield Limitation(
             "No internal test was made; scores come from tuning cases, on which decisions were fitted.", "no internal evaluation"
         )
+    if internal is not None:
+        yield from _of_what_did_not_hold(given, internal)
     if not _external(given):
         yield Limitation(
             "The model was not tested on external data; performance at other hospitals, on other scanners and in other "
@@ -80,6 +83,19 @@ def _of_the_test(given: ReportInput) -> Iterator[Limitation]:
         )
     if internal is not None:
         yield from _of_its_size(internal)
+
+
+def _of_what_did_not_hold(given: ReportInput, internal: Record) -> Iterator[Limitation]:
+    if lower := fallen(given.evaluations):
+        yield Limitation(
+            f"What was reached on tuning cases did not hold: {lower}. Either the test cases are of another kind, or choices were "
+            "fitted too closely to the tuning cases.",
+            "tuning cases against the internal test",
+        )
+    if found := uncalibrated(internal):
+        yield Limitation(f"Probabilities did not mean what they say on the internal test: {found}.", "calibration")
+    if found := uncovered(internal):
+        yield Limitation(f"Stated sets did not hold the truth as often as stated: {found}.", "coverage")
 
 
 def _of_its_size(evaluation: Record) -> Iterator[Limitation]:
@@ -148,6 +164,12 @@ def _of_the_cohort(given: ReportInput) -> Iterator[Limitation]:
             "Positive cases were sought out, so predictive values, average precision and calibration do not hold in practice, "
             "but at a stated prevalence.",
             "sampling: enriched",
+        )
+    elif sampling == "unknown" and not given.answer("study.sampling"):
+        yield Limitation(
+            "How the cases were sampled was not stated, so predictive values, average precision and calibration may hold at the "
+            "share of positives of these cases only.",
+            "sampling: unknown",
         )
     named = {name.lower() for p in given.partitions for name in [*(p.get("numbers") or {}), *(p.get("levels") or {})]}
     unknown = [name for name in ("age", "sex") if not any(name in known for known in named)]

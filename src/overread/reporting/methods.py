@@ -6,8 +6,10 @@ from overread.reporting import facts, facts_model
 from overread.reporting.baseline import model_sentence
 from overread.reporting.facts import not_stated
 from overread.reporting.given import ReportInput
+from overread.reporting.limitations import limitations
 from overread.reporting.page import upper_first
-from overread.reporting.words import question_sentence
+from overread.reporting.results import primary
+from overread.reporting.words import partition_name, question_sentence
 
 
 def methods_text(given: ReportInput) -> list[tuple[str, str]]:
@@ -28,7 +30,10 @@ def as_text(given: ReportInput) -> str:
     head = (
         f"Draft for {given.title}, run {given.run}, {given.created}. From the record of Overread; not reviewed by the authors.\n"
     )
-    return "\n\n".join([head, *(f"{heading}\n{text}" for heading, text in methods_text(given))]) + "\n"
+    limits = " ".join(found.sentence for found in limitations(given))
+    return (
+        "\n\n".join([head, *(f"{heading}\n{text}" for heading, text in (*methods_text(given), ("Limitations", limits)))]) + "\n"
+    )
 
 
 def _said(given: ReportInput, name: str, what: str) -> str:
@@ -115,7 +120,18 @@ def _results(given: ReportInput) -> str:
         return f"{not_stated('no evaluation was made')}."
     where = "the internal test" if given.shown == "internal" else "tuning cases, on which decisions were fitted (not a test)"
     counts = f"On {where} ({facts.people(given, evaluation['n_cases'], evaluation['n_patients'])}):"
-    return " ".join([counts, *facts.results(given), *(_opening_result(given))])
+    return " ".join([counts, *facts.results(given), *_opening_result(given), *_elsewhere(given)])
+
+
+def _elsewhere(given: ReportInput) -> list[str]:
+    """The primary endpoint of each external test."""
+    told = []
+    for name, evaluation in sorted(given.evaluations.items()):
+        score = primary(evaluation) if name.startswith("external") else None
+        if score is not None:
+            size = facts.people(given, evaluation["n_cases"], evaluation["n_patients"])
+            told.append(f"On the {partition_name(name)} ({size}): {facts.sentence(score)}")
+    return told
 
 
 def _opening_result(given: ReportInput) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 _NOT_SHOWN = ("reasons", "format", "identity", "question", "expected")  # told elsewhere on the page, or of no use to a reader
 _REASON_UNDER = {"network.name": "architecture"}
+_NOUGHT = {"ema": "by the number of steps"}  # settings whose 0 leaves the choice to the program
 _UNITS = {
     "spacing": "mm (Z, Y, X)",
     "patch": "voxels (Z, Y, X)",
@@ -46,9 +47,9 @@ def plan_rows(plan: Mapping[str, Any]) -> list[PlanRow]:
             dotted = f"{group}.{key}" if group else key
             found = _reason_key(dotted, reasons, plain)
             used.add(found)
-            rows.append(
-                PlanRow(title, _words(key), value_words(value, _UNITS.get(key.rpartition(".")[2], "")), reasons.get(found, ""))
-            )
+            last = key.rpartition(".")[2]
+            told = _NOUGHT[last] if last in _NOUGHT and not value else value_words(value, _UNITS.get(last, ""))
+            rows.append(PlanRow(title, _words(key), told, reasons.get(found, "")))
     rest = [(key, reason) for key, reason in reasons.items() if key not in used]
     if rest:
         rows.append(PlanRow("further choices", "", "", ""))

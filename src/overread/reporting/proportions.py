@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_NARROW = 0.05
 _COUNTED = ("Wilson", "Clopper", "exact")  # beginnings of the names of interval methods of so many of so many
 
 
@@ -41,8 +42,16 @@ def in_words(score: Mapping[str, Any]) -> str:
         hits, of = found
         bounds = f"{level} {percent(low, of)} to {percent(high, of)}" if low is not None and high is not None else "no interval"
         return f"{percent(estimate, of)} % ({hits} of {of}; {bounds})"
-    places = 2 if not unit and abs(estimate) < 10 else 1 if abs(estimate) < 100 else 0
-    shown = f"{estimate:.{places}f}{f' {unit}' if unit else ''}"
+    places = _places(estimate, low, high, unit)
+    shown = f"{estimate:z.{places}f}{f' {unit}' if unit else ''}"
     if low is None or high is None:
         return f"{shown} (no interval: {interval.get('reason') or 'no reason recorded'})"
-    return f"{shown} ({level} {low:.{places}f} to {high:.{places}f})"
+    return f"{shown} ({level} {low:z.{places}f} to {high:z.{places}f})"
+
+
+def _places(estimate: float, low: float | None, high: float | None, unit: str) -> int:
+    """Two decimals without a unit, three where two would hide a narrow interval or a small number; fewer of large numbers."""
+    if unit or abs(estimate) >= 10:
+        return 1 if abs(estimate) < 100 else 0
+    is_narrow = low is not None and high is not None and high - low < _NARROW
+    return 3 if is_narrow or 0 < abs(estimate) < _NARROW else 2

@@ -12,9 +12,11 @@ from markupsafe import Markup
 from overread.record.files import write_text
 from overread.reporting import words
 from overread.reporting.baseline import beside_baseline, model_sentence, tried_rows
+from overread.reporting.carried_over import fallen
 from overread.reporting.charts_cases import agreement_chart, distribution_chart, scatter_chart
 from overread.reporting.charts_probability import calibration_chart, pr_chart, roc_chart, threshold_rows, threshold_slider
 from overread.reporting.charts_training import flow_chart, loss_chart, score_chart
+from overread.reporting.charts_voxels import voxel_section
 from overread.reporting.given import Panel, Record, ReportInput
 from overread.reporting.glossary import terms_used
 from overread.reporting.groups import (
@@ -28,11 +30,14 @@ from overread.reporting.groups import (
     risk_charts,
     subgroup_tables,
 )
+from overread.reporting.learning_curve import curve_section
 from overread.reporting.page import environment
 from overread.reporting.paper import paper_sections
 from overread.reporting.planning import plan_rows
 from overread.reporting.proportions import in_words
 from overread.reporting.results import confusion_rows, counts, distributions, fold_rows, positives_of, primary, score_rows
+from overread.reporting.robustness import robustness_section
+from overread.reporting.selection import selection_table
 from overread.reporting.undone import test_openings, times_opened, undone
 from overread.reporting.verdict import judge
 
@@ -81,8 +86,12 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "small_model": model_sentence(given.fitted) if given.fitted else "",
         "tried": tried_rows(given.fitted) if given.fitted else [],
         "trainings": trainings,
+        "selections": [selection_table(selection) for selection in given.selections],
+        "curve": curve_section(given.curve) if given.curve else None,
+        "robustness": [robustness_section(name, found, given.degraded.get(name)) for name, found in given.robustness.items()],
         "results": [_result(name, given) for name in _in_order(given.evaluations)],
         "head": _head(evaluation) if evaluation else None,
+        "fallen": fallen(given.evaluations),
         "elsewhere": [
             _elsewhere(name, given.evaluations[name]) for name in _in_order(given.evaluations) if name[:8] == "external"
         ],
@@ -98,6 +107,7 @@ def _context(given: ReportInput) -> dict[str, Any]:
             given.provenance["seed"],
             given.is_phantom,
             given.audit,
+            is_tried=bool(given.robustness),
         ),
         **paper_sections(given),
     }
@@ -139,9 +149,21 @@ def _training(name: str, events: Sequence[Record]) -> dict[str, Any]:
         "loss": Markup(loss_chart(events, verdict)),
         "scores": Markup(score_chart(events)),
         "resumed": sum(e.get("event") == "resumed" for e in events),
-        "adapted": [e for e in events if e.get("event") == "adapted"],
+        "adapted": _adapted(events),
         "warnings": [e.get("what", "") for e in events if e.get("event") == "warning"],
     }
+
+
+def _adapted(events: Sequence[Record]) -> list[str]:
+    """What was changed during training, one line for each thing and reason."""
+    several: dict[tuple[str, str], list[Record]] = {}
+    for event in (e for e in events if e.get("event") == "adapted"):
+        several.setdefault((str(event.get("what", "")), str(event.get("why", ""))), []).append(event)
+    told = []
+    for (what, why), changes in several.items():
+        often = f", in {len(changes)} changes" if len(changes) > 1 else ""
+        told.append(f"{what} from {changes[0]['from']} to {changes[-1]['to']}{often} ({why})")
+    return told
 
 
 def _result(partition: str, given: ReportInput) -> dict[str, Any]:
@@ -155,7 +177,7 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
         "title": words.partition_name(partition),
         "is_test": evaluation.get("opening") is not None or partition == "internal",
         "is_drawn": partition == given.shown or partition.startswith("external"),
-        "standing": words.standing(evaluation),
+        "standing": words.standing(evaluation, given.model.get("decisions")),
         "baseline": evaluation.get("baseline") or [],
         "evaluation": evaluation,
         "counts": counts(evaluation["n_cases"], evaluation["n_patients"]),
@@ -192,6 +214,7 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
         "beside": beside_baseline(given, partition),
         "decisions": decision_charts(evaluation),
         "risk": risk_charts(evaluation),
+        "voxels": voxel_section(evaluation),
     }
 
 

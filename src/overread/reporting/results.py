@@ -50,10 +50,10 @@ def _row(score: Mapping[str, Any]) -> ScoreRow:
         shown, bounds = f"{percent(estimate, of)} %", f"{percent(low, of)} to {percent(high, of)} %; {hits} of {of}"
     else:
         places = decimals(estimate, unit)
-        shown, bounds = f"{estimate:.{places}f}", f"{low:.{places}f} to {high:.{places}f}"
+        shown, bounds = f"{estimate:z.{places}f}", f"{low:z.{places}f} to {high:z.{places}f}"
     return ScoreRow(
         score["name"],
-        "" if score["subject"] in ("all", "") else score["subject"],
+        subject_of(score),
         unit,
         shown,
         bounds,
@@ -66,6 +66,18 @@ def _row(score: Mapping[str, Any]) -> ScoreRow:
     )
 
 
+def subject_of(score: Mapping[str, Any]) -> str:
+    """What a score is of; "" for all, and where its name says it already."""
+    subject, name = str(score["subject"]), str(score["name"])
+    return "" if subject in ("all", "") or name.endswith(f" {subject}") else subject
+
+
+def named(score: Mapping[str, Any]) -> str:
+    """``Sensitivity for nodule``"""
+    subject = subject_of(score)
+    return f"{score['name']}{f' for {subject}' if subject else ''}"
+
+
 def _method(interval: Mapping[str, Any]) -> str:
     """The method behind an interval, with its level where there is one."""
     if interval["low"] is None:
@@ -76,7 +88,7 @@ def _method(interval: Mapping[str, Any]) -> str:
 
 def number(value: float | None, unit: str = "") -> str:
     """A value with the decimals that fit its size; a dash where there is none."""
-    return "–" if value is None else f"{value:.{decimals(value, unit)}f}"
+    return "–" if value is None else f"{value:z.{decimals(value, unit)}f}"
 
 
 def decimals(value: float, unit: str = "") -> int:

@@ -19,10 +19,13 @@ def undone(
     seed: int,
     is_phantom: bool,
     audit: Mapping[str, Any] | None = None,
+    *,
+    is_tried: bool = False,
 ) -> list[tuple[str, str]]:
     """(what was not done, what follows from it), the gravest first.
 
-    audit  audit.json, where an audit was made: shortcuts are looked for there
+    audit     audit.json, where an audit was made: shortcuts are looked for there
+    is_tried  the model read degraded images
     """
     items = [
         *_about_the_test(evaluations, ledger),
@@ -38,19 +41,16 @@ def undone(
             )
         )
     items.append(
-        ("No comparison with readers.", "How radiologists would do on these cases, alone or with the model, is not known.")
-    )
-    items.append(
         (
-            "One random seed.",
-            f"This run was trained with seed {seed}. Another seed would give somewhat different scores; "
-            "the intervals do not cover this.",
+            "No comparison with readers is part of this report.",
+            "It does not tell how radiologists do on these cases, alone or with the model.",
         )
     )
+    items.append(("One random seed.", _one_seed(evaluations, seed)))
     if not any(e.get("subgroups") for e in evaluations.values()):
         follows = "Scores were not broken down by age, sex, site or scanner; a group may be served worse than the mean."
         items.append(("No subgroups.", follows))
-    if not any(e.get("robustness") for e in evaluations.values()):
+    if not is_tried:
         items.append(
             ("No test of robustness.", "How far noise, blur, motion or another reconstruction lower scores is not known.")
         )
@@ -62,6 +62,17 @@ def undone(
     if is_phantom:
         items.insert(0, ("No patients.", "Every image is a computed phantom. No score on this page is evidence about patients."))
     return items
+
+
+def _one_seed(evaluations: Mapping[str, Mapping[str, Any]], seed: int) -> str:
+    folds = max((len(e.get("folds") or ()) for e in evaluations.values()), default=0)
+    covers = "give somewhat different scores; the intervals"
+    if folds:
+        return (
+            f"The {folds} networks were trained with seed {seed} on one division into folds. Others would {covers} take these "
+            "networks as given and do not cover this."
+        )
+    return f"This run was trained with seed {seed}. Another seed would {covers} do not cover this."
 
 
 def times_opened(ledger: Sequence[Mapping[str, Any]]) -> int:
@@ -89,6 +100,13 @@ def _about_the_test(evaluations: Mapping[str, Mapping[str, Any]], ledger: Sequen
         )
     elif not (internal.get("opening") or {}).get("hypothesis"):
         items.append(("No hypothesis was declared before the internal test was opened.", "All its scores are exploratory."))
+    elif internal["opening"].get("margin") is None:
+        items.append(
+            (
+                "No margin was declared.",
+                "The hypothesis is neither confirmed nor refuted: the primary endpoint is an estimate with its interval.",
+            )
+        )
     if openings > 1:
         items.append(
             (

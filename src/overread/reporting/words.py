@@ -92,18 +92,35 @@ def listed(names: Sequence[str]) -> str:
 
 
 _FITTED = {
-    "classification": "The operating point and the calibration were fitted on tuning cases",
-    "segmentation": "The clean-up of masks was fitted on tuning cases",
-    "regression": "Nothing in the model was fitted on tuning cases",
+    "classification": ("the operating point", "the calibration"),
+    "segmentation": ("the clean-up of masks",),
+    "regression": (),
 }
 
 
-def standing(evaluation: Mapping[str, Any]) -> str:
-    """What the cases of an evaluation had to do with the model."""
+def _fitted(evaluation: Mapping[str, Any], decisions: Mapping[str, Any]) -> str:
+    """What was fitted on tuning cases, as a sentence without its end."""
+    task = evaluation["task"]
+    fitted = list(_FITTED[task])
+    if task == "segmentation" and decisions.get("temperature", 1.0) != 1.0:
+        fitted.append("the temperature of their probabilities")
+    if decisions.get("conformal") or any(s["metric"] == "conformal_coverage" for s in evaluation.get("scores", ())):
+        fitted.append("the width of the intervals around its numbers" if task == "regression" else "the sets of possible classes")
+    if not fitted:
+        return "Nothing in the model was fitted on tuning cases"
+    said = listed(fitted)
+    return f"{said[0].upper()}{said[1:]} {'was' if len(fitted) == 1 else 'were'} fitted on tuning cases"
+
+
+def standing(evaluation: Mapping[str, Any], decisions: Mapping[str, Any] | None = None) -> str:
+    """What the cases of an evaluation had to do with the model.
+
+    decisions  frozen in the model
+    """
     if str(evaluation["partition"]).startswith("external"):
         return "They are of another source than the training cases; model and threshold were frozen before."
     if evaluation["partition"] == "tuning":
-        return f"{_FITTED[evaluation['task']]}; settings may have been chosen by them. Expect less on new cases."
+        return f"{_fitted(evaluation, decisions or {})}; settings may have been chosen by them. Expect less on new cases."
     number = (evaluation.get("opening") or {}).get("number", 1)
     if number > 1:
         return f"Their truth was under seal; this is opening number {number}, so choices may have followed what was seen."

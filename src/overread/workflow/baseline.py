@@ -157,10 +157,10 @@ def _fit(
     counts = {partition: len(part) for partition, part in cases.items()}
     identity = _identity(cohort, winner, names, seed, answers)
     fitted = Fitted(run, fold, f"{winner.name}, {winner.setting}", identity, len(names), counts, tuple(tried))
+    about = {"format": 1, "seed": seed, "cohort": cohort.digest, "versions": _versions(), "names": list(names)}
+    write_json(run.path / "baseline.json", {**about, **fitted.as_dict()})  # first: answers without it pass for another program's
     for partition, values in zip(ANSWERED, answers, strict=True):
         _write(cohort, run, partition, cases[partition], values, identity)
-    about = {"format": 1, "seed": seed, "cohort": cohort.digest, "versions": _versions(), "names": list(names)}
-    write_json(run.path / "baseline.json", {**about, **fitted.as_dict()})
     return fitted
 
 

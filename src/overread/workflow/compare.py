@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from overread.core.errors import OverreadError
-from overread.evaluation.comparing.claims import Margin, claims
+from overread.evaluation.comparing.claims import claims, margin_of
 from overread.evaluation.comparing.compared import Contender, Lined, line_up
 from overread.evaluation.comparing.endpoints import HITS, Endpoint
 from overread.evaluation.comparing.paired import difference
@@ -21,6 +21,8 @@ from overread.evaluation.comparing.spread import fold_values, run_values
 from overread.metrics.table import default_endpoint
 from overread.record.files import write_json
 from overread.workflow.comparisons.contenders import find_contenders
+from overread.workflow.external import PREFIX
+from overread.workflow.learning.part_of import NOTE as PART
 
 FORMAT = 1
 TUNING = (
@@ -64,7 +66,7 @@ def compare(
     ]
     _check_meanings(contenders, asked)
     found = [difference(lined, e, k, level=level, ranks=ranks) for e in asked for k in range(1, len(contenders))]
-    said = claims(found, level, None if margin is None else Margin(margin, aim))
+    said = claims(found, level, margin_of(margin, aim))
     spread = _spread(lined, asked)
     first = contenders[0].runs[0]
     result = {
@@ -135,6 +137,7 @@ def _notes(
     runs = [run for c in contenders for run in c.runs]
     notes = [TUNING] if runs[0]["partition"] == "tuning" else []
     notes += [note for note in runs[0]["notes"] if note.startswith("No patients were named")]
+    notes += [f"{c.name}: {note}" for c in contenders for run in c.runs for note in run.get("notes", ()) if note.startswith(PART)]
     models = [run["model"] for run in runs if run.get("model")]
     if len(set(models)) < len(models):
         notes.append("Two of these evaluations are of one and the same model.")
@@ -142,12 +145,14 @@ def _notes(
         notes.append(
             "Calls are each one's own, at the threshold that was frozen in it; a difference in calls may lie in the threshold."
         )
-    for endpoint in asked if runs[0]["partition"] == "internal" else ():
+    partition = runs[0]["partition"]
+    sealed = {"internal": "the internal test"}.get(partition, f"the external cohort '{partition.removeprefix(PREFIX)}'")
+    for endpoint in asked if partition == "internal" or partition.startswith(PREFIX) else ():
         if not all(_was_declared(run, endpoint) for run in runs):
-            notes.append(f"{endpoint.key} was not declared before the internal test was opened: this comparison is exploratory.")
+            notes.append(f"{endpoint.key} was not declared before {sealed} was opened: this comparison is exploratory.")
     openings = [run["opening"]["number"] for run in runs if run.get("opening")]
     if openings:
-        notes.append(f"These evaluations opened the internal test; the last of them was opening number {max(openings)}.")
+        notes.append(f"These evaluations opened {sealed}; the last of them was opening number {max(openings)}.")
     return [
         *notes,
         *([MARGIN] if margin is not None else []),

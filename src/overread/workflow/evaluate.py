@@ -23,6 +23,7 @@ from overread.evaluation.rules import Rules
 from overread.evaluation.unseal import Declaration, make_declaration, open_seal
 from overread.metrics.table import default_endpoint
 from overread.record.files import digest_json, write_json
+from overread.workflow.audits.leaks import shared_with
 from overread.workflow.evaluate_answers import evaluate_answers
 from overread.workflow.external import PREFIX
 from overread.workflow.learning.panels import write_panels
@@ -54,7 +55,7 @@ def evaluate(
 ) -> Result:
     """Evaluate a run and write `evaluation-<partition>.json` and the panels beside it.
 
-    run_name  None takes the run that was changed last
+    run_name  None takes the run with a model or answers that was changed last
     on        "tuning"; or "internal" or "external:NAME", which open a seal
     fold      projects of folds: one of them; None pools all
     declare   sealed cases: hypothesis, primary_endpoint, margin, threshold_rule, declared; wins over project.toml
@@ -72,6 +73,7 @@ def evaluate(
     if on != "tuning":
         back = look_back(project, on, fold)
         truths, opening, notes = _open(project, parts, declare, back["notes"], tell)
+    notes += [f"The audit found: {statement}" for statement in shared_with(project, on)]
     notes += [note for part in parts for note in part.notes]
     cases = score_cases(project, parts, truths, rules, progress)
     refused = {case_id: why for part in parts for case_id, why in part.predictions.refused.items()}
@@ -155,9 +157,10 @@ def _open(
             declaration,
             partition=partition,
             model=part.model,
-            run=part.run.name,
+            run=_run_name(part),
             external=None if part.external is None else part.external.path,
             cohort=current_digest(part.cohort.folder),
+            thresholds={point.class_name: point.threshold for point in part.decisions.operating_points},
         )
         truths.append(found)
         entries.append(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from overread.evaluation.rules import SAMPLINGS, Rules
 from overread.evaluation.scoring import score_pairs
 from overread.evaluation.sources.foreign import ForeignCases, no_patients_note, read_foreign, read_patients
 from overread.evaluation.sources.foreign_masks import ForeignPair, match_folders, structures
+from overread.evaluation.voxels.maps import find_maps
 from overread.metrics.table import positive_class
 from overread.record.files import write_json, write_text
 
@@ -32,6 +34,7 @@ def evaluate_answers(
     positive: str | None = None,
     threshold: float = 0.5,
     classes: Mapping[str, int] | Sequence[str] | None = None,
+    ordered: bool = False,
     id_column: str | None = None,
     spacing: tuple[float, float, float] | None = None,
     tolerance_mm: float = 2.0,
@@ -49,6 +52,7 @@ def evaluate_answers(
     positive        the class that counts as disease where there are two
     threshold       of every finding, chosen by you beforehand
     classes         segmentation: structure -> label value; otherwise names of the columns to evaluate
+    ordered         the classes are grades, named from low to high in `classes`: kappa with linear and quadratic weights is added
     spacing         (Z, Y, X) mm, for mask files that carry none
     sampling        "consecutive", "enriched" or "unknown": how the cases were gathered; an enriched sample cannot tell what
                     depends on the share of positives
@@ -61,8 +65,16 @@ def evaluate_answers(
         raise OverreadError(f"The task '{task}' is not known.", f"say {', '.join(TASKS)}")
     if sampling not in SAMPLINGS:
         raise OverreadError(f"The sampling '{sampling}' is not known.", f"say {', '.join(SAMPLINGS)}")
-    if task != "classification" and (sampling != "unknown" or prevalence is not None):
-        raise OverreadError(f"Sampling and prevalence mean nothing to a {task}.", "leave them out")
+    if task != "classification" and (ordered or sampling != "unknown" or prevalence is not None):
+        raise OverreadError(f"Grades, sampling and prevalence mean nothing to a {task}.", "leave them out")
+    if not 0 <= threshold <= 1:
+        raise OverreadError(f"The threshold {threshold:g} is no probability.", "give one between 0 and 1")
+    if spacing is not None and not all(0 < step < math.inf for step in spacing):
+        raise OverreadError(
+            f"The spacing {' '.join(f'{step:g}' for step in spacing)} is no distance in mm.", "give three numbers above 0: Z Y X"
+        )
+    if not 0 <= tolerance_mm < math.inf:
+        raise OverreadError(f"The tolerance {tolerance_mm:g} mm is no distance.", "give 0 or more")
     rules = Rules(str(threshold), tolerance_mm, resamples=resamples, sampling=sampling, prevalence=prevalence)
     hide = out is not None and not keep_ids
     if task == "segmentation":
@@ -71,7 +83,9 @@ def evaluate_answers(
         result, names = _masks(truth, answers, named, patients, spacing, rules, hide, progress)
     else:
         columns = list(classes) if classes is not None else None
-        sheets = read_foreign(truth, answers, task, id_column=id_column, patients=patients, positive=positive, classes=columns)
+        sheets = read_foreign(
+            truth, answers, task, id_column=id_column, patients=patients, positive=positive, classes=columns, ordered=ordered
+        )
         result, names = _sheets(sheets, threshold, rules, hide)
         understood = sheets.understood
     if out is not None:
@@ -103,9 +117,10 @@ def _masks(
     question = structures(truth, files, classes)
     who = read_patients(Path(patients), list(files)) if patients is not None else {}
     names = _Names.of(list(files), [who.get(i, i) for i in files], hide)
+    maps = find_maps(answers, question, list(files))
     pairs = [
-        ForeignPair(case, patient, true, answer, question, spacing)
-        for case, patient, (true, answer) in zip(names.cases, names.patients, files.values(), strict=True)
+        ForeignPair(case, patient, true, answer, question, spacing, maps=maps.by_case.get(original, maps.missing))
+        for case, patient, (original, (true, answer)) in zip(names.cases, names.patients, files.items(), strict=True)
     ]
     cases = score_pairs(pairs, question.classes, rules.surface_tolerance_mm, progress)
     notes = notes if who else (*notes, no_patients_note(len(files)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from overread.cohort.request import Request
 from overread.cohort.sheet import as_date
 from overread.cohort.store import Stored, store
 from overread.core.errors import OverreadError
+from overread.record.files import named_if_full
 from overread.record.ledger import Ledger
 from overread.workflow.cohorts.scan_table import look_at, rehearsed, undecided
 from overread.workflow.cohorts.settings_lines import draft_settings
@@ -137,7 +139,8 @@ def init(
             return Project(folder, undecided(looked, error))
         if looked is not None:
             return Project(folder, rehearsed(looked, summarise(folder, gathered, division, steps, settings, None)), settings)
-        stored = _write(folder, settings, reasons, gathered, division, steps, wish, request.headers, progress)
+        with named_if_full(f"the project {folder} could not be written; nothing of it is left", folder.parent):
+            stored = _write(folder, settings, reasons, gathered, division, steps, wish, request.headers, progress)
         return Project(folder, summarise(folder, gathered, division, steps, settings, stored))
 
 
@@ -165,7 +168,8 @@ def _refuse_existing(folder: Path, images: Path) -> None:
     if (folder / "project.toml").exists():
         raise OverreadError(
             f"There is a project in {folder} already.",
-            f"take in new patients or corrected labels with `overread update {folder}`, or choose another folder",
+            f"take in new patients or corrected labels with `overread update {shlex.quote(str(folder))}`, "
+            "or choose another folder",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OverreadError(f"{folder} exists and is not empty.", "choose a new folder for the project")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from overread.cohort.phantom.build import build
+from overread.cohort.phantom.build import Built, build
 from overread.cohort.phantom.options import Options, checked
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
+from overread.record.files import named_if_full
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def phantom(
     format   "dicom", "nifti", or "png" (chest)
     size     pixels in each direction of the plane;  slices  per CT, None for each scanner's own spacing
     seed     the same seed gives the same patients, however many are asked for
-    faults   "marker", "label-noise", "duplicate-studies", "split-patient", "missing-slices", "site-follows-label"
+    faults   "marker", "label-noise", "duplicate-studies", "split-patient", "renamed-patient", "missing-slices",
+             "site-follows-label"
     workers  processes; None takes all processors
     """
     folder = Path(out)
@@ -87,11 +90,28 @@ def phantom(
         raise OverreadError(f"A chest film has no slices; got slices = {slices}.", "leave --slices out")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OverreadError(f"{folder} is not an empty folder; a phantom is never mixed with other images.", "name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    built = build(folder, options, workers, progress)
+    with named_if_full(f"the phantom {folder} could not be written; nothing of it is left", folder.absolute().parent):
+        built = _whole_or_not(folder, options, workers, progress)
     return PhantomSummary(
         folder, kind, format, built.patients, built.exams, built.files, built.positive, built.faults, built.threshold
     )
+
+
+def _whole_or_not(folder: Path, options: Options, workers: int | None, progress: Progress | None) -> Built:
+    """What was begun and could not be ended is cleared, so that the same command can be run again.
+
+    It is built in its place and not beside it: an empty folder that was given may be a mounted one, which nothing replaces.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return build(folder, options, workers, progress)
+    except BaseException:
+        for path in folder.iterdir() if folder.exists() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if is_new and folder.exists():
+            folder.rmdir()
+        raise
 
 
 def _threshold_lines(threshold: dict[str, Any]) -> list[str]:
@@ -103,6 +123,9 @@ def _threshold_lines(threshold: dict[str, Any]) -> list[str]:
             lines.append(f"a plain threshold ({below}) finds metastases with a mean Dice of {spread['mean_dice']:.2f}")
         if spread["auc_any_metastasis"] is not None:
             lines.append(f"and tells exams with metastases with an AUC of {spread['auc_any_metastasis']:.2f}")
+        wrong = threshold["tumour_burden"]
+        within = f"the volume of the true liver below {wrong['below_hu']} HU"
+        lines.append(f"and {within} misses the tumour burden by {wrong['mean_absolute_error_ml']:.1f} ml on average")
         return lines
     told = threshold["auc_pneumonia_by_brightness_of_lungs"]
     return [f"the mean brightness of the lungs alone tells pneumonia with an AUC of {told:.2f}"] if told is not None else []

@@ -14,12 +14,13 @@ from overread.batches.augment import NONE
 from overread.batches.cache import Cache, open_cache
 from overread.batches.prepare import prepare_image
 from overread.batches.sampler import Batches, fixed_patches
-from overread.cohort.fingerprint import fingerprint
+from overread.cohort.fingerprint import Fingerprint, fingerprint
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image, load_truth
 from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.core.errors import OverreadError
+from overread.core.question import Question
 from overread.reading.model import build_network
 from overread.record.run import RunFolder
 from overread.reporting.preflight import write_preflight
@@ -54,15 +55,35 @@ def plan(
     *,
     preflight: bool = True,
 ) -> Planned:
-    """Plan a run: decide, prepare the training and tuning cases, measure this machine, write `plan.toml` and the page.
+    """Plan a run that was not trained yet: its plan is a record of how it was.
 
     overrides  "training.loss" -> "dice": settings for this run alone
     """
-    settings = with_overrides(project.settings, overrides or {})
-    cohort = project.cohort(fold)
-    refuse_unfit(cohort)
     run = project.run(run_name or next_name(project), fold)
+    if run.checkpoint.exists():
+        raise OverreadError(
+            f"Run '{run_name}' has been trained by the plan it holds, which is the record of that training.",
+            f"plan another run with --name (taken: {', '.join(project.runs())})",
+        )
+    with run.locked():
+        return plan_run(project, run, fold, overrides, progress, preflight=preflight)
+
+
+def plan_run(
+    project: Project,
+    run: RunFolder,
+    fold: int | None,
+    overrides: Mapping[str, str] | None,
+    progress: Progress | None,
+    *,
+    preflight: bool,
+) -> Planned:
+    """Decide, prepare the training and tuning cases, measure this machine, write `plan.toml` and the page."""
+    settings = with_overrides(project.settings, overrides or {})
+    cohort = project.cohort_of(run, fold)
+    refuse_unfit(cohort)
     facts = fingerprint(cohort, progress)
+    refuse_unseen(project.question, facts)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     made = make_plan(project.question, facts, wishes_of(settings), device=device)
     if note := aim_note(project.question, cohort.of("tuning"), settings.evaluation.threshold_rule):
@@ -143,6 +164,16 @@ def refuse_unfit(cohort: Cohort) -> None:
                 )
 
 
+def refuse_unseen(question: Question, facts: Fingerprint) -> None:
+    """A structure without a voxel in any training mask cannot be learned."""
+    unseen = [name for name in question.classes if not facts.class_counts.get(name)]
+    if question.task == "segmentation" and unseen:
+        raise OverreadError(
+            f"No training mask shows '{unseen[0]}'; a network cannot learn what it never sees.",
+            "add patients with that structure, or drop it from [question] classes and values",
+        )
+
+
 def _classes_held(cases: tuple[Case, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for case in cases:
@@ -154,10 +185,10 @@ def _classes_held(cases: tuple[Case, ...]) -> dict[str, int]:
 def next_name(project: Project) -> str:
     """The latest run that was planned and not trained; else "first", then "run-2", "run-3" ...
 
-    A hand-made baseline is a run of its own: it is neither planned nor trained, and nothing is trained into it.
+    A hand-made baseline and a selection are runs of their own: no other training goes into them.
     """
     taken = project.runs()
-    networks = [name for name in taken if not _holds(project, name, "baseline.json")]
+    networks = [name for name in taken if not any(_holds(project, name, file) for file in ("baseline.json", "select.json"))]
     trained = [name for name in networks if _holds(project, name, "checkpoint.safetensors")]
     waiting = [name for name in networks if name not in trained]
     if waiting:

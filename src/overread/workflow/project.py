@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 from overread.cohort.check import check_unchanged
 from overread.cohort.index import Cohort, fold_numbers, load_cohort, read_splits
 from overread.cohort.rules import image_rules
+from overread.cohort.subdivision import read_subdivision
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.record.ledger import Ledger
@@ -20,6 +22,9 @@ from overread.workflow.settings import Settings
 from overread.workflow.settings_file import read_settings
 
 DEFAULT_RUN = "first"
+PLANNED = ("plan.toml", "fold-*/plan.toml")
+OF_A_MODEL = ("model/model.json", "predictions", "evaluation-*.json")  # what a run holds that can be evaluated or reported
+CURVE = "curve.json"  # in runs/<name>/ of a learning curve, which holds runs and is none
 
 
 @dataclass(frozen=True)
@@ -101,27 +106,63 @@ class Project:
         rules = image_rules(images.series, images.channels, images.missing, images.gaps, images.tilt)
         return load_cohort(self.path, self.question, self.images_folder, self.truth_folder, fold, rules=rules)
 
+    def cohort_of(self, run: RunFolder, fold: int | None = None, *, check: bool = True) -> Cohort:
+        """The cohort as this run sees it: the project's, or the subdivision of its open cases that the run was given."""
+        cohort, given = self.cohort(fold, check=check), read_subdivision(run.subdivision)
+        return cohort if given is None else given.of(cohort)
+
     def run(self, name: str | None = None, fold: int | None = None) -> RunFolder:
         """The folder of a run: `runs/<name>/`, or `runs/<name>/fold-<k>/` of one fold.
 
-        Without a name: the run that was changed last, or "first" where there is none.
+        Without a name: the run with a model, answers or scores that was changed last; where none has any, the one changed
+        last, or "first".
         """
         path = self.path / "runs" / (name or self._latest_run())
         return RunFolder(path if fold is None else path / f"fold-{fold}")
 
     def runs(self) -> tuple[str, ...]:
-        """Names of all runs, oldest first."""
+        """Names of all runs, oldest first; those of a learning curve lie in a folder of their own and are not among them."""
         folder = self.path / "runs"
         found = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")] if folder.is_dir() else []
+        found = [p for p in found if not (p / CURVE).exists()]
         return tuple(p.name for p in sorted(found, key=lambda p: (p.stat().st_mtime, p.name)))
 
     def _latest_run(self) -> str:
-        runs = self.runs()
-        return runs[-1] if runs else DEFAULT_RUN
+        of_a_model = (*OF_A_MODEL, *(f"fold-*/{file}" for file in OF_A_MODEL))
+        return self.latest(*of_a_model) or (self.runs() or (DEFAULT_RUN,))[-1]
+
+    def latest(self, *files: str) -> str:
+        """The run that was changed last of those that hold one of these files; "" where none does."""
+        holds = [name for name in self.runs() if any(any((self.path / "runs" / name).glob(file)) for file in files)]
+        return holds[-1] if holds else ""
+
+    def resume_command(self, run: RunFolder) -> str:
+        """What goes on with the training of a run, or of one of its folds."""
+        return self.command("train", *self.run_words(run, "--name"), "--resume")
+
+    def command(self, verb: str, *words: str) -> str:
+        """A verb on this project, as it can be pasted into a shell."""
+        return shlex.join(("overread", verb, str(self.path), *words))
+
+    def run_words(self, run: RunFolder, option: str = "--run") -> tuple[str, ...]:
+        """How a run, or one fold of it, is named on the command line."""
+        is_fold = run.name.startswith("fold-")
+        name = (run.path.parent if is_fold else run.path).relative_to(self.path / "runs")
+        return (option, str(name), *(("--fold", run.name.removeprefix("fold-")) if is_fold else ()))
 
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.path / "cohort" / "ledger.jsonl")
+
+    def ledger_entries(self) -> list[dict[str, Any]]:
+        """What stands in the ledger, oldest first; one that holds nothing is refused, as every project's begins with its seal."""
+        entries = self.ledger.entries()
+        if not entries:
+            raise OverreadError(
+                "cohort/ledger.jsonl is missing or empty; every project's begins with the sealing of its test.",
+                "restore the ledger from a copy; without it nobody can say how often the test was opened",
+            )
+        return entries
 
     def update(self, **options: Any) -> Project:
         """Take in new patients and corrected labels as a new version."""

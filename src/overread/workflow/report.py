@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from overread.cohort.index import current_digest, read_index, read_splits
+from overread.cohort.index import versions as versions_of
 from overread.core.errors import OverreadError
 from overread.evaluation.afterwards.label_error import of_evaluation
 from overread.evaluation.rules import Rules
-from overread.record.events import read_events
+from overread.record.events import read_events, settled
 from overread.record.files import read_json, write_text
 from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
@@ -27,9 +27,12 @@ from overread.reporting.mappings import STARD_NOTE, TRIPOD_NOTE, mapped_csv, sta
 from overread.reporting.methods import as_text
 from overread.reporting.report import write_report
 from overread.workflow.baselines.report import beside_baseline, fitted_baseline
+from overread.workflow.external import external_cohorts
+from overread.workflow.learning.part_of import part_note
 from overread.workflow.partitions import partition_summaries
 from overread.workflow.private import Cleaner, private_words
-from overread.workflow.project import Project
+from overread.workflow.project import CURVE, OF_A_MODEL, PLANNED, Project
+from overread.workflow.robust.record import degraded_picture, robustness_of
 
 # What of project.toml may be shown: no folder, no file, no date, no column but the one that groups.
 SHOWN = {
@@ -68,14 +71,27 @@ def report(project: Project, run_name: str | None = None) -> Path:
     data-card.md. In the project folder: claim.toml, the authors' answers, written once and never written over.
     """
     run = project.run(run_name)
-    if not run.path.is_dir():
+    if not run.path.is_dir() or (run.path / CURVE).exists():
         known = ", ".join(project.runs()) or "none yet"
-        raise OverreadError(f"There is no run '{run.name}' in this project (runs: {known}).", "train first with `overread train`")
+        raise OverreadError(
+            f"There is no run '{run.name}' in this project (runs: {known}).", f"train first: `{project.command('train')}`"
+        )
+    _refuse_bare(project, run)
     given = gather(project, run)
     for name, text in _beside(given).items():
         write_text(run.path / name, text)
     write_figures(run.path / "figures", given)
     return write_report(run.report, given)
+
+
+def _refuse_bare(project: Project, run: RunFolder) -> None:
+    """A run that nothing was planned, learned or scored in has nothing to report, whatever earlier reports lie there."""
+    names = (*PLANNED, *OF_A_MODEL, *(f"fold-*/{name}" for name in OF_A_MODEL), "events.jsonl", "fold-*/events.jsonl")
+    if not any(any(run.path.glob(name)) for name in names):
+        raise OverreadError(
+            f"Run '{run.name}' holds no plan, no model and no scores: there is nothing to report.",
+            f"train it first: `{project.command('train', '--name', run.name)}`",
+        )
 
 
 def _beside(given: ReportInput) -> dict[str, str]:
@@ -96,30 +112,41 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
     members = _members(run)
     home = _home(run, members)
     evaluations, fitted = _evaluations(project, home), fitted_baseline(run)
-    clean = Cleaner(private_words(project.path, keep=project.question.classes))
+    clean = _cleaner(project)
     plan = _plan(members)
     return ReportInput(
-        title=project.name.replace("_", " "),
+        title=clean(project.name.replace("_", " ")),
         run=run.name,
         created=datetime.now(UTC).strftime("%-d %B %Y"),
         question=clean(_question(project)),
         settings=clean(_settings(project)),
         plan=clean(plan),
-        events={name: clean(list(read_events(member.events_path))) for name, member in members.items()},
+        events={name: clean(settled(read_events(member.events_path))) for name, member in members.items()},
         evaluations=clean(evaluations),
         flow=clean(_read(project.path / "cohort" / "flow.json", [])),
         partitions=clean(partition_summaries(project.path)),
-        ledger=clean(project.ledger.entries()),
+        ledger=clean(project.ledger_entries()),
         provenance=clean(_provenance(project, run, members, plan, evaluations, fitted)),
         panels={p: _panels(home, p, clean) for p in ("tuning", "internal")},
         is_phantom=_is_phantom(project, evaluations),
-        versions=clean(_lines(project.path / "cohort" / "versions.jsonl")),
+        versions=clean(versions_of(project.path)),
         model=clean(next((card for m in members.values() if (card := _read(m.model / "model.json", {}))), {})),
         answers=clean(keep_answers(project.path / FILE)),
         audit=clean(_audit(project)),
         fitted=clean(fitted),
         beside=clean(beside_baseline(project, home, evaluations)),
+        curve=clean(_of_this_cohort(project, "learning-curve.json")),
+        selections=clean([found for m in members.values() if (found := _read(m.path / "selection.json", None))]),
+        part=clean(next((note for m in members.values() if (note := part_note(m))), "")),
+        robustness=clean({name: found for name, m in members.items() if (found := robustness_of(m))}),
+        degraded={name: picture for name, m in members.items() if (picture := degraded_picture(m))},
     )
+
+
+def _cleaner(project: Project) -> Cleaner:
+    """Takes out what is private in the project and in its external cohorts, whose patients a reason in the ledger may name."""
+    places = [project.path, *(other.path for other in external_cohorts(project))]
+    return Cleaner(frozenset[str]().union(*(private_words(place, keep=project.question.classes) for place in places)))
 
 
 def _home(run: RunFolder, members: Mapping[str, RunFolder]) -> RunFolder:
@@ -140,12 +167,13 @@ def _evaluations(project: Project, home: RunFolder) -> dict[str, Any]:
 
 def _audit(project: Project) -> dict[str, Any] | None:
     """The audit of the cohort as it is now; None where there is none, or only one of an earlier version."""
-    found: dict[str, Any] | None = _read(project.path / "audit" / "audit.json", None)
+    return _of_this_cohort(project, "audit/audit.json")
+
+
+def _of_this_cohort(project: Project, name: str) -> dict[str, Any] | None:
+    """A record in the project's folder; None where there is none, or only one of another version of the cohort."""
+    found: dict[str, Any] | None = _read(project.path / name, None)
     return found if found is not None and found.get("cohort") == current_digest(project.path) else None
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def _members(run: RunFolder) -> dict[str, RunFolder]:
@@ -212,14 +240,16 @@ def _provenance(
     hashes |= {"Plan": plan["identity"]} if "identity" in plan else {}
     hashes |= {f"Model{f', {name}' if name else ''}": card["sha256"] for name, card in cards.items() if card.get("sha256")}
     name, place = run.name, project.name
-    folds = " --fold all" if len(members) > 1 else ""
+    alone = next(iter(members)) if len(members) == 1 else ""  # "fold 2": one fold that was trained and tested by itself
+    fold = f" --fold {alone.removeprefix('fold ')}" if alone else ""
+    folds = " --fold all" if len(members) > 1 else fold
     if fitted is not None:
         commands = [f"overread baseline {place} --name {name}{folds}"]
         trained = {key: fitted[key] for key in ("versions", "seed")}
         hashes |= {"Model": fitted["model"]}
     else:
         commands = [f"overread train {place} --name {name}{folds}{_started_with(members)}"]
-    commands += [f"overread evaluate {place} --run {name}{_declared(e)}" for e in evaluations.values()]
+    commands += [f"overread evaluate {place} --run {name}{fold}{_declared(e)}" for e in evaluations.values()]
     return {
         "versions": trained.get("versions") or versions(),
         "machine": trained.get("machine") or machine(),
@@ -249,4 +279,5 @@ def _declared(evaluation: Mapping[str, Any]) -> str:
     opening = evaluation.get("opening") or {}
     said = {name: opening.get(name) for name in ("hypothesis", "primary_endpoint", "margin")}
     words = [f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in said.items() if value is not None]
+    words += [f" --declare {shlex.quote(endpoint)}" for endpoint in opening.get("declared") or ()]
     return f" --on {shlex.quote(partition)}" + "".join(words)

@@ -131,6 +131,7 @@ class TrainingSection(_Section):
     deep_supervision: bool | Auto = "auto"
     dropout: float = 0.0  # share of features dropped in training
     ema: float = 0.0  # decay of the moving average of weights; 0 chooses it from the number of steps
+    early_stopping: int = 0  # looks at the tuning cases without a lower loss that end training; the best is kept; 0 is off
     gradient_clip: float = 12.0  # longest gradient that is followed
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0

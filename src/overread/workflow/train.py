@@ -23,7 +23,7 @@ from overread.workflow.learning.freeze import freeze, snapshot
 from overread.workflow.learning.look import Look
 from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.plan import Planned, batches_of
-from overread.workflow.project import Project
+from overread.workflow.project import CURVE, PLANNED, Project
 
 DEFAULT_MINUTES = 15.0
 LOOK_SHARE_OF_BUDGET = 0.03  # of a budget in minutes may go into the first look at tuning cases
@@ -51,13 +51,15 @@ def train(
     if not folds and fold is not None:
         raise OverreadError("This project has partitions, no folds.", "leave --fold out")
     refuse_leaks_found(project)
-    chosen = name or (project.run().name if resume else planning.next_name(project))
+    chosen = name or (project.latest(*PLANNED) if resume else "") or planning.next_name(project)
+    if (project.run(chosen).path / CURVE).exists():
+        raise OverreadError(f"'{chosen}' is a learning curve, not a run.", "choose another name with --name")
     numbers = [None] if not folds else list(folds) if fold == "all" else [int(str(fold))]
     for number in numbers:
         run = project.run(chosen, number)
         if number is not None and number not in folds:
             raise OverreadError(f"There is no fold {number}.", f"the folds are {', '.join(map(str, folds))}")
-        if resume and len(numbers) > 1 and _is_finished(run):
+        if resume and len(numbers) > 1 and is_finished(run):
             continue
         order = _order(project, run, chosen, number, minutes, epochs, overrides, resume=resume and run.checkpoint.exists())
         with run.locked():
@@ -109,11 +111,10 @@ def _train_one(project: Project, run: RunFolder, order: Order, progress: Progres
         outcome = _learn(planned, clock, order, settings.training.weights, stop, progress)
         freeze(project, settings, planned, outcome, progress)
     if outcome.reason == "stopped":
-        fold = f" --fold {order.fold}" if order.fold is not None else ""
         raise Stopped(
             f"Stopped after {outcome.step} steps ({outcome.minutes:.1f} minutes); "
             f"the model so far is frozen in run '{order.name}'.",
-            f"overread train {project.path} --name {order.name} --resume{fold}",
+            project.resume_command(run),
         )
 
 
@@ -128,7 +129,8 @@ def _fresh(project: Project, run: RunFolder, order: Order, progress: Progress | 
         planned, changed = _as_written(project, run, order, progress)
         if not changed:
             return planned
-    return planning.plan(project, order.name, order.fold, order.overrides, progress)
+    is_part = run.subdivision.exists()  # of a curve or a selection: many trainings, and nobody looks at a page for each
+    return planning.plan_run(project, run, order.fold, order.overrides, progress, preflight=not is_part)
 
 
 def _resumable(project: Project, run: RunFolder, order: Order, progress: Progress | None) -> Planned:
@@ -145,7 +147,7 @@ def _resumable(project: Project, run: RunFolder, order: Order, progress: Progres
 def _as_written(project: Project, run: RunFolder, order: Order, progress: Progress | None) -> tuple[Planned, list[str]]:
     """The plan in the run folder, and the names of the choices that would be made otherwise today."""
     written = read_plan(run.plan)
-    cohort = project.cohort(order.fold)
+    cohort = project.cohort_of(run, order.fold)
     facts = fingerprint(cohort, progress)
     settings = planning.with_overrides(project.settings, order.overrides)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -196,6 +198,7 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
         plan.precision,
         plan.channels_last,
         plan.seed,
+        plan.early_stopping,
     )
     outcome = run_loop(
         planned.task,
@@ -217,5 +220,7 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
     return outcome
 
 
-def _is_finished(run: RunFolder) -> bool:
-    return run.checkpoint.exists() and any(run.path.glob("*.overread"))
+def is_finished(run: RunFolder) -> bool:
+    """Trained to the end of its budget and frozen; a run that was stopped is frozen too, and not finished."""
+    ends = [e["event"] for e in read_events(run.events_path) if e["event"] in ("stopped", "finished", "resumed", "froze")]
+    return ends[-2:] == ["finished", "froze"] and any(run.path.glob("*.overread"))

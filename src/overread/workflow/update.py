@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def update(folder: str | Path, *, reason: str = "", leak_override: str = "", pro
     known = _known(project)
     links = read_links(project.path)
     _refuse_missing_folder(project)
-    gathered = gather(request_of(project), progress)
+    request = request_of(project)
+    gathered = gather(replace(request, said=replace(request.said, one_class=home is not None)), progress)
     _refuse_another_question(project, gathered)
     _refuse_moved_patients(gathered, links)
     overlaps = _overlaps(project, home, gathered, links, leak_override)
@@ -97,17 +99,33 @@ def _beside(folder: Path) -> Iterator[Path]:
     try:
         shutil.copytree(folder / "cohort", beside / "cohort", ignore=shutil.ignore_patterns("cache"))
         yield beside
-        if (folder / "cohort" / "cache").exists():
-            os.replace(folder / "cohort" / "cache", beside / "cohort" / "cache")
-        try:
-            os.replace(folder / "cohort", beside / "before")
-            os.replace(beside / "cohort", folder / "cohort")
-        except BaseException:  # an interrupt between the two must not leave a project without a cohort
-            if not (folder / "cohort").exists():
-                os.replace(beside / "before", folder / "cohort")
-            raise
+        ledger = Ledger(folder / "cohort" / "ledger.jsonl")
+        with ledger.held() if ledger.path.exists() else nullcontext():  # an external cohort has none
+            _refuse_written_meanwhile(ledger.path, beside / "cohort" / "ledger.jsonl")
+            _put_in_place(folder, beside)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _refuse_written_meanwhile(now: Path, copied: Path) -> None:
+    """An opening that was written down while the copy was made would be lost with the ledger that it stands in."""
+    if now.exists() and not copied.read_bytes().startswith(now.read_bytes()):
+        raise OverreadError(
+            "The ledger was written to while the cohort was being updated, by an evaluation for example; nothing was changed.",
+            "wait until it has ended, then run the same command again",
+        )
+
+
+def _put_in_place(folder: Path, beside: Path) -> None:
+    if (folder / "cohort" / "cache").exists():
+        os.replace(folder / "cohort" / "cache", beside / "cohort" / "cache")
+    try:
+        os.replace(folder / "cohort", beside / "before")
+        os.replace(beside / "cohort", folder / "cohort")
+    except BaseException:  # an interrupt between the two must not leave a project without a cohort
+        if not (folder / "cohort").exists():
+            os.replace(beside / "before", folder / "cohort")
+        raise
 
 
 def _known(project: Project) -> Known:
@@ -213,7 +231,7 @@ def _summary(project: Project, home: Project | None, gathered: Gathered, divisio
         lines.append(f"  {left:>5}  cases have no place in the split: {division.left}")
     if changed["corrected_truths"]:
         lines += correction_lines(home or project, "internal" if home is None else label_of(project))
-    follow = f"overread train {project.path} --name NEW" if home is None else f"overread external {home.path} {project.path.name}"
+    follow = project.command("train", "--name", "NEW") if home is None else home.command("external", project.path.name)
     lines += [
         "",
         "Partitions (nobody changed partition)",

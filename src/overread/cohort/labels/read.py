@@ -22,12 +22,14 @@ from overread.cohort.labels.masks import (
     segment_names,
 )
 from overread.cohort.labels.objects import Drawing, Objects, answer, numbering, renamed
+from overread.cohort.labels.rows import aggregate, aggregate_numbers, positive_in
 from overread.cohort.labels.values import (
     How,
     exclusive_truth,
     findings_truth,
     is_uncertain,
     measured_truth,
+    named,
     refuse_one_class,
     spelling_notes,
     without_uncertain,
@@ -271,8 +273,11 @@ def label_truths(
     why_not = {d.name: "no row in the sheet" if k not in joined.rows else "its label is blank" for k, d in enumerate(drafts)}
     if task == "regression":
         return _numbers(columns, drafts, joined, said, aggregation, how, why_not)
-    cells = {c: {k: aggregate(c, rows, aggregation) for k, rows in joined.cells(c).items()} for c in columns}
     is_findings = len(columns) > 1 or said.exclusive is False
+    cells = {}
+    for c in columns:
+        is_positive = positive_in(joined.sheet.column(c), said, finding=is_findings)
+        cells[c] = {k: aggregate(c, rows, aggregation, is_positive) for k, rows in joined.cells(c).items()}
     notes: list[str] = []
     for column in columns:
         before = cells[column]
@@ -289,10 +294,11 @@ def label_truths(
         }
         return _checked(truths, why_not, question, reasons, joined, tuple(notes))
     column = columns[0]
-    named = {k: _named(cell, said) for k, cell in cells[column].items()}
-    _refuse_one_class([named[k] for k in named], f"(column '{column}')")
-    question, reasons = ask.classification(said, list(named.values()), columns)
-    truths = {drafts[k].name: exclusive_truth(cell, question.classes, how) for k, cell in named.items()}
+    called = {k: named(cell, said.names) for k, cell in cells[column].items()}
+    if not said.one_class:
+        _refuse_one_class(list(called.values()), f"(column '{column}')")
+    question, reasons = ask.classification(said, list(called.values()), columns)
+    truths = {drafts[k].name: exclusive_truth(cell, question.classes, how) for k, cell in called.items()}
     notes += spelling_notes([c for c in joined.sheet.column(column) if not is_uncertain(c)], column)
     return _checked(truths, why_not, question, reasons, joined, tuple(notes))
 
@@ -307,13 +313,6 @@ def _checked(
 ) -> Truths:
     known = {name: truth for name, truth in truths.items() if truth is not None}
     return Truths(known, why_not, question, reasons=reasons, notes=notes)
-
-
-def _named(cell: str | None, said: Said) -> str | None:
-    """The class name that the user gave to a value."""
-    if cell is None:
-        return None
-    return said.names.get(cell, said.names.get(cell.removesuffix(".0"), cell))
 
 
 def _refuse_one_class(cells: Sequence[str | None], where: str) -> None:
@@ -334,8 +333,9 @@ def _layout_labels(drafts: Sequence[Draft], said: Said, how: How) -> Truths:
             d.name: findings_truth(dict(zip(question.classes, d.label.split(","), strict=True)), how) for d in drafts if d.label
         }
     else:
-        cells = [_named(label, said) for label in labels]
-        _refuse_one_class(cells, "by folder or archive")
+        cells = [named(label, said.names) for label in labels]
+        if not said.one_class:
+            _refuse_one_class(cells, "by folder or archive")
         question, reasons = ask.classification(said, cells, (ask.OF_LAYOUT,))
         truths = {d.name: exclusive_truth(cell, question.classes, how) for d, cell in zip(drafts, cells, strict=True)}
     return Truths({n: t for n, t in truths.items() if t is not None}, why_not, question, reasons=reasons)
@@ -365,29 +365,3 @@ def _numbers(
         }
         truths[drafts[k].name] = measured_truth(values_of, how)
     return _checked(truths, why_not, question, reasons, joined, ())
-
-
-# ---- several rows of one image ----------------------------------------------------------------------
-
-
-def aggregate(column: str, cells: Sequence[str | None], rule: str) -> str | None:
-    """One cell of several rows: blank where all are blank; "any" and "max" take the highest."""
-    known = [c for c in cells if c is not None]
-    if len(known) < 2:
-        return known[0] if known else None
-    if rule in ("any", "max") and all(c.removesuffix(".0").isdecimal() for c in known):
-        return max(known, key=lambda c: int(c.removesuffix(".0")))
-    if len({c.casefold() for c in known}) == 1:
-        return known[0]
-    raise OverreadError(
-        f"Column '{column}' gives one image different classes ({', '.join(sorted(set(known)))}), "
-        f"and the rule '{rule}' cannot order words.",
-        "write grades as numbers, or one row per image",
-    )
-
-
-def aggregate_numbers(values: Sequence[float | None], rule: str) -> float | None:
-    known = [v for v in values if v is not None]
-    if not known:
-        return None
-    return sum(known) / len(known) if rule == "mean" else max(known) if rule in ("max", "any") else known[0]

@@ -47,9 +47,26 @@ def _same(cell: str) -> str:
     return word.removesuffix(".0") if word.removesuffix(".0").lstrip("-").isdecimal() else word
 
 
+def is_class(cell: str, name: str) -> bool:
+    """Does a cell mean this class, in whatever spelling?"""
+    return _same(cell) == _same(name)
+
+
+def is_yes(cell: str) -> bool:
+    """Does a cell say that a finding is present?"""
+    return _same(cell) in YES
+
+
 def is_uncertain(cell: str | None, *, finding: bool = False) -> bool:
     """A reader's word for not knowing; -1 only beside 0 and 1, as CheXpert writes it."""
     return cell is not None and _same(cell) in (UNCERTAIN_FINDING if finding else UNCERTAIN)
+
+
+def named(cell: str | None, names: Mapping[str, str]) -> str | None:
+    """The class name that the user gave to a value."""
+    if cell is None:
+        return None
+    return names.get(cell, names.get(cell.removesuffix(".0"), cell))
 
 
 def without_uncertain(

@@ -23,9 +23,10 @@ from overread.cohort.phantom.faults import add_label_noise, plant
 from overread.cohort.phantom.lesions import CLASSES, MASSES
 from overread.cohort.phantom.options import Options
 from overread.cohort.phantom.plan import Planned, plan_exams
-from overread.cohort.phantom.threshold import liver_band, metastasis_threshold
+from overread.cohort.phantom.threshold import burden_threshold, liver_band, metastasis_threshold
 from overread.cohort.progress import Progress, counted
 from overread.record.files import write_json, write_text
+from overread.record.workers import named_if_lost
 
 WARNING = "PHANTOM: every image here is computed. No score on it is evidence about patients."
 Record = dict[str, Any]
@@ -77,7 +78,7 @@ def _parallel(write: Callable[[Planned], Record], planned: Sequence[Planned], wo
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads; the children only compute and write
-        with ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
+        with named_if_lost("drawing phantom exams"), ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
             yield from pool.map(write, planned)
 
 
@@ -128,12 +129,14 @@ def _threshold(records: Sequence[Record], options: Options) -> Record:
     if options.kind == "chest":
         return chest_film.threshold(records)
     counts = [r["histograms"] for r in records]
+    ill, voxel_ml = [r["voxels"]["metastasis"] for r in records], [r["voxel_ml"] for r in records]
     liver = liver_band(counts, [r["voxels"]["liver"] for r in records])
-    spread = metastasis_threshold(counts, [r["voxels"]["metastasis"] for r in records], [r["voxel_ml"] for r in records])
+    spread, burden = metastasis_threshold(counts, ill, voxel_ml), burden_threshold(counts, ill, voxel_ml)
     return {
         "explanation": "the best fixed HU limits, fitted on these exams themselves: read every score on the phantom beside them",
         "liver": {"rule": "all voxels of the image between two HU", **liver},
         "metastasis": {"rule": "all voxels of the true liver below one HU; the exam's score is their volume", **spread},
+        "tumour_burden": {"rule": "the volume of all voxels of the true liver below one HU", **burden},
     }
 
 

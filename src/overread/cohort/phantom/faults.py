@@ -23,6 +23,7 @@ def plant(planned: list[Planned], options: Options) -> tuple[list[Planned], dict
     steps: dict[str, Callable[[list[Planned], Options], tuple[list[Planned], Record]]] = {
         "site-follows-label": _site_follows_label,
         "split-patient": _split_patient,
+        "renamed-patient": _renamed_patient,
         "duplicate-studies": _duplicate_studies,
         "marker": _marker,
         "missing-slices": _missing_slices,
@@ -64,6 +65,25 @@ def _split_patient(planned: list[Planned], options: Options) -> tuple[list[Plann
     split = [p.under(_spelling(p.patient_id)) if p.person.number in chosen and p.exam > 0 else p for p in planned]
     pairs = {f"P{n:03d}": _spelling(f"P{n:03d}") for n in sorted(chosen)}
     return split, {"patients": [{"patient_id": a, "also_as": b} for a, b in pairs.items()]}
+
+
+def _renamed_patient(planned: list[Planned], options: Options) -> tuple[list[Planned], Record]:
+    """Some patients came back under a new number, which nothing in names or headers ties to the old one.
+
+    Their first exam was sent along and lies under both, so that its pixels can tell.
+    """
+    split = {p.person.number for p in planned if p.patient_id != p.person.patient_id}  # under another spelling already
+    whole = [p for p in planned if p.person.number not in split]
+    candidates = sorted({p.person.number for p in whole if p.exam > 0} or {p.person.number for p in whole})
+    chosen = sorted(candidates[k] for k in _some(_random(options, 6), len(candidates), 0.2))
+    new = {number: f"R{place:03d}" for place, number in enumerate(chosen, 1)}
+    moved = [p.under(new[p.person.number]) if p.exam > 0 and p.person.number in new else p for p in planned]
+    sent = [p.under(new[p.person.number]) for p in whole if p.exam == 0 and p.person.number in new]
+    record = [
+        {"patient_id": f"P{n:03d}", "also_as": also, "exam_id": f"{also}_S1", "same_pixels_as": f"P{n:03d}_S1"}
+        for n, also in new.items()
+    ]
+    return moved + sent, {"patients": record}
 
 
 def _second_exam(first: Planned) -> Planned:

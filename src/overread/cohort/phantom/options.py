@@ -10,7 +10,15 @@ from overread.core.errors import OverreadError
 
 KINDS = ("abdomen", "chest")
 FORMATS = {"abdomen": ("dicom", "nifti"), "chest": ("dicom", "nifti", "png")}
-FAULTS = ("marker", "label-noise", "duplicate-studies", "split-patient", "missing-slices", "site-follows-label")
+FAULTS = (
+    "marker",
+    "label-noise",
+    "duplicate-studies",
+    "split-patient",
+    "renamed-patient",
+    "missing-slices",
+    "site-follows-label",
+)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,18 @@ def metastasis_threshold(
     }
 
 
+def burden_threshold(exams: Sequence[dict[str, list[int]]], totals: Sequence[int], voxel_ml: Sequence[float]) -> dict[str, Any]:
+    """The HU below which the volume of the true liver comes nearest to the volume of the metastases.
+
+    totals    metastasis voxels of each exam, also those outside all bins
+    voxel_ml  volume of a voxel of each exam
+    """
+    millilitres = np.asarray(voxel_ml)[:, None]
+    error = np.abs(_cumulated(exams, "organ") - np.asarray(totals)[:, None]) * millilitres
+    best = int(error.mean(0).argmin())
+    return {"exams": len(exams), "below_hu": int(EDGES[best]), "mean_absolute_error_ml": round(float(error.mean(0)[best]), 2)}
+
+
 def auc(values: np.ndarray, positive: np.ndarray) -> float | None:
     """Area under the ROC curve by ranks; None where one class is empty."""
     n, m = int(positive.sum()), int((~positive).sum())

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from overread.core.errors import OverreadError
 from overread.evaluation.comparing.difference import holm
+from overread.evaluation.comparing.endpoints import HITS
 from overread.evaluation.comparing.paired import Difference
 
+SHARES = (  # scores between 0 and 1
+    *HITS, "ppv", "npv", "f1", "balanced_accuracy", "brier", "auc", "average_precision",
+    "dice", "iou", "surface_dice", "voxel_sensitivity", "voxel_ppv",
+)  # fmt: skip
 AIMS = ("non-inferior", "superior", "equivalent")
 
 
@@ -59,6 +65,13 @@ class Claim:
         }
 
 
+def margin_of(size: float | None, aim: str) -> Margin | None:
+    """The margin that was said; None where there is none. An aim without a margin would do nothing, and is refused."""
+    if size is None and aim != AIMS[0]:
+        raise OverreadError(f"The aim '{aim}' needs a margin.", "give the size of the difference that would matter: --margin")
+    return None if size is None else Margin(size, aim)
+
+
 def claims(found: Sequence[Difference], level: float = 0.95, margin: Margin | None = None) -> list[Claim]:
     """One claim per difference, with Holm's correction over all of them."""
     if margin is not None:
@@ -85,8 +98,15 @@ def _check_margin(found: Sequence[Difference], margin: Margin) -> None:
             "compare one endpoint at a time with --endpoint",
         )
     metric = next(iter(metrics.values()))
+    if not math.isfinite(margin.size):
+        raise OverreadError(f"The margin {margin.size:g} is no size.", "give the size of the difference that would matter")
     if margin.size < 0 or (margin.size == 0 and margin.aim != "superior"):
         raise OverreadError(f"The margin {margin.size:g} is not above 0.", "give the size of the difference that would matter")
+    if metric.key in SHARES and margin.size >= 1:
+        raise OverreadError(
+            f"The margin {margin.size:g} is as wide as {metric.name} itself, which lies between 0 and 1.",
+            "give the size of the difference that would matter, 0.05 for 5 of 100",
+        )
     if metric.better not in ("higher", "lower"):
         raise OverreadError(f"No margin fits {metric.name}: neither higher nor lower is better.", "leave --margin out")
 

@@ -15,6 +15,7 @@ from overread.evaluation.answered import Answered
 from overread.evaluation.comparing.compared import Row, as_arrays
 from overread.evaluation.comparing.jackknife import Statistic
 from overread.evaluation.intervals.areas import RankMetric
+from overread.evaluation.scored import spread
 from overread.metrics import agreement, decided
 from overread.metrics.metric import Metric
 from overread.metrics.ranking import Ranking
@@ -118,7 +119,7 @@ def sum_terms(endpoint: Endpoint, rows: Sequence[Row]) -> list[tuple[np.ndarray,
     if endpoint.subject == "all":
         known = np.isfinite(table.truth).all(1) & np.isfinite(table.answer).all(1)
         truth, called = table.truth[known].argmax(1), table.called[known].argmax(1)
-        return [(_spread(decided.confusion_terms(truth, called, len(question.classes)), known), metric.from_sums)]
+        return [(spread(decided.confusion_terms(truth, called, len(question.classes)), known), metric.from_sums)]
     found: list[tuple[np.ndarray, Any]] = []
     for name in endpoint.classes:
         k = question.classes.index(name)
@@ -128,14 +129,8 @@ def sum_terms(endpoint: Endpoint, rows: Sequence[Row]) -> list[tuple[np.ndarray,
             terms = agreement.agreement_terms(truth, answer, float(truth.mean()) if len(truth) else 0.0)
         else:
             terms = decided.confusion_terms(truth > 0.5, table.called[known, k] > 0.5)
-        found.append((_spread(terms, known), metric.from_sums))
+        found.append((spread(terms, known), metric.from_sums))
     return found
-
-
-def _spread(terms: np.ndarray, known: np.ndarray) -> np.ndarray:
-    out = np.zeros((len(known), terms.shape[1]))
-    out[known] = terms
-    return out
 
 
 def statistic(endpoint: Endpoint, rows: Sequence[Row], fold: np.ndarray, number: np.ndarray) -> Statistic:

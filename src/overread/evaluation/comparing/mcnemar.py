@@ -20,7 +20,8 @@ class McNemarTest:
            (Fagerland et al., BMC Med Res Methodol 2013;13:91; by patient as in Durkalski et al., Stat Med 2003;22:2417).
     interval  The score interval whose variance is that of the patients' sums (Tango, Stat Med 1998;17:891 has the form for
            one case per patient), widened where the exact test is the more careful one, so that the two agree. Student's
-           quantile where a patient has several cases.
+           quantile where a patient has several cases. Where every patient has the same share, the sums do not vary, and the
+           largest variance that the difference allows takes their place.
     """
 
     won: np.ndarray
@@ -35,6 +36,8 @@ class McNemarTest:
     def method(self) -> str:
         if not self.won.any():
             return "Tango's score interval over patients: every case is hit by both or by neither"
+        if self._is_constant:
+            return "McNemar's exact test (mid-p), and Tango's score interval over patients: all differ by the same share"
         clustered = ", signs tossed by patient" if self.cases.max() > 1 else ""
         return f"McNemar's exact test (mid-p{clustered}), and the score interval that agrees with it"
 
@@ -67,6 +70,8 @@ class McNemarTest:
         return low, high
 
     def _ends(self, z: float) -> tuple[float, float]:
+        if self._is_constant:
+            return self._widest(z)
         total = self.cases.sum()
         square = 1 - z * z * (self.cases**2).sum() / total**2
         middle = self.estimate - z * z * (self.won * self.cases).sum() / total**2
@@ -76,11 +81,24 @@ class McNemarTest:
         half = np.sqrt(max(middle**2 - square * rest, 0.0))
         return float(max(-1.0, (middle - half) / square)), float(min(1.0, (middle + half) / square))
 
+    def _widest(self, z: float) -> tuple[float, float]:
+        """Where (difference - d)^2 = z^2 (1 - d^2) / (number of patients)."""
+        share, estimate = z * z / len(self.won), self.estimate
+        half = np.sqrt(share * (1 + share - estimate**2))
+        return max(-1.0, float((estimate - half) / (1 + share))), min(1.0, float((estimate + half) / (1 + share)))
+
+    @cached_property
+    def _is_constant(self) -> bool:
+        """Every patient has the same share of wins, and there are some."""
+        return bool(self.won.any()) and bool(np.ptp(self.won / self.cases) == 0)
+
     @property
     def _freedom(self) -> float:
         return len(self.won) - 1 if self.cases.max() > 1 else np.inf
 
     def _score(self, null: float) -> float:
+        if self._is_constant:
+            return float((self.estimate - null) * np.sqrt(len(self.won) / max(1 - null * null, 1e-12)))
         spread = np.sqrt(((self.won - null * self.cases) ** 2).sum())
         return float((self.won.sum() - null * self.cases.sum()) / spread)
 

@@ -17,7 +17,7 @@ import numpy as np
 from overread.evaluation.comparing.difference import Test, students_test
 
 METHOD = "Obuchowski-Rockette, readers and patients random, Hillis's degrees of freedom"
-ALIKE = "all readers differ by the same amount on these cases"
+ALIKE = "neither readers nor patients vary in it, so these reads cannot tell how sure it is"
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,8 @@ def _means_test(
         return McNemarTest(counts, np.rint(weights * cases))
     if not np.any(np.abs(sums) > 1e-12):
         return NoTest(estimate, "none", "every patient scores the same with both, so these cases cannot tell how sure that is")
+    if np.ptp(sums / weights) <= 1e-9 * max(1.0, abs(estimate)):
+        return NoTest(estimate, "none", "every patient differs by the same amount, so these cases cannot tell how sure that is")
     if not ranks:
         return FlipTest(sums, weights)
     if patients.are_clustered or not single:
@@ -166,9 +168,10 @@ def _of_areas(lined: Lined, endpoint: Endpoint, runs: Runs) -> _Found | None:
         few = f"{found.positives} positive and {found.negatives} negative patients; two of each are the least"
         return _Found(values, NoTest(estimate, method, few), patients.cases, patients.count)
     error = float(np.sqrt(max(sign @ found.covariance @ sign, 0.0)))
-    alike = "both put these cases into one order, so they cannot tell how sure that is"
+    order = "both put these cases into one order" if abs(estimate) < 1e-12 else "neither area varies from patient to patient"
+    alike = f"{order}, so these cases cannot tell how sure that is"
     test = students_test(estimate, error, method, why_none=alike)
-    return _Found(values, test, patients.cases, patients.count, _few_of_a_class(found.positives, found.negatives))
+    return _Found(values, test, patients.cases, patients.count, few_of_a_class(found.positives, found.negatives))
 
 
 def _area_method(patients: Patients, fold: np.ndarray) -> str:
@@ -179,7 +182,7 @@ def _area_method(patients: Patients, fold: np.ndarray) -> str:
     return f"{name} for two correlated areas" + (f", mean of {folds} folds" if folds > 1 else "")
 
 
-def _few_of_a_class(positives: int, negatives: int) -> str:
+def few_of_a_class(positives: int, negatives: int) -> str:
     if min(positives, negatives) >= FEW:
         return ""
     return f"Only {positives} positive and {negatives} negative patients: the interval is a rough one."

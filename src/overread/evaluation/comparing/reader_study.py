@@ -14,7 +14,7 @@ from overread.core.score import Interval
 from overread.evaluation.comparing import footing, mrmc
 from overread.evaluation.comparing.difference import Test, difference_interval
 from overread.evaluation.comparing.endpoints import Endpoint
-from overread.evaluation.comparing.paired import Difference
+from overread.evaluation.comparing.paired import FEW, Difference, few_of_a_class
 from overread.evaluation.comparing.placements import Areas, areas, shares
 from overread.evaluation.intervals.patients import Patients
 from overread.metrics.decided import SENSITIVITY, SPECIFICITY
@@ -118,7 +118,8 @@ class Study:
             names = self.reads[0].title, self.reads[1].title
             values = float(found.values[:count].mean()), float(found.values[count:].mean())
         columns = tuple(reading.title for reading in self.reads)
-        return StudyRow(metric, columns, each, means, self._difference(metric, names, values, test, cases, patients))
+        remark = few_of_a_class(found.positives, found.negatives) if metric is AUC else _few(patients)
+        return StudyRow(metric, columns, each, means, self._difference(metric, names, values, test, cases, patients, remark))
 
     def _scores(self, metric: Metric, stacked: np.ndarray) -> tuple[Areas, int, int]:
         """The scores of all readers in all conditions, with their covariance; cases and patients they rest on."""
@@ -157,18 +158,31 @@ class Study:
         return StudyRow(KAPPA, columns, each, {}, self._difference(KAPPA, names, (reference, value), test, cases, patients))
 
     def _difference(
-        self, metric: Metric, names: tuple[str, str], values: tuple[float, float], test: Test, cases: int, patients: int
+        self,
+        metric: Metric,
+        names: tuple[str, str],
+        values: tuple[float, float],
+        test: Test,
+        cases: int,
+        patients: int,
+        remark: str = "",
     ) -> Difference:
         question = Question("classification", ("other", self.positive), positive=self.positive)
         interval = self._interval(test, cases, patients)
-        return Difference(Endpoint(metric, self.positive, question), names[0], names[1], values, test, interval)
+        if metric is not KAPPA:
+            interval = _within(interval, -1.0)
+        return Difference(Endpoint(metric, self.positive, question), names[0], names[1], values, test, interval, remark)
 
     def _interval(self, test: Test, cases: int, patients: int) -> Interval:
         return difference_interval(test, cases, patients, self.level)
 
 
-def _within(interval: Interval) -> Interval:
-    """An area or a share lies between 0 and 1, and so does its interval."""
+def _few(patients: int) -> str:
+    return "" if patients >= FEW else f"Only {patients} patients count: the interval is a rough one."
+
+
+def _within(interval: Interval, least: float = 0.0) -> Interval:
+    """An area or a share lies between 0 and 1, and so does its interval; a difference of two from -1."""
     if interval.low is None or interval.high is None:
         return interval
-    return replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
+    return replace(interval, low=max(least, interval.low), high=min(1.0, interval.high))

@@ -17,6 +17,7 @@ from overread.evaluation.intervals.bootstrap import Statistic, bootstrap_interva
 from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.rules import Rules, prevalences
+from overread.evaluation.scored import spread
 from overread.evaluation.segmentation import values
 from overread.metrics import agreement, calibration, decided
 from overread.metrics.metric import FromSums, Metric, macro_from_sums, mean_terms
@@ -184,7 +185,7 @@ def _of_class(question: Question, table: Answered, metric: Metric, subject: str,
     if metric.from_sums is None:
         return Endpoint(metric, subject, patients, interval, None)
     finding = Finding(table, k)
-    terms = _spread(finding.terms(metric), finding.known)
+    terms = spread(finding.terms(metric), finding.known)
     by_sums = _by_sums(metric, subject, patients, finding.known, terms, metric.from_sums, rules)
     return Endpoint(metric, subject, patients, interval, by_sums.statistic)
 
@@ -205,7 +206,7 @@ def _of_mean(question: Question, table: Answered, metric: Metric, rules: Rules) 
 
         return Endpoint(metric, "mean", patients, interval, statistic, ranked)
     assert metric.from_sums is not None
-    terms = np.concatenate([_spread(f.terms(metric), f.known) for f in defined.values()], 1)
+    terms = np.concatenate([spread(f.terms(metric), f.known) for f in defined.values()], 1)
     known = np.logical_or.reduce([f.known for f in defined.values()])
     return _by_sums(metric, "mean", patients, known, terms, partial(macro_from_sums, metric.from_sums, len(defined)), rules)
 
@@ -256,10 +257,3 @@ def _counted(metric: Metric, hit: np.ndarray, of: np.ndarray, patients: Patients
 def _ranked(table: Answered, k: int) -> Ranked:
     known = np.isfinite(table.truth[:, k]) & np.isfinite(table.answer[:, k])
     return Ranked(known, np.nan_to_num(table.truth[:, k]) > 0.5, np.nan_to_num(table.answer[:, k]), table.fold)
-
-
-def _spread(terms: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(n, K) of the known cases -> (N, K) with zeros for the others."""
-    out = np.zeros((len(known), terms.shape[1]))
-    out[known] = terms
-    return out

@@ -36,6 +36,8 @@ class Patients:
 
     def totals(self, terms: np.ndarray) -> np.ndarray:
         """(N, K) numbers per case -> (P, K) their sums per patient."""
+        if not self.count:
+            return np.zeros((0, terms.shape[1]))
         order = np.argsort(self.number, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(self.number[order]) > 0])
         return np.add.reduceat(terms[order], starts, axis=0)

@@ -39,14 +39,14 @@ def ratio_interval(truth: np.ndarray, called: np.ndarray, patients: Patients, ru
     cases, count = patients.cases, patients.count
     top, bottom = (proportion_interval(hit, which, patients, rules.level, "") for which in (truth, ~truth))
     method = "MOVER-R from Wilson's limits" + (" by patient" if patients.are_clustered else "")
-    if top.low is None or bottom.low is None or not (top.estimate or bottom.estimate):
-        return Interval(
-            None, None, None, method, cases, count, rules.level, "a class has too few patients, or nothing of the kind"
-        )
-    assert top.estimate is not None
-    assert bottom.estimate is not None
+    if top.estimate is None or bottom.estimate is None or not (top.estimate or bottom.estimate):
+        return Interval(None, None, None, method, cases, count, rules.level, "a class has no case, or nothing of the kind")
+    ratio = top.estimate / bottom.estimate if bottom.estimate else np.inf
+    if top.low is None or bottom.low is None:
+        few = "all cases of a class are of one patient"
+        return Interval(ratio if np.isfinite(ratio) else None, None, None, method, cases, count, rules.level, few)
     low, high = mover_ratio(top, bottom)
-    return Interval(top.estimate / bottom.estimate if bottom.estimate else np.inf, low, high, method, cases, count, rules.level)
+    return Interval(ratio, low, high, method, cases, count, rules.level)
 
 
 def straddles(truth: np.ndarray, patients: Patients) -> bool:
@@ -64,9 +64,9 @@ def likelihood_ratio(
             of_sums(patients, decided.confusion_terms(truth, called), from_sums), patients, rules, undefined
         )
     found = ratio_interval(truth, called, patients, rules, of_calls=of_calls)
-    if found.estimate is None:
-        return _without(found, undefined)
-    if not np.isfinite(found.estimate):
+    if found.low is None:
+        return found if found.estimate is not None else _without(found, undefined)
+    if found.estimate is not None and not np.isfinite(found.estimate):
         return _without(found, f"infinite in these cases; the lower end of its interval is {found.low:.3g}")
     if found.high is None or not np.isfinite(found.high):
         return Interval(
@@ -85,7 +85,7 @@ def predictive_value(
         return _resampled(truth, called, patients, rules, undefined, share, from_sums)
     found = ratio_interval(truth, called, patients, rules, of_calls=of_calls)
     if found.estimate is None or found.low is None or found.high is None:
-        return _without(found, undefined)
+        return _without(found, undefined if found.estimate is None else found.reason)
     edges = [_after(ratio, share) for ratio in (found.estimate, found.low, found.high)]
     estimate, low, high = edges if of_calls else (1 - edges[0], 1 - edges[2], 1 - edges[1])
     return Interval(estimate, low, high, f"{found.method}, by Bayes' rule", found.n_cases, found.n_patients, rules.level)

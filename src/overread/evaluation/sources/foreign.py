@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overread.cohort.labels.values import NO, YES
-from overread.cohort.sheet import Sheet, read_sheet
+from overread.cohort.sheet import Sheet, is_number, read_sheet, to_number
 from overread.core.errors import OverreadError
 from overread.core.kinds import Findings, Kind, Measurements
 from overread.core.question import Question
 
 ID_NAMES = ("case_id", "case", "id", "study", "exam", "image", "file", "filename", "name", "accession")
+PATIENT_NAMES = ("patient", "patient_id", "patientid", "subject")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def read_foreign(
     patients: str | Path | None = None,
     positive: str | None = None,
     classes: Sequence[str] | None = None,
+    ordered: bool = False,
 ) -> ForeignCases:
     """Read and match two sheets.
 
@@ -58,6 +60,7 @@ def read_foreign(
     positive   the class that counts as disease where there are two
     classes    names of the columns to evaluate, or the classes that the one column may hold; by default the columns of the
                truth sheet that the answers have too, or its only one
+    ordered    the classes are grades, in the order of `classes`
     """
     true, answered = _read(truth, id_column), _read(answers, id_column)
     who, patient_column, notes = _patients(true, patients)
@@ -74,7 +77,7 @@ def read_foreign(
             Measurements({n: _number(answered, i, _find(answered, n), needed=True) for n in names}) for i in ids
         ]
     else:
-        question = _classes(true, names, positive, class_names)
+        question = _classes(true, names, positive, class_names, ordered)
         truths = [_true_finding(true, i, names, question) for i in ids]
         replies = [_probabilities(answered, i, question) for i in ids]
     by_case = tuple(who.get(i) or i for i in ids)
@@ -163,7 +166,7 @@ def _id_column(sheet: Sheet) -> str:
 def _patients(true: _Table, patients: str | Path | None) -> tuple[dict[str, str], str | None, list[str]]:
     """id -> patient, the column that said so, and notes."""
     if patients is None:
-        likely = [c for c in true.columns if c.casefold().strip() in ("patient", "patient_id", "patientid", "subject")]
+        likely = [c for c in true.columns if c.casefold().strip() in PATIENT_NAMES]
         if not likely:
             return {}, None, [no_patients_note(len(true.rows))]
         patients = likely[0]
@@ -195,17 +198,18 @@ def _number(table: _Table, case: str, column: str, *, needed: bool = False) -> f
     cell = table.rows[case][column]
     if cell is None and not needed:
         return None
-    try:
-        return float((cell or "").replace(",", ".") if cell and "." not in cell else cell or "")
-    except ValueError as error:
+    if cell is None or not is_number(cell):
         shown = "blank" if cell is None else f"'{cell}'"
-        raise OverreadError(
-            f"{table.path.name}, case {case}, column '{column}': {shown} is not a number.", "correct the cell"
-        ) from error
+        raise OverreadError(f"{table.path.name}, case {case}, column '{column}': {shown} is not a number.", "correct the cell")
+    return to_number(cell)
 
 
-def _classes(true: _Table, names: Sequence[str], positive: str | None, classes: Sequence[str] | None) -> Question:
+def _classes(true: _Table, names: Sequence[str], positive: str | None, classes: Sequence[str] | None, ordered: bool) -> Question:
     """One column of names: exclusive classes. Several columns of 1 and 0: findings that may occur together."""
+    if ordered and (len(names) > 1 or classes is None):
+        raise OverreadError(
+            f"The grades of {true.path.name} have no order yet.", "name them from low to high, each with --class, in one column"
+        )
     if len(names) > 1:
         return Question("classification", tuple(names), exclusive=False)
     values = {str(row[names[0]]) for row in true.rows.values() if row[names[0]] is not None}
@@ -215,14 +219,15 @@ def _classes(true: _Table, names: Sequence[str], positive: str | None, classes: 
         raise OverreadError(
             f"The truth of {true.path.name}, column '{names[0]}', holds {', '.join(sorted(values))}; "
             f"expected {', '.join(found)}, and at least two classes.",
-            "name all classes with --classes, or correct the truth",
+            "name all classes, each with --class, or correct the truth",
         )
     if len(found) == 2 and positive not in found:
+        said = "which one is positive is not said" if positive is None else f"'{positive}', said to be positive, is neither"
         raise OverreadError(
-            f"Two classes, {found[0]} and {found[1]}: which one is positive is not said.",
+            f"Two classes, {found[0]} and {found[1]}: {said}.",
             f"say --positive {found[1]}, for example",
         )
-    return Question("classification", found, positive=positive)
+    return Question("classification", found, positive=positive, ordered=ordered)
 
 
 def _true_finding(true: _Table, case: str, names: Sequence[str], question: Question) -> Findings:

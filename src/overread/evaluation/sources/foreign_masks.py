@@ -15,8 +15,9 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
 from overread.core.question import Question
-from overread.evaluation.answered import NO_FOLD
+from overread.evaluation.answered import NO_FOLD, NO_MAPS
 from overread.evaluation.sources.foreign import match_ids
+from overread.evaluation.voxels.maps import FOLDER, MapFiles
 from overread.imaging.labels import open_labels
 from overread.record.files import read_json
 
@@ -40,6 +41,7 @@ class ForeignPair:
     question: Question
     spacing: tuple[float, float, float] | None = None
     fold: int = NO_FOLD
+    maps: MapFiles | str = NO_MAPS
 
     def load(self) -> tuple[LabelMap, LabelMap]:
         layers, grid = open_mask(self.truth, self.spacing)
@@ -75,7 +77,7 @@ def structures_in(folder: Path, files: Sequence[Path], classes: Mapping[str, int
         classes = {f"label {value}": value for value in sorted(found)}
     if not classes:
         raise OverreadError(
-            f"No mask in {folder} holds anything but 0.", "look at the files, or name the structures with --classes"
+            f"No mask in {folder} holds anything but 0.", "look at the files, or name the structures, each with --class"
         )
     return Question("segmentation", tuple(classes), tuple(classes.values()))
 
@@ -87,7 +89,7 @@ def mask_files(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         suffix = _suffix(path)
-        if suffix is None or path.name.startswith("."):
+        if suffix is None or path.name.startswith(".") or FOLDER in path.relative_to(folder).parts[:-1]:
             continue
         name = path.name[: -len(suffix)]
         if name in found:

@@ -19,10 +19,14 @@ MASK_SUFFIXES = (".nii.gz", ".nii")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers to the cases of one partition, ours or anybody's; nothing is read before it is asked for."""
+    """Answers to the cases of one partition, ours or anybody's; nothing is read before it is asked for.
+
+    again  the command that ends with these answers, said where they are missing
+    """
 
     folder: Path
     question: Question
+    again: str = "overread train"
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -64,7 +68,7 @@ class Predictions:
             shown = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
             raise OverreadError(
                 f"{len(missing)} of {len(case_ids)} {self.folder.name} cases have no answer in {self.folder}: {shown}.",
-                "let the model read them (`overread train --resume` ends with it), add the answers, or list what was refused in "
+                f"let the model read them (`{self.again}` ends with it), add the answers, or list what was refused in "
                 "answers.json: it counts as an error",
             )
 
@@ -125,7 +129,7 @@ class Predictions:
         if not self.folder.is_dir():
             raise OverreadError(
                 f"There are no answers to the {self.folder.name} cases: {self.folder} does not exist.",
-                "train first (`overread train`), or put the answers of another program there",
+                f"train first (`{self.again}`), or put the answers of another program there",
             )
 
 

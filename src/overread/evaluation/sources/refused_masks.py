@@ -26,6 +26,7 @@ class RefusedPair:
     question: Question
     grid: Grid
     fold: int = NO_FOLD
+    maps: str = ""  # nothing was answered
 
     def load(self) -> tuple[LabelMap, LabelMap]:
         truth = open_label_map(self.case_id, self.truth, self.truth_folder, self.question, self.grid)

@@ -5,7 +5,6 @@ Source: DICOM PS3.3 A.3 (CT Image IOD), C.8.2 (CT modules), C.12.1 (SOP Common, 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
+from overread.record.files import named_if_full
 
 IMPLEMENTATION = "2.25.171043276151243811127018276533908761345"  # ours, by UUID (PS3.5 B.2)
 
@@ -104,20 +104,15 @@ def write_ct(
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
     """A folder that appears under its name only when everything in it was written."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
-    try:
-        yield beside
-        beside.chmod(0o755)
-        beside.rename(folder)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OverreadError(
-                f"The disk is full: {folder.name} could not be written.", f"free space in {folder.parent}"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with named_if_full(f"{folder.name} could not be written", folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+        try:
+            yield beside
+            beside.chmod(0o755)
+            beside.rename(folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def study_tags(exam: Exam, sop_class: str, modality: str, uid: str) -> Dataset:

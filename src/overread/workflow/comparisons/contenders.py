@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def _of_project(project: Project, runs: Sequence[str], on: str) -> tuple[list[Co
     if len(named) < 2:
         raise OverreadError(
             f"{len(named)} runs of this project were evaluated on {on}; two are the least.",
-            f"`overread evaluate {project.path} --run NAME --on {on}` for each, then compare",
+            f"`{project.command('evaluate', '--run', 'NAME', '--on', on)}` for each, then compare",
         )
     contenders = []
     for words in named:
@@ -80,8 +81,16 @@ def _evaluation(run: RunFolder, on: str) -> Path:
     made = sorted(p.stem.removeprefix("evaluation-") for p in run.path.glob("evaluation-*.json"))
     raise OverreadError(
         f"Run '{run.name}' was not evaluated on {on} (evaluated on: {', '.join(made) or 'nothing'}).",
-        f"overread evaluate --run {run.name} --on {on}, or compare with --on {made[0] if made else 'tuning'}",
+        f"`{_evaluate_command(run, on)}`, or compare with --on {made[0] if made else 'tuning'}",
     )
+
+
+def _evaluate_command(run: RunFolder, on: str) -> str:
+    home = next((path for path in run.path.parents if (path / "project.toml").exists()), None)
+    if home is None:
+        return shlex.join(("overread", "evaluate", "DIR", "--run", run.name, "--on", on))
+    project = Project(home)
+    return project.command("evaluate", *project.run_words(run), "--on", on)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from overread.audit.readers.reads import Reads, read_reads
 from overread.core.errors import OverreadError
-from overread.evaluation.comparing.claims import Margin, claims
+from overread.evaluation.comparing.claims import claims, margin_of
 from overread.evaluation.comparing.reader_study import Reading, Study
 from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
@@ -59,6 +59,8 @@ def compare_readers(
             f"Readers are compared with one of --model, --aided or --again; given: {', '.join(chosen) or 'none'}.",
             "overread compare --readers reads.csv --truth truth.csv --model answers.csv",
         )
+    if not 0 <= threshold <= 1:
+        raise OverreadError(f"The threshold {threshold:g} is no probability.", "give one between 0 and 1")
     if again is not None:
         result = read_twice(readers, again, id_column, Rules(level=level))
     elif truth is None:
@@ -101,7 +103,7 @@ def _study(
     rows = study.rows(endpoints)
     if not rows:
         raise OverreadError("The reads hold nothing that was asked for.", f"they have the columns {', '.join(first.cells)}")
-    said = claims([row.difference for row in rows], level, None if margin is None else Margin(margin, aim))
+    said = claims([row.difference for row in rows], level, margin_of(margin, aim))
     extra = len(set(first.case_ids) - set(truth.case_ids))
     notes = [*truth.notes, *([f"{extra} cases that were read have no truth and are left out."] if extra else []), POPULATION]
     notes += [MARGIN] if margin is not None else []

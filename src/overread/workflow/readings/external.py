@@ -13,6 +13,7 @@ from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.reading.model import load_model
 from overread.workflow.external import label_of, open_external
+from overread.workflow.learning.maps import MapWriter
 from overread.workflow.learning.predict import read_cases, write_answers
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
@@ -45,14 +46,20 @@ def read_external(
         )
     run = project.run(run_name, fold)
     if not (run.model / "model.json").exists():
-        raise OverreadError(f"Run '{run.name}' has no model yet.", f"train one: `overread train {project.path}`")
+        ready = [name for name in project.runs() if (project.run(name, fold).model / "model.json").exists()]
+        raise OverreadError(
+            f"Run '{run.name}' has no model.",
+            f"say which run reads them: --run {ready[-1]}" if ready else f"train one: `{project.command('train')}`",
+        )
     model = load_model(run.model)
     if model.card.state != "frozen":
         raise OverreadError(
-            f"The model of run '{run.name}' is a snapshot of unfinished training.", "finish it: `overread train --resume`"
+            f"The model of run '{run.name}' is a snapshot of unfinished training.", f"finish it: `{project.resume_command(run)}`"
         )
     cohort = other.cohort()
     refused: dict[str, str] = {}
+    folder = run.predictions / file_word(label_of(other))
+    maps = MapWriter(run.path / f".probabilities-{folder.name}", project.question, is_phantom=cohort.is_phantom)
     answers = read_cases(
         model.predictor,
         cohort,
@@ -61,8 +68,8 @@ def read_external(
         "Reading the external images (truths stay sealed)",
         refused=refused,
         adapt=lambda image: as_trained(image, model.card)[0],
+        maps=maps,
     )
-    folder = run.predictions / file_word(label_of(other))
     shutil.rmtree(folder, ignore_errors=True)
     write_answers(
         answers,
@@ -73,5 +80,6 @@ def read_external(
         partition=label_of(other),
         is_phantom=cohort.is_phantom,
         refused=refused,
+        maps=maps,
     )
     return ExternalReading(folder, project.run(run_name).name, fold, len(answers), refused)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from overread.cohort.index import current_digest, read_splits, versions_path
+from overread.cohort.seal import changed_seals, read_summary
 from overread.core.errors import OverreadError
 from overread.record.files import digest_json, read_json
 from overread.workflow.external import external_cohorts, label_of
@@ -27,6 +28,7 @@ def verify(project: Project) -> list[str]:
         *_results(project, entries),
         *_evaluations(project, entries),
         *_externals(project, entries),
+        *_seals(project),
     ]
     if faults:
         raise OverreadError(
@@ -38,6 +40,10 @@ def verify(project: Project) -> list[str]:
     return [
         f"{len(entries)} entries follow one another, and the last one is there.",
         "The splits and the version of the cohort are those that the ledger names.",
+        "The sealed truths are as they were sealed."
+        if "files" in read_summary(project.path)
+        else "Whether sealed truths were changed cannot be told: the project is older than their digests (`overread update` adds "
+        "them once something has changed).",
         f"{openings} openings; {results} results are as they were written; no evaluation names an opening that is not there.",
     ]
 
@@ -89,9 +95,19 @@ def _evaluations(project: Project, entries: Sequence[Entry]) -> list[str]:
 
 
 def _externals(project: Project, entries: Sequence[Entry]) -> list[str]:
-    named = {e["of"] for e in entries if e["entry"] == "external"}
-    return [
-        f"The external cohort '{other.path.name}' is not in the ledger."
-        for other in external_cohorts(project)
-        if label_of(other) not in named
-    ]
+    """Every external cohort must be in the ledger, in the version that lies there now."""
+    faults = []
+    for other in external_cohorts(project):
+        named = [e["cohort"] for e in entries if e["entry"] in ("external", "updated") and e.get("of") == label_of(other)]
+        if not named:
+            faults.append(f"The external cohort '{other.path.name}' is not in the ledger.")
+        elif named[-1] != current_digest(other.path):
+            faults.append(f"The external cohort '{other.path.name}' is not the version that the ledger names.")
+    return faults
+
+
+def _seals(project: Project) -> list[str]:
+    """No truth may have been changed behind its seal."""
+    places = [("cohort/sealed", project.path)]
+    places += [(f"external/{other.path.name}/cohort/sealed", other.path) for other in external_cohorts(project)]
+    return [f"{where}/{name} was changed after it was sealed." for where, folder in places for name in changed_seals(folder)]

@@ -38,6 +38,7 @@ def keep_result(project: Project, run: RunFolder, result: Result, fold: int | No
     write_json(path, result)
     metric, subject = resolve_endpoint(project.question, opening["primary_endpoint"])
     interval = next((s["interval"] for s in result["scores"] if (s["metric"], s["subject"]) == (metric.key, subject)), None)
+    one_fold: Entry = {} if fold is None else {"fold": fold}
     project.ledger.append(
         "result",
         partition=result["partition"],
@@ -51,7 +52,7 @@ def keep_result(project: Project, run: RunFolder, result: Result, fold: int | No
         n_patients=result["n_patients"],
         file=path.relative_to(project.path).as_posix(),
         digest=digest_json(read_json(path)),
-        **({} if fold is None else {"fold": fold}),
+        **one_fold,
     )
 
 
@@ -99,7 +100,7 @@ def correction(project: Project, partition: str, first: Entry, entries: Sequence
 
 def look_back(project: Project, partition: str, fold: int | None = None) -> dict[str, Any]:
     """What came before, told before a new result is kept: `{"earlier": [...], "correction": {...} | None, "notes": [...]}`."""
-    entries = project.ledger.entries()
+    entries = project.ledger_entries()
     earlier = earlier_results(entries, partition, fold)
     if not earlier:
         return {"earlier": [], "correction": None, "notes": []}

@@ -24,9 +24,11 @@ from overread.evaluation.scoring import MaskPair, open_answer, score_pairs
 from overread.evaluation.sources.predictions import Predictions
 from overread.evaluation.sources.refused_masks import RefusedPair
 from overread.evaluation.units import units_of
+from overread.evaluation.voxels.maps import find_maps
 from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.external import PREFIX, open_external
+from overread.workflow.learning.part_of import part_note, refuse_a_part
 from overread.workflow.project import Project
 from overread.workflow.scoring.openings import file_word
 
@@ -53,6 +55,8 @@ class Part:
 
 def parts_of(project: Project, run_name: str | None, on: str, fold: int | None) -> list[Part]:
     folds = project.folds
+    if on != "tuning":
+        refuse_a_part(project, run_name, fold)
     if on.startswith(PREFIX):
         return [_external_part(project, run_name, on, fold)]
     if not folds or fold is not None:
@@ -62,13 +66,15 @@ def parts_of(project: Project, run_name: str | None, on: str, fold: int | None) 
 
 def _part(project: Project, run_name: str | None, on: str, fold: int | None, *, check: bool) -> Part:
     """Everything that can be wrong before a truth is looked at is found here."""
-    cohort, run = project.cohort(fold, check=check), project.run(run_name, fold)
+    run = project.run(run_name, fold)
+    cohort = project.cohort_of(run, fold, check=check)
     cases = cohort.of(on)
     if not cases:
         raise OverreadError(f"There are no {on} cases in this project.", "look at cohort/splits.json")
-    predictions = Predictions(run.predictions / on, project.question)
+    predictions = Predictions(run.predictions / on, project.question, project.resume_command(run))
     predictions.check_complete([case.case_id for case in cases])
     decisions, model, notes = _decisions(project, cohort, run, predictions)
+    notes = (*filter(None, [part_note(run)]), *notes)
     return Part(NO_FOLD if fold is None else fold, cohort, run, predictions, cases, decisions, model, notes)
 
 
@@ -85,7 +91,7 @@ def _external_part(project: Project, run_name: str | None, on: str, fold: int | 
     if not predictions.folder.is_dir():
         raise OverreadError(
             f"The model of run '{run.name}' has not read the external cohort '{other.path.name}' yet.",
-            f"let it: `overread external {project.path} {other.path.name} --run {run_name or run.name}`",
+            f"let it: `{project.command('external', other.path.name, *project.run_words(run))}`",
         )
     cases = cohort.of("internal")
     predictions.check_complete([case.case_id for case in cases])
@@ -102,7 +108,8 @@ def _decisions(
         card = read_json(path)
         if card.get("state", "frozen") != "frozen":
             raise OverreadError(
-                f"The model of run '{run.name}' is a snapshot of unfinished training.", "finish it: `overread train --resume`"
+                f"The model of run '{run.name}' is a snapshot of unfinished training.",
+                f"finish it: `{project.resume_command(run)}`",
             )
         named = predictions.description.get("model")
         if named and named != card["sha256"]:
@@ -118,7 +125,7 @@ def _decisions(
     task = project.question.task
     if task == "segmentation":
         return Decisions(), predictions.identity, (foreign,)
-    tuning = Predictions(run.predictions / "tuning", project.question)
+    tuning = Predictions(run.predictions / "tuning", project.question, project.resume_command(run))
     if not tuning.folder.is_dir():
         without = "thresholds are 0.5" if task == "classification" else "they have no intervals"
         return Decisions(), predictions.identity, (f"{foreign} It gave no answers to tuning cases, so {without}.",)
@@ -166,13 +173,19 @@ def _pairs(part: Part, references: Truths) -> list[MaskPair | RefusedPair]:
     if cohort.truth_folder is None:
         raise OverreadError("This project asks for a segmentation and names no truth folder.", "set truth.path in project.toml")
     pairs: list[MaskPair | RefusedPair] = []
+    answered_ids = [case.case_id for case in part.cases if case.case_id not in part.predictions.refused]
+    temperature, model = part.decisions.temperature, part.model
+    found = find_maps(part.predictions.folder, cohort.question, answered_ids, temperature=temperature, model=model)
     for case in part.cases:
         truth, grid = references[case.case_id], cohort.grids[case.case_id]
         if case.case_id in part.predictions.refused:
             pairs.append(RefusedPair(case.case_id, case.patient_id, truth, cohort.truth_folder, cohort.question, grid, part.fold))
             continue
         masks = part.predictions.masks(case.case_id)
-        pairs.append(MaskPair(case.case_id, case.patient_id, truth, cohort.truth_folder, cohort.question, grid, masks, part.fold))
+        maps = found.by_case.get(case.case_id, found.missing)
+        pairs.append(
+            MaskPair(case.case_id, case.patient_id, truth, cohort.truth_folder, cohort.question, grid, masks, part.fold, maps)
+        )
     return pairs
 
 

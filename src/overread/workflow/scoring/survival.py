@@ -14,7 +14,7 @@ from overread.core.errors import OverreadError
 from overread.core.score import Interval
 from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.rules import Rules
-from overread.evaluation.sources.foreign import ID_NAMES, match_ids, no_patients_note
+from overread.evaluation.sources.foreign import ID_NAMES, PATIENT_NAMES, match_ids, no_patients_note
 from overread.evaluation.survival_table import survival_table
 from overread.record.files import write_json
 
@@ -35,7 +35,7 @@ def evaluate_survival(
 
     truth     sheet of id, `time` to the event or to when the patient was last seen, and `event` (1 or yes where it was seen)
     answers   sheet of id and `risk`; higher is an earlier event
-    patients  column of the truth sheet that names the patient; each may have one row
+    patients  column of the truth sheet that names the patient, if it is not called `patient`; each may have one row
     edges     where groups of risk part; thirds of these patients where not given
     out       file to write; it holds no ids
     """
@@ -44,10 +44,13 @@ def evaluate_survival(
     time = np.array([_number(true[i], "time", i, Path(truth).name) for i in ids])
     event = np.array([_yes(true[i], "event", i, Path(truth).name) for i in ids])
     risk = np.array([_number(answered[i], "risk", i, Path(answers).name) for i in ids])
-    who = ids if patients is None else [_cell(true[i], patients, i, Path(truth).name) for i in ids]
+    if edges is not None and not np.isfinite(list(edges)).all():
+        raise OverreadError("An edge between groups of risk is no number.", "give finite numbers: --edge 0.2 --edge 0.5")
+    named = patients or next((name for name in PATIENT_NAMES if name in true[ids[0]]), None)
+    who = ids if named is None else [_cell(true[i], named, i, Path(truth).name) for i in ids]
     table = survival_table(risk, time, event, Patients.of(who), Rules(resamples=resamples), edges)
     extra = len(answered) - len(ids)
-    notes = [no_patients_note(len(ids))] if patients is None else []
+    notes = [no_patients_note(len(ids))] if named is None else []
     notes += [f"{extra} answers have no truth and are left out."] if extra else []
     result = {"format": FORMAT, "task": "survival", "partition": "answers", **table, "notes": notes}
     if out is not None:
@@ -59,19 +62,30 @@ def survival_lines(result: Mapping[str, Any]) -> list[str]:
     """The result for people."""
     concordance = result["concordance"]
     lines = [
-        f"{result['n_patients']} patients, of whom {result['n_events']} had the event.",
+        f"{_counted(result['n_patients'], 'patient')}, of whom {result['n_events']} had the event.",
         f"{concordance['name']}: {Interval.from_dict(concordance['interval'])}",
         f"Groups of risk ({result['grouping']}), patients still under observation at "
         f"{', '.join(f'{t:g}' for t in result['at_risk_times'])}:",
     ]
     for group in result["groups"]:
-        middle = group["median_time"]["estimate"]
-        half = "half had the event by " + f"{middle:g}" if middle is not None else "fewer than half had the event"
         numbers = ", ".join(str(n) for n in group["at_risk"])
-        lines.append(f"  {group['group']}: {group['n_patients']} patients, {group['n_events']} events, {half}; {numbers}")
+        counts = f"{_counted(group['n_patients'], 'patient')}, {_counted(group['n_events'], 'event')}"
+        lines.append(f"  {group['group']}: {counts}, {_half(group['median_time'])}; {numbers}")
     if result["log_rank_p"] is not None:
         lines.append(f"Difference between the groups (log-rank test): p = {result['log_rank_p']:.2g}")
     return [*lines, *result["notes"]]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _half(median: Mapping[str, float | None]) -> str:
+    """The median time with its interval, whose ends may lie beyond what was observed."""
+    if median["estimate"] is None:
+        return "the curve stays above a half"
+    low, high = ("not reached" if median[end] is None else f"{median[end]:g}" for end in ("low", "high"))
+    return f"half had the event by {median['estimate']:g} (95 % {low} to {high})"
 
 
 Row = Mapping[str, str | None]

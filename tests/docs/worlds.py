@@ -1,0 +1,260 @@
+"""What the folder of a page's reader holds before the first command: images, sheets, projects, models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import chdir
+from functools import cached_property
+from pathlib import Path
+
+from docs.quick import MINUTES, SETTINGS, run
+from docs.studies import films, livers, write_sheet, write_study
+from docs.tables import agreeing_reads, labels, moved_masks, probabilities, reader_study
+from overread.core.errors import Stopped
+from overread.workflow.project import Project
+from overread.workflow.train import train
+from workflow.two_channels import cohort as two_sequences
+from workflow.two_channels import write_exam
+
+LIVER = "overread init liver --images studies --truth masks --sheet patients.csv --group-by patient"
+OPEN = '--on internal --hypothesis "It finds the liver" --primary-endpoint dice/liver --margin 0.5'
+PNEUMONIA = "overread init pneumonia --images films --sheet labels.csv --label pneumonia --positive yes --group-by mrn"
+PHASES = ({"SeriesDescription": "arterial phase"}, {"SeriesDescription": "venous phase"})
+KERNELS = (
+    {"ConvolutionKernel": "B30f", "SliceThickness": 5.0},
+    {"ConvolutionKernel": "B30f", "SliceThickness": 1.5},
+    {"ConvolutionKernel": "B70f", "SliceThickness": 1.5},
+)
+
+
+class Stock:
+    """Cohorts, and projects with trained models: made once, when the first page asks for them, and copied for each page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def cohort(self) -> Path:
+        """Livers, and a study of nobody among them."""
+        folder = livers(self._new("cohort"))
+        write_study(folder / "new_study", 900, {"PatientID": "N01", "StudyID": "N01S0", "StudyDate": "20250102"})
+        return folder
+
+    @cached_property
+    def twente(self) -> Path:
+        return livers(self._new("twente"), prefix="T", patients=6, seed=5000)
+
+    @cached_property
+    def liver(self) -> Path:
+        """Two trained runs, scored on the tuning cases and on the internal test."""
+        folder = self._with(self.cohort, "liver")
+        lines = [LIVER]
+        for name in ("first", "second"):
+            lines += [f"overread train liver --name {name} --minutes 1", f"overread evaluate liver --run {name}"]
+            lines += [f"overread evaluate liver --run {name} {OPEN}"]
+        return _lived(folder, lines)
+
+    @cached_property
+    def pneumonia(self) -> Path:
+        """One trained run, scored on the tuning cases."""
+        folder = self._new("pneumonia")
+        chest_films(folder, "labels.csv")
+        return _lived(folder, [PNEUMONIA, "overread train pneumonia --name first --minutes 1", "overread evaluate pneumonia"])
+
+    @cached_property
+    def ms(self) -> Path:
+        """Exams of two sequences, one of which lacks its T1; a model that learned from the others."""
+        folder = self._new("ms")
+        two_sequences(folder, lacking={3: "t1"})
+        (folder / "images").rename(folder / "exams")
+        made = "overread init elsewhere/ms --images exams --truth masks --series flair.file=_flair --series t1.file=_t1"
+        _lived(folder, [made, "overread train elsewhere/ms --name first --minutes 1"])
+        shutil.move(folder / "elsewhere/ms/runs/first/ms-first.overread", folder)
+        shutil.rmtree(folder / "elsewhere")
+        write_exam(folder / "new_exam", "p99", 99)
+        return folder
+
+    def _new(self, name: str) -> Path:
+        (self.folder / name).mkdir()
+        return self.folder / name
+
+    def _with(self, other: Path, name: str) -> Path:
+        return Path(shutil.copytree(other, self.folder / name))
+
+
+def _lived(folder: Path, lines: list[str]) -> Path:
+    """A folder in which these commands were run."""
+    with chdir(folder):
+        for line in lines:
+            code, said = run(line)
+            assert code == 0, f"{line}\n{said}"
+    return folder
+
+
+def chest_films(folder: Path, sheet: str) -> None:
+    """`films` and a sheet of file, mrn and pneumonia."""
+    rows = films(folder / "films")
+    write_sheet(folder / sheet, [{**row, "pneumonia": ("no", "yes")[row.pop("ill")]} for row in rows])
+
+
+def _copied(made: Path, folder: Path) -> None:
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+
+
+# ---------------------------------------------------------------- one function for each world
+
+
+def empty(folder: Path, stock: Stock) -> None:
+    """Nothing but a terminal."""
+
+
+def liver_cohort(folder: Path, stock: Stock) -> None:
+    _copied(stock.cohort, folder)
+    moved_masks(folder / "masks", folder / "predictions")
+
+
+def liver_project(folder: Path, stock: Stock) -> None:
+    _copied(stock.liver, folder)
+
+
+def liver_model(folder: Path, stock: Stock) -> None:
+    """The model file alone, with what it shall read."""
+    shutil.copy(stock.liver / "liver/runs/first/liver-first.overread", folder)
+    _copied(stock.cohort / "new_study", folder / "new_study")
+    for name, study in (("scan", "N01"), ("another", "N02")):
+        two_sequences(folder / study, count=1)
+        (folder / study / "images/pat00_flair.nii.gz").rename(folder / f"{name}.nii.gz")
+
+
+def liver_in_folds(folder: Path, stock: Stock) -> None:
+    """A project of partitions, and one of two folds beside it."""
+    _copied(stock.liver, folder)
+    _lived(folder, [LIVER.replace("init liver", "init liver-folds") + " --folds 2"])
+
+
+def liver_stopped(folder: Path, stock: Stock) -> None:
+    """A run that was stopped politely in its first sitting."""
+    _copied(stock.cohort, folder)
+    _lived(folder, [LIVER])
+    try:
+        train(Project.open(folder / "liver"), float(MINUTES), name="first", overrides=SETTINGS, progress=_StopsAtOnce())
+    except Stopped:
+        return
+    raise AssertionError("the training was not stopped")
+
+
+class _StopsAtOnce:
+    """Somebody who presses Ctrl-C when the training begins."""
+
+    def start(self, total: float | None, text: str) -> None:
+        if text == "Training":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def advance(self, n: float = 1, note: str = "") -> None: ...
+
+    def finish(self) -> None: ...
+
+
+def liver_and_new_patients(folder: Path, stock: Stock) -> None:
+    _copied(stock.liver, folder)
+    for part in ("studies", "masks"):
+        _copied(stock.twente / part, folder / part)
+    more = (stock.twente / "patients.csv").read_text(encoding="utf-8").partition("\n")[2]
+    with open(folder / "patients.csv", "a", encoding="utf-8") as file:
+        file.write(more)
+
+
+def two_hospitals(folder: Path, stock: Stock) -> None:
+    """The liver project and the studies of Twente; a project of films whose sheet there has other words."""
+    _copied(stock.liver, folder)
+    _copied(stock.twente, folder / "twente")
+    rows = [{**row, "finding": ("normal", "pneumonia")[row.pop("ill")]} for row in films(folder / "our_films")]
+    write_sheet(folder / "ours.csv", rows)
+    _lived(
+        folder,
+        ["overread init pneumonia --images our_films --sheet ours.csv --label finding --positive pneumonia --group-by mrn"],
+    )
+    theirs = films(folder / "films", patients=8, seed=7000)
+    words = ("unauffaellig", "J18")
+    write_sheet(folder / "befunde.csv", [{"file": r["file"], "pat": f"T{r['mrn']}", "befund": words[r["ill"]]} for r in theirs])
+
+
+def several_series(folder: Path, stock: Stock) -> None:
+    """Each exam thick and thin, and thin again with a sharp kernel."""
+    livers(folder, series=KERNELS)
+
+
+def several_images(folder: Path, stock: Stock) -> None:
+    """Exams of two sequences as files; DICOM studies of two phases."""
+    _copied(stock.ms, folder)
+    livers(folder, patients=6, series=PHASES)
+
+
+def new_films(folder: Path, stock: Stock) -> None:
+    chest_films(folder, "labels.xlsx")
+
+
+def films_and_split(folder: Path, stock: Stock) -> None:
+    """The liver project, and films with the split that came with them."""
+    _copied(stock.liver, folder)
+    rows = films(folder / "films")
+    parts = ("train", "train", "val", "test")
+    people = sorted({row["mrn"] for row in rows})
+    listed = [
+        {
+            "file": row["file"],
+            "patient": row["mrn"],
+            "split": parts[people.index(row["mrn"]) // 2 % 4],
+            "pneumonia": ("no", "yes")[row["ill"]],
+        }
+        for row in rows
+    ]
+    write_sheet(folder / "labels.xlsx", listed)
+
+
+def pneumonia_project(folder: Path, stock: Stock) -> None:
+    _copied(stock.pneumonia, folder)
+
+
+def nodules(folder: Path, stock: Stock) -> None:
+    rows = films(folder / "studies")
+    write_sheet(folder / "patients.xlsx", [{**row, "malignant": ("no", "yes")[row.pop("ill")]} for row in rows])
+
+
+def names_in_headers(folder: Path, stock: Stock) -> None:
+    """Studies with names in them, and a sheet."""
+    livers(folder, patients=3)
+    (folder / "patients.csv").rename(folder / "labels.csv")
+
+
+def predictions(folder: Path, stock: Stock) -> None:
+    """Truths and answers of another program, as masks and as sheets."""
+    _copied(stock.cohort / "masks", folder / "masks")
+    moved_masks(folder / "masks", folder / "predictions")
+    labels(folder)
+    probabilities(folder / "probabilities.csv", 0, 0.6)
+
+
+def reads(folder: Path, stock: Stock) -> None:
+    """Reads of three readers, as a sheet and as masks."""
+    agreeing_reads(folder)
+    for by, reader in enumerate(("anna", "ben", "carl")):
+        moved_masks(stock.cohort / "masks", folder / f"masks_{reader}", by)
+
+
+def evaluations(folder: Path, stock: Stock) -> None:
+    """Evaluations of two programs, of seeds, of runs, and a reader study."""
+    _copied(stock.liver, folder)
+    labels(folder)
+    said = "overread evaluate --truth labels.csv --answers {0}.csv --task classification --positive malignant --patients mrn"
+    lines = []
+    for number, name in enumerate(("old", "new", "s1", "s2", "s3", "b1", "b2", "b3")):
+        probabilities(folder / f"{name}.csv", number, 0.8 if name[0] in "nb" else 0.4)
+        lines.append(f"{said.format(name)} --out {name}.json")
+    _lived(folder, lines)
+    runs = folder / "liver" / "runs"
+    for name, run_name in (("small-1", "first"), ("small-2", "second"), ("big-1", "first"), ("big-2", "second")):
+        _copied(runs / run_name, runs / name)
+    reader_study(folder)
