@@ -23,6 +23,7 @@ ADDED = {
     "select": [*SET, "--inner", "2"],
     "learning-curve": [*SET, "--shares", "50", "--repeats", "1"],
 }
+LEARNING = ("train", "select", "learning-curve")  # these take a quarter of an hour for each training where nothing is said
 NUMBERS = {"--minutes": MINUTES, "--epochs": "1"}
 VALUES = {"training.patch=[64,64,64],[96,96,96]": "training.patch=[16,16,16],[16,16,24]"}
 
@@ -34,6 +35,8 @@ def quick(line: str) -> list[str]:
     for option, value in NUMBERS.items():
         if option in words:
             words[words.index(option) + 1] = value
+    if words[0] in LEARNING and not set(NUMBERS) & set(words):
+        words += ["--minutes", MINUTES]
     opens = words[0] == "evaluate" and "--on" in words and words[words.index("--on") + 1] != "tuning"
     return [*words, *ADDED.get(words[0], []), *(["--yes"] if opens and "--yes" not in words else [])]
 

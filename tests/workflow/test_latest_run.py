@@ -8,12 +8,14 @@ import shlex
 import pytest
 from torch import nn
 
+from overread.cohort.subdivision import Subdivision, write_subdivision
 from overread.core.errors import OverreadError, Stopped
 from overread.record.files import write_json, write_text
 from overread.training.loop import Outcome
 from overread.workflow.comparisons.contenders import find_contenders
 from overread.workflow.external import open_external
 from overread.workflow.init import init
+from overread.workflow.learning.part_of import refuse_a_part
 from overread.workflow.plan import plan
 from overread.workflow.project import PLANNED, Project
 from overread.workflow.report import gather, report
@@ -143,6 +145,15 @@ def test_what_is_to_be_run_next_holds_the_folder_in_quotes(project: Project) -> 
             verb()
         said.append(caught.value.next)
     assert all(shlex.quote(str(project.path)) in words for words in said), said
+
+
+def test_a_part_of_a_curve_says_what_to_do_in_commands_that_can_be_pasted(project: Project) -> None:
+    run, place = project.run("part"), shlex.quote(str(project.path))
+    write_subdivision(run.subdivision, Subdivision(frozenset("a"), frozenset("b"), "a learning curve"))
+    with pytest.raises(OverreadError, match="one training of a learning curve") as caught:
+        refuse_a_part(project, "part", None)
+    assert f"`overread train {place}`" in caught.value.next
+    assert f"`overread evaluate {place} --run NAME --on internal`" in caught.value.next
 
 
 def test_a_project_that_is_there_already_is_updated_by_a_command_that_can_be_pasted(made: Project) -> None:

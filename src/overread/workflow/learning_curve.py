@@ -124,8 +124,8 @@ class Training:
         about = {"percent_of_the_training_patients": 100 * self.share, "training_patients": self.patients, "repeat": self.repeat}
         tuning = frozenset(case.case_id for case in self.cohort.of("tuning"))
         subdivision = Subdivision(self.drawn.ids(self.which), tuning, PART_OF, about)
-        again = f"overread learning-curve {self.project.path} --name {self.curve}"
-        again += "" if fold is None else f" --fold {fold}"
+        held = () if fold is None else ("--fold", str(fold))
+        again = self.project.command("learning-curve", "--name", self.curve, *held)
         own = {**overrides, "training.seed": str(seed)}
         return train_part(self.project, self.name, fold, subdivision, budget, own, progress, again)
 

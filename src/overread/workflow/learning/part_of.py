@@ -37,6 +37,6 @@ def refuse_a_part(project: Project, run_name: str | None, fold: int | None) -> N
             raise OverreadError(
                 f"Run '{run_name}' is one training of {given.part_of}; it has not read the internal test, and no seal is opened "
                 "for it.",
-                f"evaluate a run of its own: `overread train {project.path}`, then "
-                f"`overread evaluate {project.path} --run NAME --on internal`",
+                f"evaluate a run of its own: `{project.command('train')}`, then "
+                f"`{project.command('evaluate', '--run', 'NAME', '--on', 'internal')}`",
             )

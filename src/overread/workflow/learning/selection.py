@@ -60,7 +60,8 @@ class Selection:
     @property
     def again(self) -> str:
         """The command that goes on."""
-        return f"overread select {self.project.path} --name {self.name}" + ("" if self.fold is None else f" --fold {self.fold}")
+        held = () if self.fold is None else ("--fold", str(self.fold))
+        return self.project.command("select", "--name", self.name, *held)
 
     def divided(self) -> tuple[Drawable, list[int]]:
         """The open cases with the inner part of each."""
