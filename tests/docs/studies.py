@@ -18,8 +18,8 @@ from overread.imaging.dicom.volume import open_dicom
 from overread.imaging.nifti import write_nifti
 from overread.record.files import write_json
 
-SHAPE = (16, 24, 24)  # slices, rows, columns
-SLICE_MM, PIXEL_MM = 1.5, 4.0
+SHAPE = (16, 16, 16)  # slices, rows, columns: one window of a network
+SLICE_MM, PIXEL_MM = 4.0, 4.0
 SITES = ("North", "South", "West")
 Row = dict[str, Any]
 
@@ -33,11 +33,15 @@ def organ(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def ct(random: np.random.Generator, liver: np.ndarray) -> np.ndarray:
-    """(Z, Y, X) int16 HU: air, a body of soft tissue, the liver in it."""
+    """(Z, Y, X) int16 HU: air, a body of soft tissue, the liver, and bones that make no two patients alike."""
     rows, columns = np.indices(SHAPE[1:]) / (SHAPE[1] - 1) - 0.5
-    body = np.broadcast_to((rows / 0.45) ** 2 + (columns / 0.48) ** 2 < 1, SHAPE)
-    hu = np.where(liver, 120.0, np.where(body, 20.0, -1000.0)) + random.normal(0, 8, SHAPE)
-    return hu.round().astype(np.int16)
+    high, wide = random.uniform(0.36, 0.5, 2)
+    hu = np.where(np.broadcast_to((rows / high) ** 2 + (columns / wide) ** 2 < 1, SHAPE), 20.0, -1000.0)
+    for _ in range(6):
+        middle = random.uniform(2, SHAPE[0] - 3, 3)
+        distance = np.sqrt(sum((g - m) ** 2 for g, m in zip(np.indices(SHAPE), middle, strict=True)))
+        hu[distance < random.uniform(1.5, 3)] = random.uniform(300, 900)
+    return (np.where(liver, 120.0, hu) + random.normal(0, 8, SHAPE)).round().astype(np.int16)
 
 
 def write_study(

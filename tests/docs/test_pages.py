@@ -37,7 +37,7 @@ class Page:
 PAGES = {
     "README.md": Page(worlds.liver_cohort),
     "docs/tutorial/first-model.md": Page(worlds.empty),
-    "docs/tutorial/your-own-studies.md": Page(worlds.new_films, {"hypothesis": "pneumonia"}),
+    "docs/tutorial/your-own-studies.md": Page(worlds.new_films, {"threshold_rule": "pneumonia", "hypothesis": "pneumonia"}),
     "docs/how-to/audit-a-cohort.md": Page(worlds.films_and_split),
     "docs/how-to/baseline.md": Page(worlds.pneumonia_project),
     "docs/how-to/change-a-setting.md": Page(worlds.liver_project),

@@ -9,7 +9,7 @@ from contextlib import chdir
 from functools import cached_property
 from pathlib import Path
 
-from docs.quick import MINUTES, SETTINGS, run
+from docs.quick import SETTINGS, run
 from docs.studies import films, livers, write_sheet, write_study
 from docs.tables import agreeing_reads, labels, moved_masks, probabilities, reader_study
 from overread.core.errors import Stopped
@@ -139,7 +139,7 @@ def liver_stopped(folder: Path, stock: Stock) -> None:
     _copied(stock.cohort, folder)
     _lived(folder, [LIVER])
     try:
-        train(Project.open(folder / "liver"), float(MINUTES), name="first", overrides=SETTINGS, progress=_StopsAtOnce())
+        train(Project.open(folder / "liver"), 60, name="first", overrides=SETTINGS, progress=_StopsAtOnce())
     except Stopped:
         return
     raise AssertionError("the training was not stopped")

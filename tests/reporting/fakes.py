@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.core.kinds import Findings, LabelMap, Measurements, Structure
-from overread.reporting.figures import case_panel
+from overread.reporting.pictures.figures import case_panel
 from overread.reporting.report import Panel, ReportInput
 
 HASH = "sha256:" + "4be1c0a97f" * 6 + "4be1"

@@ -12,11 +12,11 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.core.kinds import Boxes, Findings, LabelMap, Measurements, Structure
-from overread.reporting.canvas import ANSWER_COLOUR, PHANTOM_COLOUR, TRUTH_COLOUR
-from overread.reporting.display import grey
-from overread.reporting.figures import case_panel
-from overread.reporting.planes import largest_slice, orientation_letters, planes, region_of_interest, spread_slices
-from overread.reporting.prepared import example_grid, prepared_panel
+from overread.reporting.pictures.canvas import ANSWER_COLOUR, PHANTOM_COLOUR, TRUTH_COLOUR
+from overread.reporting.pictures.display import grey
+from overread.reporting.pictures.figures import case_panel
+from overread.reporting.pictures.planes import largest_slice, orientation_letters, planes, region_of_interest, spread_slices
+from overread.reporting.pictures.prepared import example_grid, prepared_panel
 from reporting.fakes import liver_panels
 
 GRID = Grid.from_spacing((6, 20, 24), (5.0, 1.0, 1.0))

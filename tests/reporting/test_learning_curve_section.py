@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from overread.reporting.figure_files import figures
-from overread.reporting.learning_curve import COLUMNS, curve_chart, curve_rows, curve_section
+from overread.reporting.charts.files import figures
 from overread.reporting.report import render
-from overread.reporting.selection import selection_table
+from overread.reporting.sections.learning_curve import COLUMNS, curve_chart, curve_rows, curve_section
+from overread.reporting.sections.selection import selection_table
 from reporting import fakes
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from overread.core.errors import OverreadError
-from overread.reporting.answers import keep_answers, questions
-from overread.reporting.cards import NEEDS, data_card, model_card
-from overread.reporting.carried_over import fallen
-from overread.reporting.claim import AUTHOR, FILLED, NOT_APPLICABLE, STATUSES, as_csv, claim_csv, claim_rows, tally
-from overread.reporting.claim_items import ITEMS
+from overread.reporting.checklists.claim import AUTHOR, FILLED, NOT_APPLICABLE, STATUSES, as_csv, claim_csv, claim_rows, tally
+from overread.reporting.checklists.items import ITEMS
+from overread.reporting.checklists.mappings import STARD_NOTE, mapped_csv, stard_rows, tripod_rows
 from overread.reporting.given import ReportInput
-from overread.reporting.limitations import corrected_after_opening, limitations
-from overread.reporting.mappings import STARD_NOTE, mapped_csv, stard_rows, tripod_rows
-from overread.reporting.methods import as_text
+from overread.reporting.paper.answers import keep_answers, questions
+from overread.reporting.paper.cards import NEEDS, data_card, model_card
+from overread.reporting.paper.carried_over import fallen
+from overread.reporting.paper.limitations import corrected_after_opening, limitations
+from overread.reporting.paper.methods import as_text
 from overread.reporting.proportions import counted, in_words, percent
 from overread.reporting.report import render
 from reporting import fakes

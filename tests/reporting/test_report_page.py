@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from overread.reporting.report import ReportInput, render, write_report
-from overread.reporting.results import number
+from overread.reporting.sections.results import number
 from reporting import fakes
 
 STUDIES = {"classification": fakes.classification(), "segmentation": fakes.segmentation(), "regression": fakes.regression()}

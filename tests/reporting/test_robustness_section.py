@@ -12,11 +12,11 @@ import pytest
 
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.reporting.degraded import View, degraded_panel
-from overread.reporting.figure_files import write_figures
+from overread.reporting.charts.files import write_figures
 from overread.reporting.given import Panel
+from overread.reporting.pictures.degraded import View, degraded_panel
 from overread.reporting.report import render
-from overread.reporting.robustness import drop_chart, robustness_section, source_rows
+from overread.reporting.sections.robustness import drop_chart, robustness_section, source_rows
 from reporting import fakes
 from reporting.test_report_page import checked
 

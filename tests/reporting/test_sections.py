@@ -14,16 +14,16 @@ from overread.audit.concern import Concern
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.evaluation.afterwards.corrections import correction_words
-from overread.reporting import undone
 from overread.reporting.audit_page import AuditInput, AuditTable, CasePicture, render_audit, verdict, write_audit
-from overread.reporting.charts_probability import threshold_rows
-from overread.reporting.figure_files import figures, write_figures
-from overread.reporting.groups import correction_sentence
+from overread.reporting.charts.files import figures, write_figures
+from overread.reporting.charts.probability import threshold_rows
+from overread.reporting.charts.standalone import standalone
 from overread.reporting.page import marked_gaps
-from overread.reporting.pairs import side_by_side
+from overread.reporting.paper import undone
+from overread.reporting.pictures.pairs import side_by_side
 from overread.reporting.report import render
-from overread.reporting.results import positives_of, score_rows
-from overread.reporting.standalone import standalone
+from overread.reporting.sections.groups import correction_sentence
+from overread.reporting.sections.results import positives_of, score_rows
 from reporting import fakes
 from reporting.test_report_page import checked
 

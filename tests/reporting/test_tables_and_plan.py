@@ -10,10 +10,10 @@ import pytest
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.core.kinds import LabelMap, Structure
-from overread.reporting.planning import plan_rows, value_words
+from overread.reporting.charts.svg import tick_text, ticks
 from overread.reporting.preflight import write_preflight
-from overread.reporting.results import confusion_rows, decimals, number, score_rows
-from overread.reporting.svg import tick_text, ticks
+from overread.reporting.sections.planning import plan_rows, value_words
+from overread.reporting.sections.results import confusion_rows, decimals, number, score_rows
 from overread.reporting.words import leaks_accepted, listed, question_facts, question_sentence, split_sentence, standing
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from overread.reporting.verdict import FEWEST_EPOCHS, judge
+from overread.reporting.sections.verdict import FEWEST_EPOCHS, judge
 from reporting.fakes import epochs
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from overread.cli.verb import Outcome, Verb, command, project_argument, run_option
-from overread.reporting.answers import FILE
+from overread.reporting.paper.answers import FILE
 from overread.workflow.project import Project
 from overread.workflow.report import report as write_report
 

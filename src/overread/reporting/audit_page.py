@@ -10,8 +10,8 @@ from typing import Any
 from overread.audit.concern import SEVERITIES, SUBJECTS, Concern, by_severity
 from overread.record.files import write_text
 from overread.reporting.page import environment
-from overread.reporting.planning import value_words
 from overread.reporting.proportions import in_words
+from overread.reporting.sections.planning import value_words
 from overread.reporting.words import PARTITIONS
 
 _MOST_GROUPS = 12  # groups of cases listed under one concern; audit.json holds all of them
@@ -43,7 +43,7 @@ _SUBJECTS = {
 
 @dataclass(frozen=True)
 class CasePicture:
-    """A small picture that belongs to a concern, see `overread.reporting.pairs.side_by_side`.
+    """A small picture that belongs to a concern, see `overread.reporting.pictures.pairs.side_by_side`.
 
     key      of the concern under which it is shown
     png      PNG bytes

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from overread.reporting.results import number
+from overread.reporting.sections.results import number
 from overread.reporting.words import listed, rule_words
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -11,10 +11,10 @@ import numpy as np
 from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.record.files import write_text
-from overread.reporting.figures import case_panel
 from overread.reporting.page import environment
-from overread.reporting.planning import plan_rows, value_words
-from overread.reporting.prepared import example_grid, prepared_panel
+from overread.reporting.pictures.figures import case_panel
+from overread.reporting.pictures.prepared import example_grid, prepared_panel
+from overread.reporting.sections.planning import plan_rows, value_words
 from overread.reporting.words import question_sentence
 
 _EXPECTED = {

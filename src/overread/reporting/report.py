@@ -11,15 +11,19 @@ from markupsafe import Markup
 
 from overread.record.files import write_text
 from overread.reporting import words
-from overread.reporting.baseline import beside_baseline, model_sentence, tried_rows
-from overread.reporting.carried_over import fallen
-from overread.reporting.charts_cases import agreement_chart, distribution_chart, scatter_chart
-from overread.reporting.charts_probability import calibration_chart, pr_chart, roc_chart, threshold_rows, threshold_slider
-from overread.reporting.charts_training import flow_chart, loss_chart, score_chart
-from overread.reporting.charts_voxels import voxel_section
+from overread.reporting.charts.cases import agreement_chart, distribution_chart, scatter_chart
+from overread.reporting.charts.probability import calibration_chart, pr_chart, roc_chart, threshold_rows, threshold_slider
+from overread.reporting.charts.training import flow_chart, loss_chart, score_chart
+from overread.reporting.charts.voxels import voxel_section
 from overread.reporting.given import Panel, Record, ReportInput
 from overread.reporting.glossary import terms_used
-from overread.reporting.groups import (
+from overread.reporting.page import environment
+from overread.reporting.paper.carried_over import fallen
+from overread.reporting.paper.sections import paper_sections
+from overread.reporting.paper.undone import test_openings, times_opened, undone
+from overread.reporting.proportions import in_words
+from overread.reporting.sections.baseline import beside_baseline, model_sentence, tried_rows
+from overread.reporting.sections.groups import (
     answered_only,
     correction_sentence,
     decision_charts,
@@ -30,16 +34,20 @@ from overread.reporting.groups import (
     risk_charts,
     subgroup_tables,
 )
-from overread.reporting.learning_curve import curve_section
-from overread.reporting.page import environment
-from overread.reporting.paper import paper_sections
-from overread.reporting.planning import plan_rows
-from overread.reporting.proportions import in_words
-from overread.reporting.results import confusion_rows, counts, distributions, fold_rows, positives_of, primary, score_rows
-from overread.reporting.robustness import robustness_section
-from overread.reporting.selection import selection_table
-from overread.reporting.undone import test_openings, times_opened, undone
-from overread.reporting.verdict import judge
+from overread.reporting.sections.learning_curve import curve_section
+from overread.reporting.sections.planning import plan_rows
+from overread.reporting.sections.results import (
+    confusion_rows,
+    counts,
+    distributions,
+    fold_rows,
+    positives_of,
+    primary,
+    score_rows,
+)
+from overread.reporting.sections.robustness import robustness_section
+from overread.reporting.sections.selection import selection_table
+from overread.reporting.sections.verdict import judge
 
 _FOREIGN = "These answers come from another program; no frozen model of Overread stands behind them."
 _HAND_MADE = "These answers come from a small model on hand-made features; no network stands behind them."

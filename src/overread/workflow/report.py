@@ -18,13 +18,13 @@ from overread.record.events import read_events, settled
 from overread.record.files import read_json, write_text
 from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
-from overread.reporting.answers import FILE, keep_answers
-from overread.reporting.cards import data_card, model_card
-from overread.reporting.claim import claim_csv, claim_rows
-from overread.reporting.figure_files import write_figures
+from overread.reporting.charts.files import write_figures
+from overread.reporting.checklists.claim import claim_csv, claim_rows
+from overread.reporting.checklists.mappings import STARD_NOTE, TRIPOD_NOTE, mapped_csv, stard_rows, tripod_rows
 from overread.reporting.given import Panel, ReportInput
-from overread.reporting.mappings import STARD_NOTE, TRIPOD_NOTE, mapped_csv, stard_rows, tripod_rows
-from overread.reporting.methods import as_text
+from overread.reporting.paper.answers import FILE, keep_answers
+from overread.reporting.paper.cards import data_card, model_card
+from overread.reporting.paper.methods import as_text
 from overread.reporting.report import write_report
 from overread.workflow.baselines.report import beside_baseline, fitted_baseline
 from overread.workflow.external import external_cohorts

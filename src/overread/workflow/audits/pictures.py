@@ -10,7 +10,7 @@ from overread.audit.concern import Concern
 from overread.cohort.progress import Progress, counted
 from overread.core.errors import OverreadError
 from overread.reporting.audit_page import CasePicture
-from overread.reporting.pairs import side_by_side
+from overread.reporting.pictures.pairs import side_by_side
 
 MOST_PER_CONCERN = 3
 MOST_IN_GROUP = 4

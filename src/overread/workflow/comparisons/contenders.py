@@ -12,7 +12,7 @@ from overread.core.errors import OverreadError
 from overread.evaluation.comparing.compared import Contender
 from overread.record.files import read_json
 from overread.record.run import RunFolder
-from overread.reporting.undone import times_opened
+from overread.reporting.paper.undone import times_opened
 from overread.workflow.project import Project
 
 

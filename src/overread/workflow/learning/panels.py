@@ -12,7 +12,7 @@ import numpy as np
 from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.record.files import write_bytes, write_json
-from overread.reporting.figures import case_panel
+from overread.reporting.pictures.figures import case_panel
 
 EACH = 3  # panels of each kind
 SEED = 0

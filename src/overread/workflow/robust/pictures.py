@@ -10,7 +10,7 @@ import numpy as np
 from overread.cohort.load import load_image, load_truth
 from overread.core.kinds import LabelMap
 from overread.imaging.degrade.slices import MISSING_SLICES
-from overread.reporting.degraded import View, degraded_panel
+from overread.reporting.pictures.degraded import View, degraded_panel
 from overread.workflow.robust.readings import Subject, degraded
 from overread.workflow.robust.suite import Condition
 

@@ -1,0 +1,33 @@
+"""Pictures of one case: the image with the reference standard and the model's answer."""
+
+from __future__ import annotations
+
+from overread.core.errors import OverreadError
+from overread.core.image import Image
+from overread.core.kinds import Findings, Kind, LabelMap, Measurements
+from overread.reporting.pictures.outlines import outlined_panel
+from overread.reporting.pictures.readings import reading_panel
+
+
+def case_panel(
+    image: Image,
+    truth: Kind | None,
+    answer: Kind | None,
+    *,
+    title: str,
+    is_phantom: bool,
+    window: tuple[float, float] | None = None,
+) -> bytes:
+    """Draw one case as PNG.
+
+    image   (C, Z, Y, X) on its own grid
+    truth   the reference standard, on the same grid where it is a label map; None where unknown
+    answer  the model's answer, likewise
+    window  lowest and highest value shown; None chooses by units
+    """
+    shape = truth if truth is not None else answer
+    if isinstance(shape, LabelMap):
+        return outlined_panel(image, truth, answer, title, is_phantom, window)
+    if shape is None or isinstance(shape, Findings | Measurements):
+        return reading_panel(image, truth, answer, title, is_phantom, window)
+    raise OverreadError(f"A panel of {type(shape).__name__} cannot be drawn; known are LabelMap, Findings, Measurements.")
