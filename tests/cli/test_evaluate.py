@@ -228,3 +228,12 @@ def test_a_legend_of_many_methods_goes_on_with_two_letters() -> None:
     told = describe(result(scores=[score(f"Score {k}", "primary", method=f"method {k}") for k in range(54)]))
     assert "(z) method 25\n(aa) method 26\n" in told
     assert "(bb) method 53" in told
+
+
+def test_of_the_scores_of_voxels_the_terminal_shows_three_and_what_was_declared() -> None:
+    names = ["voxel_ece", "voxel_slope", "voxel_brier", "voxel_ece_whole"]
+    told = describe(result(scores=[score(name, "tuning") for name in names]))
+    assert "voxel_slope" in told
+    assert "voxel_brier" not in told
+    assert "voxel_ece_whole" not in told
+    assert "voxel_brier" in describe(result(scores=[score("voxel_brier", "declared")]))

@@ -23,7 +23,7 @@ from overread.reporting.paper import undone
 from overread.reporting.pictures.pairs import side_by_side
 from overread.reporting.report import render
 from overread.reporting.sections.groups import correction_sentence
-from overread.reporting.sections.results import positives_of, score_rows
+from overread.reporting.sections.results import positives_of, score_rows, voxel_rows
 from reporting import fakes
 from reporting.test_report_page import checked
 
@@ -335,3 +335,29 @@ def test_a_name_that_ends_with_its_class_does_not_say_it_twice() -> None:
 def test_no_minus_stands_before_nothing() -> None:
     (row,) = score_rows({"scores": [fakes.score("bias", "Volume error", "liver", 0.0, 0.001, unit="ml")]})
     assert (row.estimate, row.interval) == ("0.00", "0.00 to 0.00")
+
+
+def test_scores_of_voxels_have_a_table_of_their_own_unless_declared() -> None:
+    scores = [fakes.score("dice", "Dice", "liver", 0.9), fakes.score("voxel_ece", "Calibration error of voxels", "liver", 0.01)]
+    assert [row.name for row in score_rows({"scores": scores})] == ["Dice"]
+    assert [row.name for row in voxel_rows({"scores": scores})] == ["Calibration error of voxels"]
+    declared = [scores[0], {**scores[1], "role": "declared"}]
+    assert [row.name for row in score_rows({"scores": declared})] == ["Calibration error of voxels", "Dice"]
+    assert voxel_rows({"scores": declared}) == []
+
+
+def test_the_page_holds_the_scores_of_voxels_and_says_which_weights_were_kept() -> None:
+    given = fakes.segmentation()
+    page = render(given)
+    assert "the weights of the end are kept" in page
+    evaluation = given.evaluations[given.shown]
+    more = {
+        **evaluation,
+        "scores": [*evaluation["scores"], fakes.score("voxel_ece", "Calibration error of voxels", "liver", 0.01)],
+    }
+    events = {name: [*told, {"event": "kept", "epoch": 7, "step": 70}] for name, told in given.events.items()}
+    page = render(replace(given, evaluations={**given.evaluations, given.shown: more}, events=events))
+    assert "Scores of the probabilities of voxels." in page
+    assert page.index("Scores of the probabilities of voxels.") < page.index(">Calibration error of voxels<")
+    assert "early stopping kept the weights of epoch 7" in page
+    assert "the weights of the end are kept" not in page

@@ -28,7 +28,7 @@ def describe(result: Result) -> str:
     lines += _opening(result["opening"])
     methods: dict[str, str] = {}  # method -> letter
     for role, title in ROLES.items():
-        scores = [score for score in result["scores"] if score["role"] == role]
+        scores = [score for score in result["scores"] if score["role"] == role and not _is_detail(score)]
         if scores:
             lines += ["", f"{title}:", *_table(scores, methods)]
     lines += ["", *(f"({letter}) {method}" for method, letter in methods.items())] if methods else []
@@ -36,6 +36,12 @@ def describe(result: Result) -> str:
     lines += _moved(result.get("external"))
     lines += _baseline(result.get("baseline", []))
     return "\n".join([*lines, "", *(f"Note: {note}" for note in result["notes"])]).rstrip()
+
+
+def _is_detail(score: dict[str, Any]) -> bool:
+    """Probabilities of voxels have a dozen scores per structure: what was not declared stands in the report."""
+    told = ("voxel_ece", "voxel_slope", "voxel_observed_expected")
+    return score["metric"].startswith("voxel_") and score["metric"] not in told and score["role"] not in ("primary", "declared")
 
 
 def cases_of(partition: str) -> str:

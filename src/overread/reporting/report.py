@@ -47,7 +47,7 @@ from overread.reporting.sections.results import (
 )
 from overread.reporting.sections.robustness import robustness_section
 from overread.reporting.sections.selection import selection_table
-from overread.reporting.sections.verdict import judge
+from overread.reporting.sections.verdict import judge, kept_epoch
 
 _FOREIGN = "These answers come from another program; no frozen model of Overread stands behind them."
 _HAND_MADE = "These answers come from a small model on hand-made features; no network stands behind them."
@@ -154,6 +154,7 @@ def _training(name: str, events: Sequence[Record]) -> dict[str, Any]:
         "minutes": ended.get("minutes") or (epochs[-1].get("minutes") if epochs else None),
         "ended": {"stopped": "stopped by the user", "finished": "finished"}.get(str(ended.get("event")), "not finished"),
         "verdict": verdict,
+        "kept": kept_epoch(events),
         "loss": Markup(loss_chart(events, verdict)),
         "scores": Markup(score_chart(events)),
         "resumed": sum(e.get("event") == "resumed" for e in events),

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from overread.reporting.charts import svg
+from overread.reporting.sections.results import voxel_rows
 
 Record = Mapping[str, Any]
 
@@ -78,7 +79,7 @@ def voxel_section(evaluation: Record) -> dict[str, Any] | None:
     curves = (evaluation.get("curves") or {}).get(CURVE) or {}
     sentence = (evaluation.get("rules") or {}).get("calibration", "not calibrated: no probability maps")
     charts = [{"chart": Markup(voxel_chart(name, c)), "noise": c.get("noise")} for name, c in curves.items() if c["after"]]
-    return {"sentence": sentence, "charts": charts, "caption": CAPTION}
+    return {"sentence": sentence, "charts": charts, "caption": CAPTION, "rows": voxel_rows(evaluation)}
 
 
 def voxel_figures(evaluation: Record) -> Iterator[tuple[str, str, tuple[str, ...], list[Sequence[Any]]]]:

@@ -31,9 +31,18 @@ class ScoreRow:
 
 
 def score_rows(evaluation: Mapping[str, Any]) -> list[ScoreRow]:
-    """The scores of an evaluation, the primary endpoint first, then as the evaluation lists them."""
+    """The scores of an evaluation, the primary endpoint first, then as the evaluation lists them; see also `voxel_rows`."""
     scores = sorted(evaluation["scores"], key=lambda s: _ORDER.get(s["role"], 9))
-    return [_row(score) for score in scores]
+    return [_row(score) for score in scores if not _is_of_voxels(score)]
+
+
+def voxel_rows(evaluation: Mapping[str, Any]) -> list[ScoreRow]:
+    """Scores of the probabilities of voxels that nobody declared: a table of their own, or they bury the others."""
+    return [_row(score) for score in evaluation["scores"] if _is_of_voxels(score)]
+
+
+def _is_of_voxels(score: Mapping[str, Any]) -> bool:
+    return str(score["metric"]).startswith("voxel_") and score["role"] not in ("primary", "declared")
 
 
 def _row(score: Mapping[str, Any]) -> ScoreRow:
