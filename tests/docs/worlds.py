@@ -21,7 +21,7 @@ from workflow.two_channels import write_exam
 LIVER = "overread init liver --images studies --truth masks --sheet patients.csv --group-by patient"
 OPEN = '--on internal --hypothesis "It finds the liver" --primary-endpoint dice/liver --margin 0.5'
 PNEUMONIA = "overread init pneumonia --images films --sheet labels.csv --label pneumonia --positive yes --group-by mrn"
-PHASES = ({"SeriesDescription": "arterial phase"}, {"SeriesDescription": "venous phase"})
+PHASES = tuple({"SeriesDescription": f"{phase} phase", "SliceThickness": 1.5} for phase in ("arterial", "venous"))
 KERNELS = (
     {"ConvolutionKernel": "B30f", "SliceThickness": 5.0},
     {"ConvolutionKernel": "B30f", "SliceThickness": 1.5},
