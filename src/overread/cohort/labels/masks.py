@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from overread.cohort.draft import Draft
 from overread.cohort.labels.images import Images
-from overread.cohort.match import FOLDER_RULE, MASK_RULE, RULES, Match, match
+from overread.cohort.match import FOLDER_RULE, MASK_RULE, RULES, Match, match, tokens, undecorated
 from overread.cohort.place import place_layers
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
@@ -22,6 +22,7 @@ MASK_RULES = (*RULES, MASK_RULE, FOLDER_RULE)
 BY_UID = "the image series that the segmentation refers to"
 BY_IMAGE = "the images that its frames were derived from"
 BY_GEOMETRY = "the only image on the same grid"
+BY_OWNER = "the only image of that patient or exam"
 PLACED = ("dicom-seg", "nrrd")  # formats that leave out what is empty, so that their reader needs the image's grid
 MOST_BY_GEOMETRY = 64  # opening every pair of files is slow; names are the ordinary way
 
@@ -39,8 +40,29 @@ def segment_names(form: str, path: Path) -> dict[str, int]:
 
 
 def join_masks(files: Sequence[str], drafts: Sequence[Draft]) -> Match:
-    """Join mask files to images by their names."""
-    return match(files, [d.aliases for d in drafts], what="mask", rules=MASK_RULES)
+    """Join mask files to images by their names, and by the patient or exam that has one image only."""
+    return _by_owner(files, drafts, match(files, [d.aliases for d in drafts], what="mask", rules=MASK_RULES))
+
+
+def _by_owner(files: Sequence[str], drafts: Sequence[Draft], matched: Match) -> Match:
+    """Join what is left where a mask is called like a patient or an exam with one image: nothing else can be meant."""
+    owned: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for position, draft in enumerate(drafts):
+        for word in (draft.patient, draft.exam, *draft.exam_aliases):
+            owned[tokens(word or "")].add(position)
+    wanted: dict[int, list[int]] = defaultdict(list)
+    for k in matched.unmatched:
+        name = undecorated(files[k])
+        hits = owned.get(name, set()) if name else set()
+        if len(hits) == 1 and hits <= set(matched.free):
+            wanted[next(iter(hits))].append(k)
+    more = {masks[0]: position for position, masks in wanted.items() if len(masks) == 1}
+    return Match(
+        {**matched.joined, **more},
+        {**matched.rules, BY_OWNER: len(more)} if more else matched.rules,
+        tuple(k for k in matched.unmatched if k not in more),
+        tuple(position for position in matched.free if position not in more.values()),
+    )
 
 
 def join_segmentations(found: Sequence[Found], drafts: Sequence[Draft], folders: tuple[Path, Path] | None = None) -> Match:
