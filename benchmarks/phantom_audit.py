@@ -7,7 +7,8 @@ Draws small cohorts of PHANTOM chest films as DICOM, divides their patients at r
 marks and differences of acquisition. An alarm is a concern that is a fault or a warning; notes are none. A share of
 5 % of clean cohorts may raise one from shortcuts, marks and acquisition together; leaks have no such allowance.
 Then one fault at a time is planted, in `--fault-seeds` cohorts each, and it is found where the part of the audit that
-is made for it raises the alarm; for leaks the concern must name both exams.
+is made for it raises the alarm; for leaks the concern must name both exams. A patient under another spelling of one id
+(split-patient) is refused by `init` before any audit; here, by pixels alone, other exams of one person are not found.
 """
 
 from __future__ import annotations
