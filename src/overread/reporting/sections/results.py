@@ -42,7 +42,7 @@ def voxel_rows(evaluation: Mapping[str, Any]) -> list[ScoreRow]:
 
 
 def _is_of_voxels(score: Mapping[str, Any]) -> bool:
-    return str(score["metric"]).startswith("voxel_") and score["role"] not in ("primary", "declared")
+    return str(score.get("metric", "")).startswith("voxel_") and score.get("role") not in ("primary", "declared")
 
 
 def _row(score: Mapping[str, Any]) -> ScoreRow:
