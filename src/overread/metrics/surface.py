@@ -7,6 +7,7 @@ In a 2D image a voxel has four face neighbours. Distances run between voxel cent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from multiprocessing import parent_process
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -58,7 +59,8 @@ def _nearest(start: np.ndarray, other: np.ndarray, spacing: tuple[float, ...]) -
     away = _places(start & ~other, spacing)
     if len(away):
         tree = cKDTree(_places(other, spacing), leafsize=LEAF, balanced_tree=False)
-        out[len(out) - len(away) :] = np.sort(tree.query(away)[0])
+        cores = 1 if parent_process() else -1  # where cases are scored in processes, each has a core of its own
+        out[len(out) - len(away) :] = np.sort(tree.query(away, workers=cores)[0])
     return out
 
 
