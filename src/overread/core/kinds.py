@@ -92,13 +92,69 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Instances:
-    """Separate objects: (N, Z, Y, X) bool masks, each with class and score."""
+class Piece:
+    """The voxels of one object, in the smallest box that holds them.
 
-    masks: np.ndarray
+    start  (z, y, x) first voxel of that box on the grid
+    mask   (z, y, x) bool
+    """
+
+    start: tuple[int, int, int]
+    mask: np.ndarray
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> Piece:
+        """Cut a mask (Z, Y, X) down to what it holds; a mask without a voxel becomes a piece of size 0."""
+        spans = []
+        for axis in range(3):
+            hits = np.flatnonzero(mask.any(axis=tuple(k for k in range(3) if k != axis)))
+            spans.append((int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, 0))
+        cut = mask[tuple(slice(first, last) for first, last in spans)]
+        return cls((spans[0][0], spans[1][0], spans[2][0]), np.ascontiguousarray(cut, dtype=bool))
+
+    @property
+    def place(self) -> tuple[slice, slice, slice]:
+        """Where the piece lies on its grid."""
+        z, y, x = (slice(first, first + size) for first, size in zip(self.start, self.mask.shape, strict=True))
+        return z, y, x
+
+    @property
+    def voxels(self) -> int:
+        return int(np.count_nonzero(self.mask))
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Separate objects on a grid, each with its voxels, class and score; they may overlap.
+
+    pieces   (N,) the voxels of each object
+    classes  (N,) class names
+    scores   (N,) 0 to 1; 1.0 for a truth
+    """
+
+    pieces: tuple[Piece, ...]
     classes: tuple[str, ...]
     scores: np.ndarray
     grid: Grid
+
+    @classmethod
+    def of_masks(cls, masks: np.ndarray, classes: tuple[str, ...], scores: np.ndarray, grid: Grid) -> Instances:
+        """masks (N, Z, Y, X) bool"""
+        return cls(tuple(Piece.of(mask) for mask in masks), classes, scores, grid)
+
+    def mask(self, number: int) -> np.ndarray:
+        """(Z, Y, X) bool: the voxels of one object."""
+        whole = np.zeros(self.grid.shape, bool)
+        piece = self.pieces[number]
+        whole[piece.place] = piece.mask
+        return whole
+
+    @property
+    def corners(self) -> np.ndarray:
+        """(N, 2, 3) the smallest box around each object, as in `Boxes`."""
+        first = np.array([piece.start for piece in self.pieces], dtype=np.float64).reshape(-1, 3) - 0.5
+        size = np.array([piece.mask.shape for piece in self.pieces], dtype=np.float64).reshape(-1, 3)
+        return np.stack([first, first + size], axis=1)
 
 
 @dataclass(frozen=True)

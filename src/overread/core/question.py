@@ -8,7 +8,8 @@ from typing import Any
 from overread.core.kinds import Kind, Map
 
 UNITS_OF_ANALYSIS = ("lesion", "side", "exam", "patient")
-TASKS = ("classification", "regression", "segmentation")
+TASKS = ("classification", "regression", "segmentation", "detection", "instances")
+OBJECTS = ("components", "values")  # how masks tell objects apart
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Question:
 
     task       one of `TASKS`
     classes    classification: class names in label order; segmentation: structure names without
-               background; regression: names of the measured quantities
-    values     segmentation: the label value of each structure in the truth files
+               background; regression: names of the measured quantities; detection and instances: classes of the objects
+    values     segmentation, and objects that come from masks: the label value of each structure in the truth files
     positive   the class that counts as disease where there are two exclusive ones; named by the
                user, never guessed
     exclusive  exactly one class per case (multi-class) against any number (multi-label); for
@@ -27,6 +28,8 @@ class Question:
     units      regression: unit of each quantity
     unit       unit of analysis
     sided      left and right are different answers, so mirroring is not a harmless augmentation
+    objects    detection and instances, where the truth is a mask: "components", connected voxels of one structure are one
+               object; "values", every value of the mask is one object, all of the one class
     """
 
     task: str
@@ -38,6 +41,12 @@ class Question:
     units: tuple[str, ...] = ()
     unit: str = "exam"
     sided: bool = False
+    objects: str = "components"
+
+    @property
+    def is_of_objects(self) -> bool:
+        """The answer is a list of objects: boxes, or instances with their voxels."""
+        return self.task in ("detection", "instances")
 
     @property
     def is_binary(self) -> bool:
@@ -45,7 +54,9 @@ class Question:
         return self.task == "classification" and self.exclusive and len(self.classes) == 2
 
     def as_dict(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """Plain values; what only objects have is left out elsewhere, so that other questions keep their digests."""
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return values if self.is_of_objects else {k: v for k, v in values.items() if k != "objects"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Question:
@@ -131,6 +142,11 @@ class Decisions:
     minimum_ml        segmentation: components below this volume are dropped, by structure
     recalibration     one per finding, in place of a temperature; empty where there is none
     conformal         limits of the sets of classes, or intervals, that hold the truth in a stated share of patients
+    merge_overlap     objects: of two of one class that overlap by more (intersection over union) the lower score is dropped;
+                      None where nothing is merged
+    minimum_size      objects: class -> longest edge (mm; pixels where the spacing is unknown) below which one is dropped
+    gate              objects: a case whose classifier gives a lower probability than this is answered with no object; None
+                      without a classifier
     """
 
     operating_points: tuple[OperatingPoint, ...] = ()
@@ -139,6 +155,9 @@ class Decisions:
     minimum_ml: dict[str, float] = field(default_factory=dict)
     recalibration: tuple[Recalibration, ...] = ()
     conformal: tuple[ConformalLimit, ...] = ()
+    merge_overlap: float | None = None
+    minimum_size: dict[str, float] = field(default_factory=dict)
+    gate: float | None = None
 
     def threshold(self, class_name: str) -> float:
         for point in self.operating_points:
@@ -149,7 +168,8 @@ class Decisions:
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what a model of an earlier form did not have is left out where it is empty."""
         values = asdict(self)
-        return {k: v for k, v in values.items() if k not in ("recalibration", "conformal") or v}
+        newer = ("recalibration", "conformal", "merge_overlap", "minimum_size", "gate")
+        return {k: v for k, v in values.items() if k not in newer or v not in ((), {}, None)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Decisions:
@@ -160,6 +180,9 @@ class Decisions:
             dict(values.get("minimum_ml", {})),
             tuple(Recalibration.from_dict(r) for r in values.get("recalibration", ())),
             tuple(ConformalLimit(**c) for c in values.get("conformal", ())),
+            values.get("merge_overlap"),
+            dict(values.get("minimum_size", {})),
+            values.get("gate"),
         )
 
 
@@ -167,7 +190,7 @@ class Decisions:
 class Reading:
     """A model's answer for one case.
 
-    answer   Findings, Measurements or LabelMap on the source's own grid, decisions applied
+    answer   Findings, Measurements, LabelMap, Boxes or Instances on the source's own grid, decisions applied
     maps     probability maps by structure, where asked for
     refusal  why the model does not answer, "" where it does
     """
