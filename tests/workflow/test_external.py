@@ -20,6 +20,7 @@ from overread.workflow.evaluate import evaluate
 from overread.workflow.external import external, external_cohorts, home_of, open_external
 from overread.workflow.init import init
 from overread.workflow.project import Project
+from overread.workflow.readings.external import read_external
 from overread.workflow.scoring.ledger_check import verify
 from overread.workflow.update import update
 
@@ -292,7 +293,6 @@ def test_an_interrupt_while_it_is_taken_in_leaves_nothing_to_open(tmp_path: Path
 
 
 def test_a_run_without_a_model_names_one_that_has(tmp_path: Path) -> None:
-    read_external = pytest.importorskip("overread.workflow.readings.external").read_external
     project = home(tmp_path)
     other = take_in(project, away(tmp_path))
     (project.path / "runs" / "baseline").mkdir(parents=True)

@@ -20,6 +20,7 @@ from overread.cohort.seal import read_truths, truths_path
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError, Refused
 from overread.record.files import read_json
+from overread.workflow.baseline import baseline
 from overread.workflow.evaluate import evaluate
 from overread.workflow.external import external
 from overread.workflow.learning import predict
@@ -114,12 +115,11 @@ def test_asking_for_a_sealed_truth_is_refused(volumes: tuple[Project, set[str], 
 
 
 def test_a_baseline_opens_no_sealed_truth(tmp_path: Path) -> None:
-    baseline = pytest.importorskip("overread.workflow.baseline")
     project = film_project(tmp_path, "ball", positive="large")
     truths = read_truths(truths_path(project.path, "internal"))
     truths_path(project.path, "internal").write_bytes(SPOILT)
     with watched() as opened:
-        baseline.baseline(project)
+        baseline(project)
         seen = set(opened)
     assert touched(seen, forbidden(project, truths), project.images_folder) == []
     said = {"hypothesis": "h", "primary_endpoint": "auc"}
