@@ -159,17 +159,23 @@ def networks_page() -> str:
     for name, network in sorted(ARCHITECTURES.items()):
         dimensions = " and ".join(f"{n}D" for n in sorted(network.dimensions))
         rows.append((f"`{name}`", ", ".join(sorted(network.serves)), dimensions, network.paper, network.licence))
-    losses = [(task, ", ".join(f"`{loss}`" for loss in kind.losses_by_name)) for task, kind in TASKS.items()]
+    losses = [
+        (task, route, ", ".join(f"`{loss}`" for loss in names) or "the network's own")
+        for task, kind in TASKS.items()
+        for route, names in kind.losses_by_route.items()
+    ]
     head = (
         "`image` networks give one answer per image (classification, regression), `dense` ones an answer per voxel "
-        "(segmentation). `timm:NAME`, `torchvision:NAME` and `monai:NAME` stand for any fitting network of those packages."
+        "(segmentation; objects are then its connected components), `objects` ones a list of objects, `centres` ones an "
+        "answer per voxel that points to the centre of its object. "
+        "`timm:NAME`, `torchvision:NAME` and `monai:NAME` stand for any fitting network of those packages."
     )
     return page(
         "Networks and losses",
         head,
         table(("Name", "Serves", "Dimensions", "Source", "Licence of the code"), rows),
         "## Losses\n\nThe first one is what `auto` means.",
-        table(("Task", "Losses"), losses),
+        table(("Task", "Network serves", "Losses"), losses),
     )
 
 

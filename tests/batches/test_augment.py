@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from overread.batches.augment import NONE, Augmentation, _motions, change_intensity, move, region_shape
+from overread.batches.augment import NONE, Augmentation, change_intensity
 from overread.batches.cache import PreparedCase
+from overread.batches.motion import draw_motion, move, region_shape
 from overread.batches.sampler import Batches, Sampling
 from overread.core.grid import Grid
 from overread.imaging.resample import resample_image, resample_labels
 
 SPACING = (2.0, 1.0, 1.0)
 ROTATION = Augmentation(rotation_degrees=20, scale=0.2, chance=1.0, intensity=0)
+
+
+def moving(images, targets, patch, rules, spacing, random):
+    return move(images, targets, draw_motion(len(images), tuple(images.shape[2:]), patch, rules, spacing, random))
 
 
 def ball(shape=(24, 40, 40), centre=(10, 18, 22), radius=8.0) -> np.ndarray:
@@ -26,7 +31,7 @@ def test_truth_moves_with_the_image():
     truth = torch.from_numpy(ball())[None, None]
     image = truth.float() * 4
     random = torch.Generator().manual_seed(1)
-    moved, label = move(image, truth, (24, 40, 40), ROTATION, SPACING, random)
+    moved, label = moving(image, truth, (24, 40, 40), ROTATION, SPACING, random)
     overlap = ((moved > 2) & (label > 0)).sum() * 2 / ((moved > 2).sum() + (label > 0).sum())
     assert overlap > 0.97
     assert set(label.unique().tolist()) <= {0, 1}
@@ -36,15 +41,11 @@ def test_a_motion_agrees_with_the_resampler_of_truths():
     """The same affine by `imaging.resample`, which is the only other place where a truth moves."""
     shape = (24, 40, 40)
     truth, image = ball(shape), np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    random = torch.Generator().manual_seed(3)
-    matrices, _ = _motions(1, shape, ROTATION, SPACING, random)
-    random = torch.Generator().manual_seed(3)
-    moved, label = move(
-        torch.from_numpy(image)[None, None], torch.from_numpy(truth)[None, None], shape, ROTATION, SPACING, random
-    )
+    motion = draw_motion(1, shape, shape, ROTATION, SPACING, torch.Generator().manual_seed(3))
+    moved, label = move(torch.from_numpy(image)[None, None], torch.from_numpy(truth)[None, None], motion)
     source = Grid.from_spacing(shape, SPACING)
     middle = (np.array(shape) - 1) / 2
-    step = matrices[0].numpy().astype(float)
+    step = motion.matrices[0].numpy().astype(float)
     affine = np.eye(4)
     affine[:3, :3] = source.affine[:3, :3] @ step
     affine[:3, 3] = source.to_world(middle) - affine[:3, :3] @ middle
@@ -63,14 +64,14 @@ def test_the_region_is_wide_enough_for_every_motion():
     patch = (16, 24, 24)
     region = region_shape(patch, rules, SPACING)
     image = torch.ones(64, 1, *region)
-    moved, _ = move(image, None, patch, rules, SPACING, torch.Generator().manual_seed(0))
+    moved, _ = moving(image, None, patch, rules, SPACING, torch.Generator().manual_seed(0))
     corners_lost = (moved < 0.99).float().mean()
     assert corners_lost < 0.02
 
 
 def test_without_augmentation_nothing_changes():
     image = torch.randn(2, 1, 4, 5, 6)
-    moved, _ = move(image, None, (4, 5, 6), NONE, (1, 1, 1), torch.Generator())
+    moved, _ = moving(image, None, (4, 5, 6), NONE, (1, 1, 1), torch.Generator())
     assert torch.equal(moved, image)
     assert torch.equal(change_intensity(moved, NONE, torch.Generator()), image)
 
@@ -78,7 +79,7 @@ def test_without_augmentation_nothing_changes():
 def test_mirroring_is_mirrored_in_the_truth():
     rules = Augmentation(mirror=(2,), chance=0, intensity=0)
     image = torch.arange(6.0).reshape(1, 1, 1, 1, 6).repeat(16, 1, 1, 1, 1)
-    moved, label = move(image, image.to(torch.uint8), (1, 1, 6), rules, (1, 1, 1), torch.Generator().manual_seed(0))
+    moved, label = moving(image, image.to(torch.uint8), (1, 1, 6), rules, (1, 1, 1), torch.Generator().manual_seed(0))
     assert torch.equal(moved, label.float())
     assert 0 < (moved[:, 0, 0, 0, 0] == 5).sum() < 16
 
@@ -95,7 +96,7 @@ def test_intensity_changes_keep_values_finite_and_shape(shape):
 def test_elastic_bends_but_keeps_the_volume_roughly():
     rules = Augmentation(rotation_degrees=0, scale=0, elastic=1.5, chance=1.0, intensity=0)
     truth = torch.from_numpy(ball())[None, None]
-    _, label = move(truth.float(), truth, (24, 40, 40), rules, SPACING, torch.Generator().manual_seed(2))
+    _, label = moving(truth.float(), truth, (24, 40, 40), rules, SPACING, torch.Generator().manual_seed(2))
     assert 0.7 < label.sum() / truth.sum() < 1.4
 
 
@@ -121,7 +122,7 @@ def test_a_step_gives_the_same_batch_whenever_it_is_asked():
 
 def test_each_case_comes_once_per_pass():
     batches = Batches(cases(dense=False), (10, 12, 14), Sampling(1), NONE, seed=1)
-    seen = [batches._choose(step, np.random.default_rng(0))[0] for step in range(10)]
+    seen = [batches._choose(step, np.random.default_rng(0))[0].case for step in range(10)]
     assert sorted(seen[:5]) == sorted(seen[5:]) == list(range(5))
 
 

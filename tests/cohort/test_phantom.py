@@ -79,7 +79,7 @@ def test_every_dicom_file_is_marked_synthetic(abdomen: PhantomSummary, chest: Ph
 
 def test_every_label_map_says_phantom(abdomen: PhantomSummary) -> None:
     files = list(abdomen.folder.rglob("*.nii.gz"))
-    assert len(files) == 3 * abdomen.exams
+    assert len(files) == 4 * abdomen.exams
     assert all(b"PHANTOM" in bytes(nib.load(f).header["descrip"]) for f in files)
 
 

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from docs.quick import SETTINGS, run
-from docs.studies import films, livers, write_sheet, write_study
+from docs.studies import drawn_nodules, films, livers, write_sheet, write_study
 from docs.tables import agreeing_reads, labels, moved_masks, probabilities, reader_study
 from overread.core.errors import Stopped
+from overread.record.files import write_json
 from overread.workflow.project import Project
 from overread.workflow.train import train
 from workflow.two_channels import cohort as two_sequences
@@ -221,6 +222,14 @@ def pneumonia_project(folder: Path, stock: Stock) -> None:
 def nodules(folder: Path, stock: Stock) -> None:
     rows = films(folder / "studies")
     write_sheet(folder / "patients.xlsx", [{**row, "malignant": ("no", "yes")[row.pop("ill")]} for row in rows])
+
+
+def nodules_drawn(folder: Path, stock: Stock) -> None:
+    """Films with boxes and outlines in COCO's form; every second patient has no nodule."""
+    rows = films(folder / "films")
+    sheet = [{"file": row["file"], "patient": row["mrn"]} for row in rows]
+    write_sheet(folder / "patients.csv", sheet)
+    write_json(folder / "findings.json", drawn_nodules(folder / "films", rows))
 
 
 def names_in_headers(folder: Path, stock: Stock) -> None:

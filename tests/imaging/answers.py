@@ -54,7 +54,7 @@ def instances(grid: Grid) -> Instances:
     masks = np.zeros((2, *grid.shape), bool)
     masks[0, : z // 2 + 1, 1:4, 1:4] = True
     masks[1, z // 2, y - 5 :, x - 4 :] = True
-    return Instances(masks, ("nodule", "nodule"), np.array([0.9, 0.25]), grid)
+    return Instances.of_masks(masks, ("nodule", "nodule"), np.array([0.9, 0.25]), grid)
 
 
 def boxes(grid: Grid) -> Boxes:

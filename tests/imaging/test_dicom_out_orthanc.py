@@ -57,7 +57,7 @@ def check(returned: dict[str, Path], files: list[Path], image: Image, written: l
     seg = open_seg(returned[by_kind["a_seg.dcm"].sop_uid], image.grid)
     answer = instances(image.grid)
     for k, name in enumerate(seg.names):
-        np.testing.assert_array_equal(seg.mask(name), answer.masks[k])
+        np.testing.assert_array_equal(seg.mask(name), answer.mask(k))
     back = boxes_of(returned[by_kind["b_sr.dcm"].sop_uid], files, image.grid)
     np.testing.assert_allclose(back.corners, boxes(image.grid).corners, atol=1e-4)
     for each in written:

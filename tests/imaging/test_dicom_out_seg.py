@@ -106,7 +106,7 @@ def test_each_instance_is_a_segment_with_its_tracking_identifier(tmp_path: Path)
     back = open_seg(tmp_path / "seg.dcm", image.grid)
     assert back.names == ("nodule 1", "nodule 2")
     for k, name in enumerate(back.names):
-        np.testing.assert_array_equal(back.mask(name), answer.masks[k])
+        np.testing.assert_array_equal(back.mask(name), answer.mask(k))
     tags = pydicom.dcmread(tmp_path / "seg.dcm")
     assert [s.TrackingID for s in tags.SegmentSequence] == ["nodule 1", "nodule 2"]
     assert len({s.TrackingUID for s in tags.SegmentSequence}) == 2

@@ -94,7 +94,7 @@ def test_groups_point_to_the_segments_of_the_same_lesions(tmp_path: Path) -> Non
     volumes = [next(m for m in g.measurements if m.name == "Volume") for g in groups]
     for k, volume in enumerate(volumes):
         assert volume.unit == "ml"
-        assert volume.value == pytest.approx(answer.masks[k].sum() * 0.8 * 0.7 * 2.5 / 1000, abs=1e-6)
+        assert volume.value == pytest.approx(answer.mask(k).sum() * 0.8 * 0.7 * 2.5 / 1000, abs=1e-6)
     content = hd.sr.srread(tmp_path / "sr.dcm").content
     assert len(content.get_volumetric_roi_measurement_groups(tracking_uid=groups[0].tracking_uid)) == 1
 

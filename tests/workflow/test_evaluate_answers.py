@@ -161,8 +161,8 @@ def test_faults_in_folders_are_named(mask_folders, tmp_path) -> None:
         evaluate_answers(truth, answers, "segmentation")
     with pytest.raises(OverreadError, match="not a folder of masks"):
         evaluate_answers(tmp_path / "nowhere", answers, "segmentation")
-    with pytest.raises(OverreadError, match="'detection' is not known"):
-        evaluate_answers(truth, answers, "detection")
+    with pytest.raises(OverreadError, match="'captioning' is not known"):
+        evaluate_answers(truth, answers, "captioning")
 
 
 def test_masks_of_slicer_are_read_as_nifti_ones_are(tmp_path) -> None:

@@ -59,7 +59,7 @@ class Audited:
     patients_known    something names the patient of most cases
     open_image        case_id -> Image; may raise OverreadError. It travels to worker processes, so it is a plain function,
                       a partial of one, or an object that can be pickled
-    open_truth        case_id -> Kind, for cases that are not sealed; None where there is no drawn truth
+    open_truth        case_id -> Kind, for cases that are not sealed; None where no masks of structures were drawn
     truth_counts      partition -> class -> number of cases, sealed partitions too (from the seal's summary)
     """
 
@@ -70,6 +70,11 @@ class Audited:
     open_truth: Callable[[str], Kind] | None = None
     truth_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     is_phantom: bool = False
+
+    @property
+    def is_drawn(self) -> bool:
+        """The truth is a drawing: of structures, or of objects of which `AuditedCase.truth` says whether there is any."""
+        return self.question is not None and (self.question.task == "segmentation" or self.question.is_of_objects)
 
     @cached_property
     def partitions(self) -> tuple[str, ...]:

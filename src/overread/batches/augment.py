@@ -1,4 +1,4 @@
-"""Augmentation of whole batches in torch: one affine and elastic resample, then intensity changes.
+"""Augmentation of whole batches in torch: its ranges, and the changes of intensity; `motion` moves.
 
 Applied to training batches only. All random numbers come from the generator passed in, which lies
 on the processor, so that one seed gives one series of batches on every device.
@@ -29,6 +29,7 @@ class Augmentation:
     chance            chance that a sample is moved at all
     intensity         strength of noise, blur, brightness, contrast and gamma; 1.0 as in nnU-Net, 0 off
     in_plane          rotate about Z only: slices are much thicker than pixels are wide
+    copy_paste        objects with voxels: chance that an image is given objects cut out of another one
     """
 
     mirror: tuple[int, ...] = ()
@@ -39,6 +40,7 @@ class Augmentation:
     chance: float = 0.5
     intensity: float = 1.0
     in_plane: bool = False
+    copy_paste: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -50,131 +52,6 @@ class Augmentation:
 
 
 NONE = Augmentation(rotation_degrees=0.0, scale=0.0, chance=0.0, intensity=0.0)
-
-
-def region_shape(patch: Shape, rules: Augmentation, spacing: tuple[float, float, float]) -> Shape:
-    """The region to cut so that a moved patch finds its voxels: the patch's reach under the largest motion.
-
-    A patch with one slice needs one slice.
-    """
-    if rules.chance == 0 or (rules.rotation_degrees == 0 and rules.scale == 0 and rules.elastic == 0):
-        return patch
-    angle = math.radians(min(rules.rotation_degrees, 45.0))
-    edge = [n * s for n, s in zip(patch, spacing, strict=True)]
-    reach = []
-    for axis in range(3):
-        others = [edge[k] for k in range(3) if k != axis and patch[k] > 1 and patch[axis] > 1]
-        if rules.in_plane and axis == 0:
-            others = []
-        longest = edge[axis] * math.cos(angle) + max(others, default=0.0) * math.sin(angle) if others else edge[axis]
-        voxels = max(longest, edge[axis]) * (1 + rules.scale) / spacing[axis] + 3 * rules.elastic
-        reach.append(1 if patch[axis] == 1 else math.ceil(voxels))
-    return tuple(reach)  # type: ignore[return-value]
-
-
-def move(
-    images: Tensor,
-    targets: Tensor | None,
-    patch: Shape,
-    rules: Augmentation,
-    spacing: tuple[float, float, float],
-    random: torch.Generator,
-) -> tuple[Tensor, Tensor | None]:
-    """Rotate, scale, shift, bend and mirror; one resample per sample.
-
-    images   (B, C, *region) float
-    targets  (B, S, *region) uint8 labels, or None
-    returns  (B, C, *patch) float, linear; (B, S, *patch) uint8, nearest
-    """
-    if rules.chance > 0:
-        grid = _sampling_grid(images.shape[0], tuple(images.shape[2:]), patch, rules, spacing, random).to(images.device)  # type: ignore[arg-type]
-        if images.shape[2] == 1:  # one slice: the plane resampler is several times faster
-            flat = grid[:, 0, :, :, :2]
-            images = F.grid_sample(images[:, :, 0], flat, mode="bilinear", align_corners=False)[:, :, None]
-            if targets is not None:
-                moved = F.grid_sample(targets[:, :, 0].to(images.dtype), flat, mode="nearest", align_corners=False)
-                targets = moved.to(targets.dtype)[:, :, None]
-        else:
-            images = F.grid_sample(images, grid, mode="bilinear", align_corners=False)
-            if targets is not None:
-                targets = F.grid_sample(targets.to(images.dtype), grid, mode="nearest", align_corners=False).to(targets.dtype)
-    return _mirror(images, targets, rules.mirror, random)
-
-
-def _sampling_grid(
-    count: int, region: Shape, patch: Shape, rules: Augmentation, spacing: tuple[float, float, float], random: torch.Generator
-) -> Tensor:
-    """(B, *patch, 3) positions in the region for `grid_sample`: x, y, z from -1 to 1 over its faces."""
-    offsets = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in patch), indexing="ij")
-    places = torch.stack(offsets, -1).reshape(1, -1, 3)
-    matrices, shifts = _motions(count, patch, rules, spacing, random)
-    moved = torch.baddbmm(shifts, places.expand(count, -1, -1), matrices.transpose(1, 2))
-    if rules.elastic > 0:
-        moved = moved + _bends(count, patch, rules, random).reshape(count, -1, 3)
-    normalised = 2 * moved / torch.tensor(region, dtype=torch.float32)
-    return normalised.flip(-1).reshape(count, *patch, 3)
-
-
-def _motions(
-    count: int, patch: Shape, rules: Augmentation, spacing: tuple[float, float, float], random: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """(B, 3, 3) maps of voxel offsets (z, y, x) and (B, 1, 3) shifts; rotation is done in millimetres."""
-    spread = torch.rand(count, 9, generator=random) * 2 - 1
-    active = (torch.rand(count, 2, generator=random) < rules.chance).float()
-    angles = spread[:, :3] * math.radians(rules.rotation_degrees) * active[:, :1]
-    if patch[0] == 1 or rules.in_plane:
-        angles = angles * torch.tensor([1.0, 0.0, 0.0])
-    rotation = _rotation(angles)
-    common = torch.exp(spread[:, 3:4] * math.log1p(rules.scale) * active[:, 1:])
-    zoom = torch.diag_embed(common.expand(-1, 3))
-    size = torch.tensor(spacing, dtype=torch.float32)
-    matrices = (rotation @ zoom) * size[None, None, :] / size[None, :, None]
-    shifts = spread[:, 6:9] * rules.shift * torch.tensor(patch, dtype=torch.float32) * active[:, :1]
-    if patch[0] == 1:
-        shifts[:, 0] = 0
-        matrices[:, 0, 0] = 1
-    return matrices, shifts[:, None, :]
-
-
-def _rotation(angles: Tensor) -> Tensor:
-    """(B, 3) angles about the Z, Y, X axes -> (B, 3, 3) rotations of (z, y, x) vectors."""
-    cos, sin = torch.cos(angles), torch.sin(angles)
-    one, zero = torch.ones_like(cos[:, 0]), torch.zeros_like(cos[:, 0])
-
-    def matrix(*rows: Tensor) -> Tensor:
-        return torch.stack(rows, -1).reshape(-1, 3, 3)
-
-    about_z = matrix(one, zero, zero, zero, cos[:, 0], -sin[:, 0], zero, sin[:, 0], cos[:, 0])
-    about_y = matrix(cos[:, 1], zero, -sin[:, 1], zero, one, zero, sin[:, 1], zero, cos[:, 1])
-    about_x = matrix(cos[:, 2], -sin[:, 2], zero, sin[:, 2], cos[:, 2], zero, zero, zero, one)
-    return about_z @ about_y @ about_x
-
-
-def _bends(count: int, patch: Shape, rules: Augmentation, random: torch.Generator) -> Tensor:
-    """(B, *patch, 3) smooth displacements in voxels, from random vectors on a coarse grid."""
-    coarse = [max(2, round(n / 12)) if n > 1 else 1 for n in patch]
-    vectors = torch.randn(count, 3, *coarse, generator=random) * rules.elastic
-    active = (torch.rand(count, generator=random) < rules.chance).float()
-    vectors = vectors * active[:, None, None, None, None]
-    if patch[0] == 1:
-        vectors[:, 0] = 0
-        smooth = F.interpolate(vectors[:, :, 0], patch[1:], mode="bicubic", align_corners=True)[:, :, None]
-    else:
-        smooth = F.interpolate(vectors, patch, mode="trilinear", align_corners=True)
-    return smooth.movedim(1, -1)
-
-
-def _mirror(
-    images: Tensor, targets: Tensor | None, axes: tuple[int, ...], random: torch.Generator
-) -> tuple[Tensor, Tensor | None]:
-    chosen = torch.rand(images.shape[0], 3, generator=random) < 0.5
-    for axis in axes:
-        which = chosen[:, axis].to(images.device)
-        shape = (-1, 1, 1, 1, 1)
-        images = torch.where(which.reshape(shape), images.flip(axis + 2), images)
-        if targets is not None:
-            targets = torch.where(which.reshape(shape), targets.flip(axis + 2), targets)
-    return images, targets
 
 
 def change_intensity(images: Tensor, rules: Augmentation, random: torch.Generator) -> Tensor:

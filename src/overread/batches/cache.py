@@ -1,4 +1,4 @@
-"""Prepared cases in two flat memory-mapped files, so that a cohort may exceed memory.
+"""Prepared cases in a few flat memory-mapped files, so that a cohort may exceed memory.
 
 A cache is written once, beside its place, and renamed; its folder name is a digest of everything
 that it depends on. Only training and tuning cases come in: a sealed truth cannot.
@@ -11,19 +11,20 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from overread.batches.prepare import prepare_image, prepare_truth
+from overread.batches.objects import ObjectTable, PreparedObjects
+from overread.batches.prepare import Prepared, prepare_image, prepare_objects, prepare_truth
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image, load_truth
 from overread.core.case import Case
 from overread.core.errors import OverreadError
-from overread.core.kinds import Kind, LabelMap
+from overread.core.kinds import Boxes, Instances, Kind, LabelMap
 from overread.core.preparation import Preparation
 from overread.record.files import digest_json
 from overread.record.workers import workers
@@ -37,19 +38,28 @@ class Encoder(Protocol):
     def encode(self, truth: Kind, layers: np.ndarray | None) -> np.ndarray: ...
 
 
+class ObjectEncoder(Protocol):
+    """The same of a task whose answer is a list of objects."""
+
+    def encode_objects(self, objects: PreparedObjects, shape: tuple[int, int, int]) -> np.ndarray: ...
+
+
 @dataclass
 class PreparedCase:
     """One case as the network sees it.
 
     image   (C, Z, Y, X) float16, a view into the memory-mapped file
-    target  (Z, Y, X) or (S, Z, Y, X) uint8 for segmentation, (K,) float32 else; a view
+    target  (Z, Y, X) or (S, Z, Y, X) uint8 for an answer per voxel, (K,) float32 for one per case, (L, Z, Y, X) uint8 or
+            uint16 numbers for one per object: k + 1 where the object of row k is, L = 0 where boxes are all that is known; a view
     points  class index -> (N, 3) voxels of that class, a random choice of at most `FOREGROUND_POINTS`
+    objects boxes and classes, where the question is of objects
     """
 
     case_id: str
     image: np.ndarray
     target: np.ndarray
     points: dict[int, np.ndarray] = field(default_factory=dict)
+    objects: ObjectTable | None = None
 
 
 @dataclass(frozen=True)
@@ -66,19 +76,23 @@ class Cache:
 def open_cache(
     cohort: Cohort,
     preparation: Preparation,
-    encoder: Encoder,
+    encoder: Encoder | ObjectEncoder,
     *,
     folder: Path,
     encoding: dict[str, Any],
+    has_outlines: bool = False,
     workers: int | None = None,
     advance: Callable[[int, str], None] = lambda n, note: None,
 ) -> Cache:
     """Open the cache of this cohort and preparation, building it first where it is missing or damaged.
 
-    encoding  what the encoder's result depends on (question, scaling); part of the cache's name
+    encoding  what the encoder's result depends on (question, scaling, route); part of the cache's name
+    has_outlines  questions of boxes: every object of the truth has its voxels, which are kept beside the boxes
     advance   told (1, case_id) for each case prepared
     """
     cases = [c for part in ("training", "tuning") for c in cohort.of(part)]
+    if has_outlines:
+        cohort = replace(cohort, question=replace(cohort.question, task="instances"))  # boxes come from the voxels
     key = digest_json([cohort.digest, preparation.as_dict(), encoding, sorted(c.case_id for c in cases)])[7:23]
     place = folder / key
     if not _is_whole(place):
@@ -96,7 +110,7 @@ def _build(
     cohort: Cohort,
     cases: list[Case],
     preparation: Preparation,
-    encoder: Encoder,
+    encoder: Encoder | ObjectEncoder,
     workers: int,
     advance: Callable[[int, str], None],
 ) -> None:
@@ -110,18 +124,25 @@ def _build(
             open(beside / "targets.bin", "wb") as targets,
             open(beside / "points.i32", "wb") as voxels,
         ):
-            index = []
-            for case, (image, target, points) in zip(cases, _in_order(work, cases, workers), strict=True):
+            index: list[dict[str, Any]] = []
+            rows: list[np.ndarray] = []
+            for case, made in zip(cases, _in_order(work, cases, workers), strict=True):
+                image, target, points, objects = made
                 row: dict[str, Any] = {"case_id": case.case_id, "image": [images.tell(), list(image.shape)]}
                 row["target"] = [targets.tell(), list(target.shape), str(target.dtype)]
                 row["points"] = {}
                 for value, places in points.items():
                     row["points"][str(value)] = [voxels.tell(), len(places)]
                     voxels.write(places.tobytes())
+                if objects is not None:
+                    row["objects"] = [sum(map(len, rows)), len(objects)]
+                    rows.append(np.column_stack([objects.boxes, objects.classes]).astype(np.float32))
                 images.write(image.tobytes())
                 targets.write(target.tobytes())
                 index.append(row)
                 advance(1, case.case_id)
+        if rows:
+            (beside / "objects.f32").write_bytes(np.concatenate(rows).tobytes())
         (beside / "index.json").write_text(json.dumps(index))
         try:
             os.replace(beside, place)
@@ -159,8 +180,8 @@ def _several(work: Callable[[Case], Any], cases: list[Case]) -> list[Any]:
 
 
 def _prepare_case(
-    cohort: Cohort, preparation: Preparation, encoder: Encoder, case: Case
-) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
+    cohort: Cohort, preparation: Preparation, encoder: Encoder | ObjectEncoder, case: Case
+) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray], ObjectTable | None]:
     stage = "reading the image"
     try:
         image = load_image(cohort, case)
@@ -169,14 +190,25 @@ def _prepare_case(
         stage = "reading the truth"
         truth = load_truth(cohort, case)
         stage = "encoding the truth"
-        layers = prepare_truth(truth, prepared) if isinstance(truth, LabelMap) else None
-        target = np.ascontiguousarray(encoder.encode(truth, layers))
+        target, points, objects = _encoded(truth, prepared, cohort, encoder, case)
     except OverreadError as error:
         raise OverreadError(f"Case {case.case_id}, while {stage}: {error.what}", error.next) from error
     except Exception as error:
         raise RuntimeError(f"case {case.case_id}, while {stage}: {error}") from error
-    points = _foreground_points(target, case.case_id) if layers is not None else {}
-    return prepared.array.astype(np.float16), target, points
+    return prepared.array.astype(np.float16), target, points, objects
+
+
+def _encoded(
+    truth: Kind, prepared: Prepared, cohort: Cohort, encoder: Any, case: Case
+) -> tuple[np.ndarray, dict[int, np.ndarray], ObjectTable | None]:
+    """The target, the voxels of each class in it, and the table of objects."""
+    if isinstance(truth, Boxes | Instances):
+        objects = prepare_objects(truth, prepared, cohort.question.classes)
+        target = np.ascontiguousarray(encoder.encode_objects(objects, prepared.grid.shape))
+        return target, _foreground_points(target, case.case_id) if target.ndim == 3 else {}, objects.table
+    layers = prepare_truth(truth, prepared) if isinstance(truth, LabelMap) else None
+    target = np.ascontiguousarray(encoder.encode(truth, layers))
+    return target, _foreground_points(target, case.case_id) if layers is not None else {}, None
 
 
 def _foreground_points(target: np.ndarray, case_id: str) -> dict[int, np.ndarray]:
@@ -208,7 +240,10 @@ def _lengths(index: list[dict[str, Any]]) -> dict[str, int]:
     images = sum(2 * math.prod(row["image"][1]) for row in index)
     targets = sum(np.dtype(row["target"][2]).itemsize * math.prod(row["target"][1]) for row in index)
     points = sum(3 * 4 * count for row in index for _, count in row["points"].values())
-    return {"images.f16": images, "targets.bin": targets, "points.i32": points}
+    lengths = {"images.f16": images, "targets.bin": targets, "points.i32": points}
+    if any("objects" in row for row in index):
+        lengths["objects.f32"] = sum(7 * 4 * row["objects"][1] for row in index)
+    return lengths
 
 
 def _open(place: Path) -> Cache:
@@ -216,6 +251,7 @@ def _open(place: Path) -> Cache:
     images = _mapped(place / "images.f16", np.float16)
     targets = _mapped(place / "targets.bin", np.uint8)
     voxels = _mapped(place / "points.i32", np.int32)
+    table = _mapped(place / "objects.f32", np.float32).reshape(-1, 7) if (place / "objects.f32").exists() else None
     cases = {}
     for row in index:
         offset, shape = row["image"]
@@ -224,7 +260,12 @@ def _open(place: Path) -> Cache:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         target = targets[offset : offset + size].view(dtype).reshape(shape)
         points = {int(k): voxels[o // 4 : o // 4 + 3 * n].reshape(n, 3) for k, (o, n) in row["points"].items()}
-        cases[row["case_id"]] = PreparedCase(row["case_id"], image, target, points)
+        objects = None
+        if table is not None:
+            first, count = row["objects"]
+            rows = np.array(table[first : first + count])
+            objects = ObjectTable(rows[:, :6], rows[:, 6].astype(np.int32))
+        cases[row["case_id"]] = PreparedCase(row["case_id"], image, target, points, objects)
     return Cache(place, cases)
 
 

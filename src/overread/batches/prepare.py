@@ -5,15 +5,23 @@ This is the only place where it happens; training and reading both come here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from overread.batches.objects import (
+    ObjectTable,
+    PreparedObjects,
+    boxes_between,
+    boxes_of_numbers,
+    number_layers,
+    resample_numbers,
+)
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image, reorient, reorient_back
-from overread.core.kinds import LabelMap
+from overread.core.kinds import Boxes, Instances, LabelMap, Piece
 from overread.core.preparation import Normalisation, Preparation
 from overread.imaging.resample import resample_image, resample_labels
 
@@ -72,6 +80,67 @@ def prepare_truth(truth: LabelMap, prepared: Prepared) -> np.ndarray:
     if canonical.is_same(prepared.grid):
         return np.ascontiguousarray(layers)
     return resample_labels(layers, canonical, prepared.grid)
+
+
+def prepare_objects(truth: Boxes | Instances, prepared: Prepared, classes: Sequence[str]) -> PreparedObjects:
+    """The objects of a truth on the prepared grid, in the order in which they came.
+
+    classes  of the question, in order
+    Where voxels are known, each box is the smallest around the object's voxels on the prepared grid, so that box and voxels
+    agree; an object too small for that grid keeps the voxel nearest to its centre.
+    """
+    corners = boxes_between(truth.corners, prepared.source, prepared.grid)
+    boxes = corners.reshape(-1, 6).astype(np.float32)
+    layers = None
+    if isinstance(truth, Instances):
+        numbered = reorient(number_layers(truth.pieces, prepared.source.shape), *prepared.axes)
+        canonical = prepared.source.reoriented(*prepared.axes)
+        layers = resample_numbers(np.ascontiguousarray(numbered), canonical, prepared.grid, corners.mean(axis=1))
+        boxes = boxes_of_numbers(layers, len(truth.pieces))
+    places = {name: place for place, name in enumerate(classes)}
+    return PreparedObjects(ObjectTable(boxes, np.array([places[c] for c in truth.classes], dtype=np.int32)), layers)
+
+
+def undo_boxes(boxes: np.ndarray, prepared: Prepared) -> np.ndarray:
+    """(N, 6) boxes on the prepared grid -> (N, 2, 3) on the source grid, cut to the image; one outside it has no extent."""
+    return boxes_between(np.asarray(boxes).reshape(-1, 2, 3), prepared.grid, prepared.source)
+
+
+def undo_piece(piece: Piece, prepared: Prepared) -> Piece:
+    """The voxels of one object on the prepared grid -> on the source grid; only its surroundings are resampled.
+
+    A piece outside the image becomes one without a voxel; one too small for the source grid keeps the nearest voxel.
+    """
+    canonical = prepared.source.reoriented(*prepared.axes)
+    first = np.array(piece.start)
+    around = _part(prepared.grid, first - 1, np.array(piece.mask.shape) + 2)
+    faces = np.stack([first - 0.5, first - 0.5 + piece.mask.shape])[None]
+    low, high = boxes_between(faces, prepared.grid, canonical)[0]
+    if (high <= low).any():
+        return Piece((0, 0, 0), np.zeros((0, 0, 0), bool))
+    start = np.clip(np.floor(low).astype(int), 0, None)
+    stop = np.minimum(np.ceil(high).astype(int) + 1, canonical.shape)
+    padded = np.pad(piece.mask, 1).astype(np.uint8)
+    moved = resample_numbers(padded[None], around, _part(canonical, start, stop - start), ((low + high) / 2 - start)[None])[0]
+    whole_start = _place_back(start, moved.shape, canonical.shape, prepared.axes)
+    cut = Piece.of(reorient_back(moved, *prepared.axes) > 0)
+    z, y, x = (a + b for a, b in zip(whole_start, cut.start, strict=True))
+    return Piece((z, y, x), cut.mask)
+
+
+def _part(grid: Grid, start: np.ndarray, shape: np.ndarray) -> Grid:
+    """A part of a grid, which may reach beyond it."""
+    affine = np.array(grid.affine)
+    affine[:3, 3] = grid.to_world(start)
+    return replace(grid, shape=(int(shape[0]), int(shape[1]), int(shape[2])), affine=affine)
+
+
+def _place_back(start: np.ndarray, size: tuple[int, ...], shape: tuple[int, ...], axes: Axes) -> tuple[int, int, int]:
+    """First voxel of a part of the canonical grid, on the source grid."""
+    order, flips = axes
+    unflipped = [shape[k] - int(start[k]) - size[k] if flips[k] else int(start[k]) for k in range(3)]
+    z, y, x = (unflipped[order.index(axis)] for axis in range(3))
+    return z, y, x
 
 
 def target_grid(canonical: Grid, preparation: Preparation) -> Grid:

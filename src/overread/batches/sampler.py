@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from overread.batches.augment import Augmentation, change_intensity, move, region_shape
+from overread.batches.augment import Augmentation, change_intensity
 from overread.batches.cache import PreparedCase
+from overread.batches.chosen import Pick, Pools, pick_objects
+from overread.batches.copy_paste import paste_objects
+from overread.batches.motion import draw_motion, move, region_shape
+from overread.batches.object_targets import ObjectTarget, object_target, object_targets, stacked_numbers
 from overread.batches.windows import Shape, centred_start, cut
 
 
@@ -23,13 +28,19 @@ class Sampling:
     """How cases and places are chosen.
 
     batch       cases (or patches) per step
-    foreground  share of the patches centred on a structure; 0 takes places at random
+    foreground  share of the patches centred on a structure, or of those with an object centred on one, of each class equally
+                often; 0 takes places at random
     is_balanced each class equally often; else each case in turn, at natural frequencies
+    clean       objects: share of the images without any object; None leaves it as it is in the cases
     """
 
     batch: int
     foreground: float = 0.0
     is_balanced: bool = False
+    clean: float | None = None
+
+
+Targets = Tensor | list[ObjectTarget]
 
 
 class Batches:
@@ -54,23 +65,67 @@ class Batches:
         self.cases, self.patch, self.sampling, self.rules = cases, patch, sampling, rules
         self.spacing, self.dimensions, self.seed, self.device = spacing, dimensions, seed, torch.device(device)
         self.region = region_shape(patch, rules, spacing)
+        self.is_of_objects = is_of_objects(cases[0])
         self.is_dense = cases[0].target.ndim >= 3
+        self.pools = Pools.of(cases) if cases[0].objects is not None else None
         self.weights = _balanced(cases) if sampling.is_balanced else None
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (B, C, [Z,] Y, X) float32 and targets (dense: uint8 on the same grid; else (B, K) float32)."""
+    def __call__(self, step: int) -> tuple[Tensor, Targets]:
+        """Images (B, C, [Z,] Y, X) float32 and targets.
+
+        Targets are uint8 on the same grid for an answer per voxel, (B, K) float32 for one per case, and for one per object a
+        list with boxes, classes and, where known, numbers of voxels of each image (see `object_targets`).
+        """
         random = np.random.default_rng([self.seed, step])
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+        if self.is_of_objects:
+            return self._with_objects(step, random, generator)
         images, targets = self._regions(step, random)
-        moved, labels = move(images, targets if self.is_dense else None, self.patch, self.rules, self.spacing, generator)
+        motion = draw_motion(len(images), self.region, self.patch, self.rules, self.spacing, generator)
+        moved, labels = move(images, targets if self.is_dense else None, motion)
         moved = change_intensity(moved, self.rules, generator)
         return flatten(moved, self.dimensions), flatten(labels, self.dimensions) if labels is not None else targets
 
+    def _with_objects(
+        self, step: int, random: np.random.Generator, generator: torch.Generator
+    ) -> tuple[Tensor, list[ObjectTarget]]:
+        images, numbers, tables = [], [], []
+        for pick in self._picks(step, random):
+            image, layers, boxes, classes = self._region_of(pick, random)
+            images.append(image)
+            numbers.append(layers)
+            tables.append((boxes, classes))
+        stacked = torch.from_numpy(np.stack(images)).to(self.device).float()
+        known = torch.from_numpy(stacked_numbers(numbers)).to(self.device) if len(numbers[0]) else None
+        motion = draw_motion(len(images), self.region, self.patch, self.rules, self.spacing, generator)
+        moved, known = move(stacked, known, motion)
+        targets = object_targets(tables, known, motion, self.dimensions, self.device)
+        return flatten(change_intensity(moved, self.rules, generator), self.dimensions), targets
+
+    def _picks(self, step: int, random: np.random.Generator) -> list[Pick]:
+        assert self.pools is not None
+        rules = self.sampling
+        return pick_objects(self.cases, self.pools, step, rules.batch, rules.clean, rules.foreground, self.seed, random)
+
+    def _region_of(self, pick: Pick, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Image (C, *region), numbers (L, *region), boxes (N, 6) in the region's coordinates, classes (N,)."""
+        assert self.pools is not None
+        case = self.cases[pick.case]
+        assert case.objects is not None
+        shape: Shape = case.image.shape[1:]
+        start = self._inside(shape, self._centre(case, pick, random))
+        image, numbers = cut(case.image, start, self.region), cut(case.target, start, self.region)
+        boxes, classes = case.objects.boxes - np.tile(np.array(start, np.float32), 2), case.objects.classes
+        if len(numbers) and len(self.pools.found) and random.random() < self.rules.copy_paste:
+            giver = self.cases[int(random.choice(self.pools.found))]
+            return paste_objects(image, numbers, boxes, classes, start, shape, giver, random)
+        return image, numbers, boxes, classes
+
     def _regions(self, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         images, targets = [], []
-        for place, chosen in enumerate(self._choose(step, random)):
-            case = self.cases[chosen]
-            start = self._start(case, place, random)
+        for place, pick in enumerate(self._choose(step, random)):
+            case = self.cases[pick.case]
+            start = self._start(case, place, pick, random)
             images.append(cut(case.image, start, self.region))
             if self.is_dense:
                 target = case.target if case.target.ndim == 4 else case.target[None]
@@ -80,21 +135,25 @@ class Batches:
         stacked = torch.from_numpy(np.stack(images)).to(self.device).float()
         return stacked, torch.from_numpy(np.stack(targets)).to(self.device)
 
-    def _choose(self, step: int, random: np.random.Generator) -> np.ndarray:
-        """Indices of the cases of this step: each case once per pass in a new order, or by weight."""
+    def _choose(self, step: int, random: np.random.Generator) -> list[Pick]:
+        """The cases of this step: each case once per pass in a new order, or by weight."""
+        if self.pools is not None:
+            return self._picks(step, random)
         batch, count = self.sampling.batch, len(self.cases)
         if self.weights is not None:
-            return random.choice(count, batch, p=self.weights)
+            return [Pick(int(c)) for c in random.choice(count, batch, p=self.weights)]
         positions = step * batch + np.arange(batch)
         orders = {int(turn): self._order(int(turn)) for turn in np.unique(positions // count)}
-        return np.array([orders[int(p) // count][int(p) % count] for p in positions])
+        return [Pick(int(orders[int(p) // count][int(p) % count])) for p in positions]
 
     def _order(self, turn: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 1_000_003, turn]).permutation(len(self.cases))
 
-    def _start(self, case: PreparedCase, place: int, random: np.random.Generator) -> Shape:
-        """Start of the region: centred on a voxel of a random structure, or on a random place of the grid."""
+    def _start(self, case: PreparedCase, place: int, pick: Pick, random: np.random.Generator) -> Shape:
+        """Start of the region: centred on an object, on a voxel of a random structure, or on a random place of the grid."""
         shape: Shape = case.image.shape[1:]
+        if case.objects is not None:
+            return self._inside(shape, self._centre(case, pick, random))
         if not self.is_dense:
             return centred_start(shape, self.region)
         wants_foreground = (place + 0.5) / self.sampling.batch > 1 - self.sampling.foreground
@@ -104,6 +163,12 @@ class Batches:
         else:
             centre = np.array([random.integers(n) for n in shape])
         return self._inside(shape, centre)
+
+    def _centre(self, case: PreparedCase, pick: Pick, random: np.random.Generator) -> np.ndarray:
+        if pick.row is None or case.objects is None:
+            return np.array([random.integers(n) for n in case.image.shape[1:]])
+        box = case.objects.boxes[pick.row]
+        return np.rint((box[:3] + box[3:]) / 2).astype(int)
 
     def _inside(self, shape: Shape, centre: np.ndarray) -> Shape:
         """Keep the patch (not the wider region) inside the grid; centre it where the grid is smaller."""
@@ -127,25 +192,50 @@ def flatten(batch: Tensor, dimensions: int) -> Tensor:
     return batch[:, :, 0] if dimensions == 2 else batch
 
 
-def fixed_patches(cases: Sequence[PreparedCase], patch: Shape, dimensions: int, limit: int = 64) -> tuple[Tensor, Tensor]:
-    """The same patch of the same cases every time, for the tuning loss: centred on the middle of the structures."""
-    images, targets = [], []
+def is_of_objects(case: PreparedCase) -> bool:
+    """Whether the target of the case is a list of objects; a route by an answer per voxel has a map of classes instead."""
+    return case.objects is not None and case.target.ndim == 4
+
+
+def is_list(targets: Targets) -> TypeGuard[list[ObjectTarget]]:
+    """Targets of objects, one per image."""
+    return isinstance(targets, list)
+
+
+def fixed_patches(cases: Sequence[PreparedCase], patch: Shape, dimensions: int, limit: int = 64) -> tuple[Tensor, Targets]:
+    """The same patch of the same cases every time, for the tuning loss: centred on the middle of what is asked for."""
+    images = []
+    dense: list[np.ndarray] = []
+    objects: list[ObjectTarget] = []
     for case in cases[:: max(1, len(cases) // limit)][:limit]:
-        shape: Shape = case.image.shape[1:]
-        start = centred_start(shape, patch)
-        if case.points:
-            middle = np.concatenate(list(case.points.values())).mean(0)
-            z, y, x = (
-                (n - p) // 2 if n <= p else int(np.clip(m - p // 2, 0, n - p))
-                for n, p, m in zip(shape, patch, middle, strict=True)
-            )
-            start = (z, y, x)
+        start = _middle_start(case, patch)
         images.append(cut(case.image, start, patch).astype(np.float32))
-        if case.target.ndim >= 3:
-            target = case.target if case.target.ndim == 4 else case.target[None]
-            targets.append(cut(target, start, patch))
+        if is_of_objects(case) and case.objects is not None:
+            boxes = torch.from_numpy(case.objects.boxes - np.tile(np.array(start, np.float32), 2))
+            layers = torch.from_numpy(cut(case.target, start, patch).astype(np.int32)) if len(case.target) else None
+            objects.append(object_target(boxes, case.objects.classes, layers, patch, dimensions))
+        elif case.target.ndim >= 3:
+            dense.append(cut(case.target if case.target.ndim == 4 else case.target[None], start, patch))
         else:
-            targets.append(np.array(case.target))
-    stacked = torch.from_numpy(np.stack(targets))
-    dense = cases[0].target.ndim >= 3
-    return flatten(torch.from_numpy(np.stack(images)), dimensions), flatten(stacked, dimensions) if dense else stacked
+            dense.append(np.array(case.target))
+    pictures = flatten(torch.from_numpy(np.stack(images)), dimensions)
+    if objects:
+        return pictures, objects
+    stacked = torch.from_numpy(np.stack(dense))
+    return pictures, flatten(stacked, dimensions) if cases[0].target.ndim >= 3 else stacked
+
+
+def _middle_start(case: PreparedCase, patch: Shape) -> Shape:
+    """Start of the patch about the middle of the structures, or about the object in the middle of the list."""
+    shape: Shape = case.image.shape[1:]
+    if case.points:
+        middle = np.concatenate(list(case.points.values())).mean(0)
+    elif case.objects is not None and len(case.objects):
+        box = case.objects.boxes[len(case.objects) // 2]
+        middle = (box[:3] + box[3:]) / 2
+    else:
+        return centred_start(shape, patch)
+    z, y, x = (
+        (n - p) // 2 if n <= p else int(np.clip(m - p // 2, 0, n - p)) for n, p, m in zip(shape, patch, middle, strict=True)
+    )
+    return z, y, x

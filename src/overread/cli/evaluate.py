@@ -27,6 +27,7 @@ overread evaluate liver
 overread evaluate liver --on internal --hypothesis "The liver's Dice is above 0.90" --primary-endpoint dice/liver --margin 0.90
 overread evaluate liver --on external:twente
 overread evaluate --truth masks --answers predictions --task segmentation
+overread evaluate --truth coco.json --answers results.json --task detection
 overread evaluate --truth outcomes.csv --answers risks.csv --task survival"""
 
 PATH = click.Path(exists=True, path_type=Path)
@@ -34,11 +35,14 @@ DECLARATION = ("hypothesis", "primary_endpoint", "margin", "threshold_rule", "de
 OURS = ("run_name", "on", "fold", "yes", *DECLARATION)
 LABELS = ("positive", "ordered", "threshold", "sampling", "prevalence")
 MASKS = ("spacing", "tolerance_mm")
+OBJECTS = ("matching",)
 COMMON = ("truth", "answers", "task", "patients", "out")
 HEARD = {  # by task: the options of anybody's answers that it listens to
     "classification": (*COMMON, "id_column", "classes", *LABELS),
     "regression": (*COMMON, "id_column", "classes"),
     "segmentation": (*COMMON, "classes", *MASKS),
+    "detection": (*COMMON, "classes", "threshold", "spacing", *OBJECTS),
+    "instances": (*COMMON, "classes", "threshold", "spacing", *OBJECTS),
     "survival": (*COMMON, "id_column", "edges"),
 }
 SECTIONS = {
@@ -47,6 +51,7 @@ SECTIONS = {
     "Anybody's answers": (*COMMON[:-1], "id_column", "classes", "out"),
     "Anybody's classes": LABELS,
     "Anybody's masks": MASKS,
+    "Anybody's objects": OBJECTS,
     "Anybody's risks": ("edges",),
 }  # fmt: skip
 
@@ -81,7 +86,7 @@ class On(click.ParamType):
 @click.option("--threshold-rule", help="How the operating point was chosen, e.g. 'sensitivity >= 0.95'.")
 @click.option("--declare", metavar="METRIC[/SUBJECT]", multiple=True, help="A secondary endpoint. May be repeated.")
 @click.option("--yes", is_flag=True, help="Open the seal without asking.")
-@click.option("--truth", type=PATH, help="The truth, a folder of masks or a sheet.")
+@click.option("--truth", type=PATH, help="The truth: a folder of masks, a sheet, or label files.")
 @click.option("--answers", type=PATH, help="The answers, in the same form.")
 @click.option("--task", type=click.Choice([*TASKS, "survival"]), help="The task.")
 @click.option("--patients", metavar="COLUMN|SHEET", help="Column of the truth, or a sheet, that names the patient.")
@@ -105,6 +110,13 @@ class On(click.ParamType):
 @click.option("--id-column", metavar="COLUMN", help="The column that names the case.")
 @click.option("--spacing", type=float, nargs=3, metavar="Z Y X", help="Millimetres between pixels, for masks that do not say.")
 @click.option("--tolerance-mm", type=float, default=2.0, show_default=True, help="Tolerance of the surface Dice.")
+@click.option(
+    "--matching",
+    metavar="CRITERION",
+    default="auto",
+    show_default=True,
+    help="When an answer finds an object: 'iou 0.5', 'distance 10 mm', 'hit'.",
+)
 @click.option("--edge", "edges", type=float, multiple=True, help="Where groups of risk part; thirds where not given.")
 @click.option(
     "--out",
@@ -120,6 +132,9 @@ def evaluate(project: Path | None, **words: Any) -> Outcome:
     (see overread external), and shows how scores and patients differ from those at home.
 
     With --truth and --answers: predictions of any program. No project and no torch are needed.
+    Detection and instances: COCO truth and results; YOLO text and other label files; sheets with a row
+    per box (case, class, x0, y0, x1, y1 as pixel edges, z0 and z1 in volumes, score in the answers); or folders
+    of masks (with --class NAME=VALUE every connected part is an object, without it every value is one).
     Survival: the truth holds id, time and event, the answers id and risk.
     """
     said = _said(click.get_current_context())

@@ -9,6 +9,7 @@ import click
 
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, column_options, command, pairs, summary_outcome
+from overread.core.question import OBJECTS, TASKS
 from overread.workflow.init import init as make_project
 from overread.workflow.project import Project
 
@@ -16,13 +17,15 @@ EXAMPLE = """\
 overread init liver --images studies --truth masks --sheet patients.xlsx --group-by patient
 overread init pneumonia --images films --sheet labels.csv --label pneumonia --positive yes --group-by mrn
 overread init liver --images studies --truth masks --folds 5 --dry-run
+overread init lesions --images studies --truth coco.json --task detection --group-by patient --sheet patients.xlsx
 overread init liver --images studies --dry-run"""
 
 PATH = click.Path(exists=True, path_type=Path)
 SECTIONS = {
     "What is there": ("images", "truth", "sheet"),
     "The question": (
-        "task", "label", "positive", "names", "multi_label", "ordered", "units", "unit", "aggregation", "index_exam",
+        "task", "label", "positive", "names", "objects", "multi_label", "ordered", "units", "unit", "aggregation",
+        "index_exam",
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
     "The split": ("splits", "folds", "split_by", "split_after", "tuning", "internal", "stratify_by", "seed", "leak_override"),
@@ -35,13 +38,16 @@ SECTIONS = {
 @click.option("--images", required=True, type=PATH, help="Folder of images, searched to its depth, or one .npz or .zip file.")
 @click.option("--truth", type=PATH, help="Folder of masks, or a file of labels.")
 @click.option("--sheet", type=PATH, help="CSV or Excel: ids, patients, covariates, labels.")
-@click.option(
-    "--task", type=click.Choice(["classification", "regression", "segmentation"]), help="Where it does not show by itself."
-)
+@click.option("--task", type=click.Choice(TASKS), help="Where it does not show by itself.")
 @click.option("--label", metavar="COLUMN", multiple=True, help="Column to be learned; several are findings. May be repeated.")
 @click.option("--positive", metavar="CLASS", help="Which class is the disease; never guessed.")
 @click.option(
     "--name", "names", metavar="VALUE=NAME", multiple=True, callback=pairs, help="What a value of the truth means, e.g. 1=liver."
+)
+@click.option(
+    "--objects",
+    type=click.Choice(OBJECTS),
+    help="Detection and instances from masks: connected voxels are one object, or every value is.",
 )
 @click.option("--multi-label", is_flag=True, help="A column of 0 and 1 is a finding of its own, not one of two classes.")
 @click.option("--ordered", is_flag=True, help="The classes are grades, in the order of their values.")

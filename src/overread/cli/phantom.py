@@ -14,7 +14,8 @@ from overread.workflow.phantom import phantom as draw
 
 EXAMPLE = """\
 overread phantom phantom --patients 24
-overread phantom films --kind chest --format png --fault marker"""
+overread phantom films --kind chest --format png --fault marker
+overread phantom crowded --patients 24 --format nifti --touching"""
 
 
 @click.command(cls=Verb, example=EXAMPLE)
@@ -30,6 +31,7 @@ overread phantom films --kind chest --format png --fault marker"""
 @click.option("--slices", type=int, help="Slices per CT; each scanner's own spacing where it is not given.")
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed draws the same patients.")
 @click.option("--fault", "faults", type=click.Choice(FAULTS), multiple=True, help="Plant a known fault. May be repeated.")
+@click.option("--touching", is_flag=True, help="Metastases in clusters that touch; nodules that overlap on a film.")
 def phantom(out: Path, faults: tuple[str, ...], **words: object) -> Outcome:
     """Make a digital phantom: images with known truth, and planted faults if wanted.
 

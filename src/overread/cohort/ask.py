@@ -14,6 +14,7 @@ from overread.core.question import TASKS, Question
 
 SIDES = re.compile(r"(?<![a-z])(left|right|lt|rt)(?![a-z])")
 OF_LAYOUT = "as distributed"
+OBJECT_TASKS = ("detection", "instances")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Said:
     labels     columns that hold the truth
     names      value as written in the truth -> name of the class or structure
     one_class  whether all cases may be of one class, from which nothing is learned: in a test elsewhere
+    objects    how masks tell objects apart: "components" or "values"
     """
 
     task: str | None = None
@@ -37,6 +39,7 @@ class Said:
     unit: str | None = None
     sided: bool | None = None
     one_class: bool = False
+    objects: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,16 @@ def choose_task(
     """
     if said.task is not None and said.task not in TASKS:
         raise OverreadError(f"There is no task '{said.task}'.", f"say --task {', '.join(TASKS[:-1])} or {TASKS[-1]}")
+    if said.task in OBJECT_TASKS and not has_masks:
+        needs = "boxes, outlines or masks" if said.task == "detection" else "outlines or masks"
+        raise OverreadError(f"The task '{said.task}' needs {needs} as truth, and none were found.", "give them with --truth")
+    if said.task in OBJECT_TASKS:
+        return said.task, "masks", (), "you said so"
     if said.task == "segmentation" and not has_masks:
         raise OverreadError("A segmentation needs masks as truth, and none were found.", "give their folder with --truth")
     if said.task == "segmentation" or (said.task is None and has_masks and not said.labels):
-        return "segmentation", "masks", (), "masks came as truth"
+        apart = "; to tell objects apart, say --task detection or --task instances" if said.task is None else ""
+        return "segmentation", "masks", (), f"masks came as truth{apart}"
     if said.labels:
         assert_sheet(joined)
         assert joined is not None
@@ -157,7 +166,7 @@ def classification(said: Said, cells: Sequence[str | None], columns: Sequence[st
             said.classes or tuple(columns),
             exclusive=False,
             unit=said.unit or "exam",
-            sided=_sided(said, columns),
+            sided=is_sided(said, columns),
         )
         return question, reasons
     classes = said.classes or classes_in(cells)
@@ -165,7 +174,7 @@ def classification(said: Said, cells: Sequence[str | None], columns: Sequence[st
     if positive is not None:
         reasons["question.positive"] = "you said so"
     question = Question(
-        "classification", classes, (), positive, True, said.ordered, (), said.unit or "exam", _sided(said, classes)
+        "classification", classes, (), positive, True, said.ordered, (), said.unit or "exam", is_sided(said, classes)
     )
     return question, reasons
 
@@ -219,7 +228,7 @@ def segmentation(said: Said, declared: Mapping[str, int], found: Mapping[int, in
         why = "values found in the masks; give them names with --name 1=liver --name 2=lesion"
     names = tuple(structures)
     reasons = {"question.classes": why} if why else {}
-    question = Question("segmentation", names, tuple(structures.values()), unit=said.unit or "exam", sided=_sided(said, names))
+    question = Question("segmentation", names, tuple(structures.values()), unit=said.unit or "exam", sided=is_sided(said, names))
     return question, reasons
 
 
@@ -230,10 +239,10 @@ def regression(said: Said, columns: Sequence[str]) -> tuple[Question, dict[str, 
         )
     units = said.units or ("",) * len(columns)
     names = said.classes or tuple(said.names.get(c, c) for c in columns)
-    return Question("regression", names, units=units, unit=said.unit or "exam", sided=_sided(said, columns)), {}
+    return Question("regression", names, units=units, unit=said.unit or "exam", sided=is_sided(said, columns)), {}
 
 
-def _sided(said: Said, names: Sequence[str]) -> bool:
+def is_sided(said: Said, names: Sequence[str]) -> bool:
     """Left and right are different answers where their words stand in the names of the answers."""
     if said.sided is not None:
         return said.sided

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from overread.cohort import ask
 from overread.cohort.ask import Said
+from overread.cohort.ask_objects import of_objects
 from overread.cohort.columns import Roles
 from overread.cohort.draft import Draft, LeftOut, Step
 from overread.cohort.inspect import Seen, declared_names
@@ -25,7 +27,7 @@ from overread.imaging.found import Scan
 def refuse_unclear(request: Request, layout: Layout, joined: Joined | None) -> None:
     """Label files beside the images that cannot be told apart count only where they would be the truth."""
     said = request.said
-    wanted = said.task in (None, "segmentation") or (said.task == "classification" and joined is None)
+    wanted = said.task in (None, "segmentation", *ask.OBJECT_TASKS) or (said.task == "classification" and joined is None)
     if layout.unclear is not None and request.truth is None and not said.labels and wanted:
         raise layout.unclear
 
@@ -44,7 +46,7 @@ def drawn_objects(
     elif (
         request.truth is None
         and not (layout.truth_files or request.said.labels or any(d.label for d in drafts))
-        and (joined is None or request.said.task == "segmentation")
+        and (joined is None or request.said.task in ("segmentation", *ask.OBJECT_TASKS))
     ):
         where = folder
     else:
@@ -67,7 +69,7 @@ def masks_or_labels(
     if masks is not None and truth_folder is not None and said.task == "classification" and not has_words:
         return said.task, "masks", (), "you said so", findings_of_masks(masks, drafts, truth_folder, said, request.how)
     task, source, columns, why = ask.choose_task(said, masks is not None, joined, roles, labels)
-    if masks is not None and task == "segmentation":
+    if masks is not None and source == "masks":
         return task, source, columns, why, masks
     return task, source, columns, why, label_truths(task, source, columns, drafts, joined, said, request.aggregation, request.how)
 
@@ -99,8 +101,16 @@ def with_truth(
 def question_of(
     task: str, said: Said, truths: Truths, drafts: Sequence[Draft], seen: Sequence[Seen]
 ) -> tuple[Question, dict[str, str]]:
-    if task == "segmentation":
+    if task in ("segmentation", *ask.OBJECT_TASKS):
         found = Counter(value for s in seen for value in s.voxels)
-        return ask.segmentation(said, truths.structures or declared_names(drafts, seen), found)
+        asked = ask.segmentation if task == "segmentation" else partial(of_objects, task)
+        return asked(said, truths.structures or declared_names(drafts, seen), found)
     assert truths.question is not None
     return truths.question, dict(truths.reasons)
+
+
+def of_labels(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Reasons where labels draw each object by itself, so that nobody has to say how masks tell them apart."""
+    return {
+        k: v.replace("declared with the masks", "declared with the labels") for k, v in reasons.items() if k != "question.objects"
+    }

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from overread.cohort.index import Cohort
-from overread.cohort.load import load_image, load_truth
+from overread.cohort.load import class_of_value, load_image, load_truth, open_case_objects
+from overread.cohort.object_facts import ObjectFacts, SeenObject, object_facts, seen_object
 from overread.cohort.progress import Progress, counted
 from overread.core.case import Case
 from overread.core.errors import OverreadError
@@ -51,11 +52,14 @@ class Fingerprint:
     channels, units, modality
     intensity    one per channel: of the whole image
     foreground   one per channel: inside the structures; empty where the task has none
-    class_counts cases per class, finding or structure
+    class_counts cases per class, finding or structure; of objects, cases with at least one of the class
     quantities   regression: name -> mean, std, low, high, known
     volumes_ml   structure -> percentiles 0, 10, 50, 90, 100 of its volume where present (voxels where spacing is unknown)
     structure_spans  structure -> median (Z, Y, X) extent in voxels where present
     scales_differ    ratio of the largest to the smallest median intensity of the cases: large means per-image normalisation
+    objects          detection and instances: class -> its objects; one that does not occur is left out
+    cases_without    detection and instances: cases that are known to hold no object
+    have_voxels      detection and instances: every object has an outline or a mask, none is a box alone
     """
 
     n_cases: int
@@ -74,6 +78,9 @@ class Fingerprint:
     volumes_ml: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     structure_spans: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     scales_differ: float = 1.0
+    objects: Mapping[str, ObjectFacts] = field(default_factory=dict)
+    cases_without: int = 0
+    have_voxels: bool = False
 
     @property
     def median_shape(self) -> tuple[float, float, float]:
@@ -104,6 +111,8 @@ class _Looked:
     extremes: np.ndarray  # (2, C) smallest and largest value
     volumes: Mapping[str, float]
     spans: Mapping[str, tuple[int, int, int]]
+    objects: tuple[SeenObject, ...] = ()
+    have_voxels: bool = True
 
 
 def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint:
@@ -121,7 +130,7 @@ def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint
     values = [c.truth.values for c in cases if c.truth is not None]
     medians = np.array([np.nanmedian(np.abs(x.voxels)) for x in looked])
     names = cohort.question.classes
-    is_segmentation, is_regression = cohort.question.task == "segmentation", cohort.question.task == "regression"
+    is_regression, of_objects = cohort.question.task == "regression", cohort.question.is_of_objects
     return Fingerprint(
         len(cases),
         len({c.patient_id for c in cases}),
@@ -134,14 +143,24 @@ def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint
         Counter(x.modality for x in looked).most_common(1)[0][0],
         _intensities([x.voxels for x in looked], [x.extremes for x in looked]),
         _intensities([x.inside for x in looked], None),
-        {n: sum(n in x.volumes for x in looked) if is_segmentation else sum(v.get(n) == 1 for v in values) for n in names}
-        if not is_regression
-        else {},
+        {} if is_regression else _class_counts(cohort, looked, values),
         {n: _quantity([v.get(n) for v in values]) for n in names} if is_regression else {},
         {n: _spread([x.volumes[n] for x in looked if n in x.volumes]) for n in names if any(n in x.volumes for x in looked)},
         {n: _median_span([x.spans[n] for x in looked if n in x.spans]) for n in names if any(n in x.spans for x in looked)},
         float(medians.max() / max(float(medians.min()), 1e-6)),
+        object_facts([x.objects for x in looked], names) if of_objects else {},
+        sum(not x.objects for x in looked) if of_objects else 0,
+        of_objects and all(x.have_voxels for x in looked),
     )
+
+
+def _class_counts(cohort: Cohort, looked: Sequence[_Looked], values: Sequence[Mapping[str, float | None]]) -> dict[str, int]:
+    names = cohort.question.classes
+    if cohort.question.task == "segmentation":
+        return {n: sum(n in x.volumes for x in looked) for n in names}
+    if cohort.question.is_of_objects:
+        return {n: sum(any(o.name == n for o in x.objects) for x in looked) for n in names}
+    return {n: sum(v.get(n) == 1 for v in values) for n in names}
 
 
 def _look(cohort: Cohort, case: Case, share: int) -> _Looked:
@@ -171,6 +190,14 @@ def _look(cohort: Cohort, case: Case, share: int) -> _Looked:
             if count:
                 volumes[name] = count * size
                 spans[name] = _span(reorient(mask, *axes))
+    objects: tuple[SeenObject, ...] = ()
+    have_voxels = True
+    if cohort.question.is_of_objects and case.truth is not None:
+        found, called = open_case_objects(cohort, case), class_of_value(cohort.question)
+        objects = tuple(seen_object(called[o.value], o.corners, image.grid, axes[0]) for o in found.objects)
+        have_voxels = all(o.piece is not None for o in found.objects)
+        places = found.voxels()
+        inside = flat[:, places[:: max(1, len(places) // share)]].T.astype(np.float32)
     modality = str(image.source.get("modality") or (image.channels[0] if image.channels[0] != "image" else ""))
     return _Looked(
         grid.shape,
@@ -185,6 +212,8 @@ def _look(cohort: Cohort, case: Case, share: int) -> _Looked:
         np.stack([flat.min(1), flat.max(1)]).astype(np.float32),
         volumes,
         spans,
+        objects,
+        have_voxels,
     )
 
 

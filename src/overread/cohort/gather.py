@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from overread.cohort.choose_truth import drawn_objects, follow_renamed, masks_or_labels, question_of, refuse_unclear, with_truth
+from overread.cohort.ask import OBJECT_TASKS
+from overread.cohort.choose_truth import (
+    drawn_objects,
+    follow_renamed,
+    masks_or_labels,
+    of_labels,
+    question_of,
+    refuse_unclear,
+    with_truth,
+)
 from overread.cohort.columns import Roles
 from overread.cohort.draft import Draft, Step
 from overread.cohort.folders import folder_of, masks_inside, scan_images, sheet_and_truth_folder, truth_scan
@@ -16,6 +25,7 @@ from overread.cohort.join import Joined, describe_unknown
 from overread.cohort.labels.read import drawn_truths, mask_truths
 from overread.cohort.layouts import Layout, recognise
 from overread.cohort.names import NAME_RULES, patient_by_name
+from overread.cohort.object_notes import object_notes
 from overread.cohort.patients import check_unit, hints, keep_index_exams, with_patients
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
@@ -152,11 +162,22 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
     drafts, steps = with_truth(drafts, truths, steps, joined, request)
     drafts, steps = keep_index_exams(drafts, steps, request, joined, images.chosen.drafts)
     check_unit(request, task, drafts, joined)
-    seen = inspect_cases(drafts, truths.by_name, folder, truth_folder, gaps=request.gaps, tilt=request.tilt, progress=progress)
+    seen = inspect_cases(
+        drafts,
+        truths.by_name,
+        folder,
+        truth_folder,
+        gaps=request.gaps,
+        tilt=request.tilt,
+        objects=(request.said.objects or "components") if task in OBJECT_TASKS else None,
+        progress=progress,
+    )
     drafts, seen, steps = keep_usable(drafts, seen, steps, request.faulty)
     refuse_mixture(drafts, seen)
     refuse_unlike(drafts, seen)
     question, more = question_of(task, request.said, truths, drafts, seen)
+    if objects is not None:
+        more = of_labels(more)
     drafts, seen, steps = only_declared(question, drafts, seen, steps, request.faulty)
     drafts, known, patient_reason = with_patients(drafts, request, roles, layout)
     return Gathered(
@@ -185,6 +206,7 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
             *layout.notes,
             *(images.sheet.notes if images.sheet else ()),
             *truths.notes,
+            *object_notes(question, seen),
             *hints(folder, drafts, known, joined is not None),
         ),
         images.sheet_rows,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from overread.cohort.draft import Draft
 from overread.cohort.labels.masks import names_segments
+from overread.cohort.labels.object_truth import open_objects
 from overread.cohort.load import open_channels, open_layers
 from overread.cohort.progress import Progress, counted
 from overread.core.case import TruthReference
@@ -30,9 +32,10 @@ class Seen:
     """What opening a case showed.
 
     digest    of the pixels: identical images have identical digests, whatever the file
-    voxels    label value -> how many voxels, for a mask
+    voxels    label value -> how many voxels, for a mask; how many objects, where objects are asked
     names     label value -> structure, where the mask file itself says so (DICOM SEG)
-    content   digest of the mask's voxels on the image's grid
+    content   digest of the mask's voxels, or of the objects, on the image's grid
+    done      what was done to the objects on the way -> how often
     refusal   why the image or its mask cannot be used; None where they can
     """
 
@@ -44,6 +47,7 @@ class Seen:
     voxels: Mapping[int, int] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     content: str = ""
+    done: Mapping[str, int] = field(default_factory=dict)
     refusal: OverreadError | None = None
 
 
@@ -55,13 +59,17 @@ def inspect_cases(
     *,
     gaps: str = "refuse",
     tilt: str = "refuse",
+    objects: str | None = None,
     progress: Progress | None = None,
 ) -> list[Seen]:
-    """Open every case, and its mask where it has one; one result per draft, in order."""
+    """Open every case, and its mask where it has one; one result per draft, in order.
+
+    objects  how masks tell objects apart, "components" or "values", where objects are asked; None where they are not
+    """
 
     def look(draft: Draft) -> Seen:
         try:
-            return _inspect(draft, truths.get(draft.name), images_folder, truth_folder, gaps, tilt)
+            return _inspect(draft, truths.get(draft.name), images_folder, truth_folder, gaps, tilt, objects)
         except Refused as refusal:
             return Seen(refusal=refusal)
 
@@ -70,30 +78,49 @@ def inspect_cases(
 
 
 def _inspect(
-    draft: Draft, truth: TruthReference | None, images_folder: Path, truth_folder: Path | None, gaps: str, tilt: str
+    draft: Draft,
+    truth: TruthReference | None,
+    images_folder: Path,
+    truth_folder: Path | None,
+    gaps: str,
+    tilt: str,
+    objects: str | None,
 ) -> Seen:
     image = open_channels(draft.name, draft.images, images_folder, gaps=gaps, tilt=tilt)
     voxels: dict[int, int] = {}
     names: dict[int, str] = {}
     content = ""
+    done: Mapping[str, int] = {}
     if truth is not None and truth.files and truth_folder is not None and truth.format != "value":
-        layers = _layers(draft, truth, truth_folder, image.grid)
-        for layer in layers:
-            values, counts = np.unique(layer, return_counts=True)
-            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-                if value:
-                    voxels[int(value)] = voxels.get(int(value), 0) + int(count)
+        with _hinting(draft):
+            if objects is None:
+                voxels, content = _voxels(open_layers(draft.name, truth, truth_folder, image.grid))
+            else:
+                by_value = objects == "values"
+                found = open_objects(draft.name, truth, truth_folder, image.grid, by_value=by_value)
+                voxels, content, done = found.counts(), digest_bytes(found.parts()), found.done
         if names_segments(truth.format, truth_folder / truth.files[0]):
             names = {s.value: s.name for s in open_seg(truth_folder / truth.files[0], image.grid).structures}
-        content = digest_bytes([str(layers.shape).encode(), np.ascontiguousarray(layers, dtype=np.int32).tobytes()])
     simulated = bool(image.source.get("is_simulated")) or bool(draft.attributes.get("synthetic"))
-    return Seen(pixel_digest(image), image.grid, image.units, image.channels, simulated, voxels, names, content)
+    return Seen(pixel_digest(image), image.grid, image.units, image.channels, simulated, voxels, names, content, done)
 
 
-def _layers(draft: Draft, truth: TruthReference, truth_folder: Path, grid: Grid) -> np.ndarray:
-    """The mask on the image's grid; where there are several images it may have been drawn on another one."""
+def _voxels(layers: np.ndarray) -> tuple[dict[int, int], str]:
+    """Label value -> voxels, and the digest of all."""
+    voxels: dict[int, int] = {}
+    for layer in layers:
+        values, counts = np.unique(layer, return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            if value:
+                voxels[int(value)] = voxels.get(int(value), 0) + int(count)
+    return voxels, digest_bytes([str(layers.shape).encode(), np.ascontiguousarray(layers, dtype=np.int32).tobytes()])
+
+
+@contextmanager
+def _hinting(draft: Draft) -> Iterator[None]:
+    """Where there are several images the mask may have been drawn on another one."""
     try:
-        return open_layers(draft.name, truth, truth_folder, grid)
+        yield
     except Refused as refusal:
         if refusal.code != "mask-on-another-grid" or len(draft.images) == 1:
             raise

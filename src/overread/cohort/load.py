@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +12,14 @@ import numpy as np
 from overread.cohort.index import Cohort
 from overread.cohort.labels.drawn import drawn_layers, is_drawn
 from overread.cohort.labels.masks import PLACED
+from overread.cohort.labels.object_truth import TrueObjects, open_objects
 from overread.cohort.overlay import overlay
 from overread.cohort.place import place_layers
 from overread.core.case import Case, ImageReference, TruthReference
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.core.kinds import Findings, LabelMap, Measurements, Structure
+from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Measurements, Structure
 from overread.core.question import Question
 from overread.imaging.door import open_image
 from overread.imaging.labels import open_labels
@@ -90,8 +91,59 @@ def _check_image(what: str, image: Image) -> None:
         )
 
 
-def load_truth(cohort: Cohort, case: Case, reference: TruthReference | None = None) -> Findings | Measurements | LabelMap:
+def load_truth(
+    cohort: Cohort, case: Case, reference: TruthReference | None = None
+) -> Findings | Measurements | LabelMap | Boxes | Instances:
     """The truth of a case, by default its own; one under seal is refused."""
+    truth = _reference(cohort, case, reference)
+    question = cohort.question
+    if question.is_of_objects:
+        found = _objects(cohort, case, truth, voxels=question.task == "instances")
+        names = class_of_value(question)
+        return found.instances(names, case.case_id) if question.task == "instances" else found.boxes(names)
+    if question.task == "segmentation":
+        return open_label_map(case.case_id, truth, _truth_folder(cohort), question, cohort.grids[case.case_id])
+    values = {name: truth.values.get(name) for name in question.classes}
+    if question.task == "regression":
+        return Measurements(values, dict(zip(question.classes, question.units, strict=False)))
+    return Findings(values)
+
+
+def load_instances(cohort: Cohort, case: Case, reference: TruthReference | None = None) -> Instances:
+    """The objects of a case with their voxels, also where boxes are asked; refused where one is a box without an outline."""
+    found = open_case_objects(cohort, case, reference)
+    return found.instances(class_of_value(cohort.question), case.case_id)
+
+
+def open_case_objects(cohort: Cohort, case: Case, reference: TruthReference | None = None) -> TrueObjects:
+    """The objects of a case, with their voxels where these were drawn."""
+    return _objects(cohort, case, _reference(cohort, case, reference), voxels=True)
+
+
+def class_of_value(question: Question) -> dict[int, str]:
+    """Label value of an object -> its class; where every value of a mask is an object, all are of the one class."""
+    if question.objects == "values" and not question.values:
+        return {1: question.classes[0]}
+    return dict(zip(question.values, question.classes, strict=True))
+
+
+def _objects(cohort: Cohort, case: Case, truth: TruthReference, *, voxels: bool) -> TrueObjects:
+    question, grid = cohort.question, cohort.grids[case.case_id]
+    by_value = question.objects == "values"
+    found = open_objects(case.case_id, truth, _truth_folder(cohort), grid, by_value=by_value, voxels=voxels)
+    refuse_undeclared(case.case_id, found.counts(), class_of_value(question))
+    return found
+
+
+def _truth_folder(cohort: Cohort) -> Path:
+    if cohort.truth_folder is None:
+        raise OverreadError(
+            f"This project asks for {cohort.question.task} and names no truth folder.", "set truth.path in project.toml"
+        )
+    return cohort.truth_folder
+
+
+def _reference(cohort: Cohort, case: Case, reference: TruthReference | None) -> TruthReference:
     truth = reference or case.truth
     if truth is None:
         sealed = cohort.partition.get(case.case_id) == "internal"
@@ -102,16 +154,7 @@ def load_truth(cohort: Cohort, case: Case, reference: TruthReference | None = No
             if sealed
             else "leave the case out, or give its truth",
         )
-    if cohort.question.task == "segmentation":
-        if cohort.truth_folder is None:
-            raise OverreadError(
-                "This project asks for a segmentation and names no truth folder.", "set truth.path in project.toml"
-            )
-        return open_label_map(case.case_id, truth, cohort.truth_folder, cohort.question, cohort.grids[case.case_id])
-    values = {name: truth.values.get(name) for name in cohort.question.classes}
-    if cohort.question.task == "regression":
-        return Measurements(values, dict(zip(cohort.question.classes, cohort.question.units, strict=False)))
-    return Findings(values)
+    return truth
 
 
 def open_layers(what: str, truth: TruthReference, folder: Path, grid: Grid) -> np.ndarray:
@@ -133,16 +176,21 @@ def label_map(what: str, layers: np.ndarray, question: Question, grid: Grid) -> 
     """Name the values of label layers; a value that nobody declared is refused."""
     structures = []
     present = [set(np.unique(layer).tolist()) - {0} for layer in layers]
-    undeclared = sorted(set().union(*present) - set(question.values))
+    refuse_undeclared(what, set().union(*present), dict(zip(question.values, question.classes, strict=True)))
+    for name, value in zip(question.classes, question.values, strict=True):
+        layer = next((k for k, values in enumerate(present) if value in values), 0)
+        structures.append(Structure(name, int(value), layer))
+    return LabelMap(layers, tuple(structures), grid)
+
+
+def refuse_undeclared(what: str, found: Iterable[int], names: Mapping[int, str]) -> None:
+    """Stop on label values without a name."""
+    undeclared = sorted(set(found) - set(names))
     if undeclared:
-        declared = ", ".join(f"{v} = {n}" for n, v in zip(question.classes, question.values, strict=True))
+        declared = ", ".join(f"{v} = {n}" for v, n in names.items())
         raise Refused(
             "undeclared-value",
             f"{what}: the mask holds {'values' if len(undeclared) > 1 else 'the value'} "
             f"{', '.join(str(v) for v in undeclared[:10])}, which nobody declared; declared are {declared}.",
             "correct the mask, or name the value under question.classes and question.values in project.toml",
         )
-    for name, value in zip(question.classes, question.values, strict=True):
-        layer = next((k for k, values in enumerate(present) if value in values), 0)
-        structures.append(Structure(name, int(value), layer))
-    return LabelMap(layers, tuple(structures), grid)

@@ -72,9 +72,12 @@ def strata_of(
     if question.task == "regression":
         name = question.classes[0]
         return [[q] for q in quantile_strata([t.values.get(name) for t in truths])], f"size of {name}"
-    if question.task == "segmentation":
+    if question.is_of_objects and question.objects == "values":
+        return [[question.classes[0]] if any(seen.values()) else [] for seen in voxels], "presence of an object"
+    if question.values:
         pairs = list(zip(question.classes, question.values, strict=True))
-        return [[n for n, v in pairs if seen.get(v)] for seen in voxels], "presence of each structure"
+        what = "objects of each class" if question.is_of_objects else "each structure"
+        return [[n for n, v in pairs if seen.get(v)] for seen in voxels], f"presence of {what}"
     return [[n for n, v in t.values.items() if v == 1] for t in truths], "class" if question.exclusive else "finding"
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from overread.cohort.ask import OBJECT_TASKS
 from overread.cohort.columns import Roles
 from overread.cohort.draft import Draft, Step
 from overread.cohort.exams import choose_index_exam, parse_index_exam
@@ -71,8 +72,8 @@ def check_unit(request: Request, task: str, drafts: Sequence[Draft], joined: Joi
     unit = request.said.unit
     if unit is not None and unit not in UNITS_OF_ANALYSIS:
         raise OverreadError(f"There is no unit of analysis '{unit}'.", f"say --unit {', '.join(UNITS_OF_ANALYSIS)}")
-    if task == "segmentation":
-        _refuse_unit_of_masks(request)
+    if task in ("segmentation", *OBJECT_TASKS):
+        _refuse_unit_of_masks(request, "masks" if task == "segmentation" else "objects")
     if unit == "side":
         _refuse_no_side(drafts)
     counts = Counter(d.patient for d in drafts if d.patient)
@@ -86,11 +87,11 @@ def check_unit(request: Request, task: str, drafts: Sequence[Draft], joined: Joi
         )
 
 
-def _refuse_unit_of_masks(request: Request) -> None:
+def _refuse_unit_of_masks(request: Request, they: str) -> None:
     """Masks are scored image by image, whatever is asked."""
     if request.aggregation != "none":
         raise OverreadError(
-            f"--aggregation {request.aggregation} puts findings of several images together; masks are scored image by image.",
+            f"--aggregation {request.aggregation} puts findings of several images together; {they} are scored image by image.",
             "leave --aggregation out, and pick one exam with --index-exam where each patient should count once",
         )
     unit = request.said.unit
@@ -100,7 +101,7 @@ def _refuse_unit_of_masks(request: Request) -> None:
             "patient": "where each patient should count once, add --index-exam first or last",
         }
         raise OverreadError(
-            f"The unit of analysis is the {unit}, but the truth is masks, and each image is scored as a whole, with all that is "
+            f"The unit of analysis is the {unit}, but the truth is {they}, and each image is scored as a whole, with all that is "
             "drawn in it.",
             f"leave --unit out (one answer per exam); {instead[unit]}",
         )

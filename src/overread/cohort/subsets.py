@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from overread.cohort.index import Cohort, read_index
-from overread.cohort.load import load_truth
+from overread.cohort.load import load_truth, open_case_objects
 from overread.cohort.partition import strata_of
 from overread.cohort.progress import Progress, counted
 from overread.cohort.split import folds_by_group, linked_groups
@@ -59,7 +59,7 @@ def drawable(cohort: Cohort, cases: Sequence[Case], stratify_by: str | None = No
     question = cohort.question
     truths = [case.truth or TruthReference() for case in cases]
     voxels: list[Mapping[int, int]] = [{} for _ in cases]
-    if question.task == "segmentation":
+    if question.task == "segmentation" or question.is_of_objects:
         voxels = [_shown(cohort, case) for case in counted(cases, len(cases), "Looking at what the masks show", progress)]
     strata, by = strata_of(question, truths, voxels)
     needed = {s for case in strata for s in case} if question.task != "regression" else set()
@@ -76,6 +76,8 @@ def drawable(cohort: Cohort, cases: Sequence[Case], stratify_by: str | None = No
 
 
 def _shown(cohort: Cohort, case: Case) -> dict[int, int]:
+    if cohort.question.is_of_objects:
+        return open_case_objects(cohort, case).counts()
     truth = load_truth(cohort, case)
     assert isinstance(truth, LabelMap)
     return {int(v): 1 for v in np.unique(truth.layers) if v > 0}

@@ -54,7 +54,7 @@ def only_declared(
     question: Question, drafts: list[Draft], seen: list[Seen], steps: list[Step], faulty: str
 ) -> tuple[list[Draft], list[Seen], list[Step]]:
     """Stop on masks that hold a value which nobody declared, or leave their cases out."""
-    if question.task != "segmentation":
+    if not question.values:
         return drafts, seen, steps
     declared = ", ".join(f"{v} = {n}" for n, v in zip(question.classes, question.values, strict=True))
     checked = []

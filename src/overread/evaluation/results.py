@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from overread.core.question import Decisions, Question
 from overread.core.score import Interval
 from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase
 from overread.evaluation.classification import evaluate_classification
 from overread.evaluation.intervals.undercoverage import doubted
+from overread.evaluation.objects.evaluate import evaluate_objects
+from overread.evaluation.objects.found_case import FoundCase
 from overread.evaluation.regression import evaluate_regression
 from overread.evaluation.result import Result
 from overread.evaluation.rules import Rules
@@ -23,6 +25,8 @@ from overread.metrics.metric import Metric
 from overread.metrics.table import resolve_endpoint
 
 FORMAT = 1
+
+Cases = Answered | Sequence[ScoredCase] | Sequence[FoundCase]
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,18 @@ class About:
 
 def evaluate(
     question: Question,
-    cases: Answered | Sequence[ScoredCase],
+    cases: Cases,
     decisions: Mapping[int, Decisions],
     rules: Rules,
     about: About,
 ) -> Result:
     """Compute everything the evaluation file holds.
 
-    cases      `Answered` for classification and regression, one `ScoredCase` per case for segmentation
+    cases      `Answered` for classification and regression, one `ScoredCase` per case for segmentation, one `FoundCase` per
+               case for detection and instances
     decisions  fold -> the frozen decisions of its model; {-1: ...} where there are no folds
     """
-    found = _evaluated(question, cases, rules)
+    found = _evaluated(question, cases, rules, decisions)
     patients = {row["patient_id"] for row in found.cases}
     roles = _Roles(question, about)
     scores = [_score(scored, roles) for scored in found.scores]
@@ -84,11 +89,11 @@ def evaluate(
     )
     result.update(found.more)
     if refused:
-        result["answered_only"] = _answered_only(question, cases, rules, refused, roles)
+        result["answered_only"] = _answered_only(question, cases, rules, decisions, refused, roles)
     return result
 
 
-def _refused(cases: Answered | Sequence[ScoredCase], about: About) -> dict[str, str]:
+def _refused(cases: Cases, about: About) -> dict[str, str]:
     """What was not answered, by the case that lends its unit the name."""
     if isinstance(cases, Answered):
         names = [name for name, gone in zip(cases.case_ids, cases.refused, strict=True) if gone]
@@ -98,16 +103,23 @@ def _refused(cases: Answered | Sequence[ScoredCase], about: About) -> dict[str, 
 
 
 def _answered_only(
-    question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules, refused: Mapping[str, str], roles: _Roles
+    question: Question,
+    cases: Cases,
+    rules: Rules,
+    decisions: Mapping[int, Decisions],
+    refused: Mapping[str, str],
+    roles: _Roles,
 ) -> dict[str, Any]:
     """The scores of the cases that were answered, for a second look: leaving out what was refused flatters."""
-    kept = (
-        cases.select(~cases.refused) if isinstance(cases, Answered) else [case for case in cases if case.case_id not in refused]
+    kept: Cases = (
+        cases.select(~cases.refused)
+        if isinstance(cases, Answered)
+        else cast(Cases, [case for case in cases if case.case_id not in refused])
     )
     about = {"n_refused": len(refused), "reasons": dict(Counter(refused.values()).most_common())}
     if not (kept.case_ids if isinstance(kept, Answered) else kept):
         return {**about, "n_cases": 0, "n_patients": 0, "scores": []}
-    found = _evaluated(question, kept, rules)
+    found = _evaluated(question, kept, rules, decisions)
     return {
         **about,
         "n_cases": len(found.cases),
@@ -117,13 +129,13 @@ def _answered_only(
 
 
 def fold_table(
-    question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules, models: Mapping[int, str | None], about: About
+    question: Question, cases: Cases, rules: Rules, models: Mapping[int, str | None], about: About
 ) -> list[dict[str, Any]]:
     """The scores of each fold by itself."""
     rows = []
     for fold, model in sorted(models.items()):
         own = _of_fold(cases, fold)
-        found = _evaluated(question, own, rules)
+        found = _evaluated(question, own, rules, {})
         roles = _Roles(question, about)
         rows.append(
             {
@@ -137,17 +149,19 @@ def fold_table(
     return rows
 
 
-def _evaluated(question: Question, cases: Answered | Sequence[ScoredCase], rules: Rules) -> Evaluated:
+def _evaluated(question: Question, cases: Cases, rules: Rules, decisions: Mapping[int, Decisions]) -> Evaluated:
     if isinstance(cases, Answered):
         run = evaluate_regression if question.task == "regression" else evaluate_classification
         return run(question, cases, rules)
-    return evaluate_segmentation(question, cases, rules)
+    if question.is_of_objects:
+        return evaluate_objects(question, cast(Sequence[FoundCase], cases), decisions, rules)
+    return evaluate_segmentation(question, cast(Sequence[ScoredCase], cases), rules)
 
 
-def _of_fold(cases: Answered | Sequence[ScoredCase], fold: int) -> Answered | Sequence[ScoredCase]:
+def _of_fold(cases: Cases, fold: int) -> Cases:
     if isinstance(cases, Answered):
         return cases.select(cases.fold == fold)
-    return [case for case in cases if case.fold == fold]
+    return cast(Cases, [case for case in cases if case.fold == fold])
 
 
 class _Roles:

@@ -22,6 +22,8 @@ class Rules:
     sampling              "consecutive": as they come, so the share of positives is that of the clinic; "enriched": positives
                           were sought out; "unknown"
     prevalence            the share of positives where the model is to be used: one number, or by class; None where not stated
+    matching              when an answer finds an object: "auto", "iou 0.5", "distance 10 mm", "distance 10 px" or "hit"
+    false_positives       of each class per case, at most, where thresholds of objects are chosen
     """
 
     threshold_rule: str = "youden"
@@ -31,6 +33,8 @@ class Rules:
     seed: int = 0
     sampling: str = "unknown"
     prevalence: float | Mapping[str, float] | None = field(default=None, hash=False)
+    matching: str = "auto"
+    false_positives: float = 1.0
 
     @property
     def is_enriched(self) -> bool:

@@ -14,6 +14,7 @@ from overread.cohort.seal import sealed_truths
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 from overread.core.question import Question
+from overread.evaluation.decisions.false_positives import false_positives_rule
 from overread.evaluation.decisions.operating import stated_rule
 from overread.metrics.table import default_endpoint, resolve_endpoint
 from overread.record.ledger import Ledger
@@ -47,7 +48,7 @@ def make_declaration(
 ) -> Declaration:
     """Join what `project.toml` says with what was said now, which wins, and check that all of it means something.
 
-    settings  hypothesis, primary_endpoint, margin, threshold_rule, declared
+    settings  hypothesis, primary_endpoint, margin, threshold_rule, declared, false_positives
     said      the same names; blank ones count as not said
     """
     values = {**settings, **{k: v for k, v in (said or {}).items() if v not in (None, "", (), [])}}
@@ -59,7 +60,7 @@ def make_declaration(
     for endpoint in (values["primary_endpoint"], *values.get("declared", ())):
         resolve_endpoint(question, endpoint)
     metric, _ = resolve_endpoint(question, values["primary_endpoint"])
-    rule = stated_rule(question, values.get("threshold_rule") or "youden")
+    rule = _rule(question, values, said or {})
     margin = values.get("margin")
     if margin is not None and metric.better == "none":
         raise OverreadError(
@@ -118,6 +119,13 @@ def open_seal(
         by_default=declaration.by_default,
     )
     return sealed_truths(Path(project_dir if external is None else external), partition), entry
+
+
+def _rule(question: Question, values: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    """Of objects, the false positives per case that the settings allow, unless something else was said now."""
+    if not question.is_of_objects:
+        return stated_rule(question, values.get("threshold_rule") or "youden")
+    return str(said.get("threshold_rule") or false_positives_rule(float(values.get("false_positives", 1.0))))
 
 
 def _not_declared(question: Question, missing: list[str]) -> OverreadError:

@@ -14,6 +14,7 @@ from scipy import ndimage, sparse
 
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
+from overread.core.kinds import Piece
 
 ANTIALIAS_FACTOR = 1.5  # target voxels this much larger than the source's are smoothed first
 ALIGNED_VOXELS = 1e-3  # axes that drift apart by less than this over the whole image count as parallel
@@ -209,21 +210,46 @@ def _layer(layer: np.ndarray, step: np.ndarray, shape: tuple[int, int, int]) -> 
         window = _target_window(box, step, shape)
         if window is None:
             continue
-        start = np.array([s.start for s in window])
-        local = step.copy()
-        local[:3, 3] = step[:3, :3] @ start + step[:3, 3] - [s.start for s in box]
-        size = tuple(s.stop - s.start for s in window)
-        mask = (layer[box] == value).astype(np.float32)
-        if axes is not None:
-            weight = _separable(mask, local, axes, size, 1, 0.0, smooth=False)
-        else:
-            weight = _general(mask, local, size, 1, 0.0, smooth=False)
+        weight = _weight((layer[box] == value).astype(np.float32), box, window, step, axes)
         taken[window] += weight
         wins = weight > strongest[window]
         strongest[window][wins] = weight[wins]
         result[window][wins] = value
     result[strongest < 1 - taken - 1e-5] = 0
     return result
+
+
+def resample_piece(piece: Piece, source: Grid, target: Grid) -> Piece:
+    """Move the voxels of one object as `resample_labels` moves a layer that holds nothing else, without its empty rest."""
+    step = index_map(source, target)
+    if piece.mask.size == 0 or (np.allclose(step, np.eye(4), atol=1e-9) and source.shape == target.shape):
+        return piece
+    box = tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(piece.place, source.shape, strict=True))
+    around = [(s.start - b.start, b.stop - s.stop) for s, b in zip(piece.place, box, strict=True)]
+    window = _target_window(box, step, target.shape)  # type: ignore[arg-type]
+    if window is None:
+        return Piece((0, 0, 0), np.zeros((0, 0, 0), bool))
+    mask = np.pad(piece.mask, around).astype(np.float32)
+    weight = _weight(mask, box, window, step, _aligned_axes(step, target.shape))  # type: ignore[arg-type]
+    cut = Piece.of(weight >= 0.5 - 5e-6)  # as strong as the background, within rounding
+    z, y, x = (first + own.start for first, own in zip(cut.start, window, strict=True))
+    return Piece((z, y, x), cut.mask)
+
+
+def _weight(
+    mask: np.ndarray,
+    box: tuple[slice, slice, slice],
+    window: tuple[slice, slice, slice],
+    step: np.ndarray,
+    axes: tuple[int, int, int] | None,
+) -> np.ndarray:
+    """How much of each target voxel of `window` a structure fills; mask float32 on `box` of the source."""
+    local = step.copy()
+    local[:3, 3] = step[:3, :3] @ np.array([s.start for s in window]) + step[:3, 3] - [s.start for s in box]
+    size = (window[0].stop - window[0].start, window[1].stop - window[1].start, window[2].stop - window[2].start)
+    if axes is not None:
+        return _separable(mask, local, axes, size, 1, 0.0, smooth=False)
+    return _general(mask, local, size, 1, 0.0, smooth=False)
 
 
 def _structures(layer: np.ndarray) -> list[tuple[int, tuple[slice, slice, slice]]]:

@@ -19,7 +19,7 @@ import numpy as np
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Map, Measurements, Picture, Points
-from overread.imaging.resample import index_map, resample_image, resample_labels
+from overread.imaging.resample import index_map, resample_image, resample_labels, resample_piece
 
 
 def resample_kind(kind: Kind, target: Grid) -> Kind:
@@ -46,10 +46,7 @@ def _label_map(kind: LabelMap, target: Grid) -> LabelMap:
 
 @_moved.register
 def _instances(kind: Instances, target: Grid) -> Instances:
-    masks = np.zeros((0, *target.shape), bool)
-    if len(kind.masks):
-        masks = resample_labels(kind.masks.astype(np.uint8), kind.grid, target).astype(bool)
-    return replace(kind, masks=masks, grid=target)
+    return replace(kind, pieces=tuple(resample_piece(piece, kind.grid, target) for piece in kind.pieces), grid=target)
 
 
 @_moved.register

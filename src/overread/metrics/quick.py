@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from overread.core.kinds import Findings, Kind, LabelMap, Measurements
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
 from overread.core.question import Question
+from overread.metrics.objects.quick import quick_object_scores
 from overread.metrics.ranking import auc
 
 
 def quick_scores(question: Question, truths: Sequence[Kind], answers: Sequence[Kind]) -> dict[str, float]:
-    """Mean scores over cases by name: "dice/liver" and "dice"; "auc" and "accuracy"; "mae/age" and "mae".
+    """Mean scores over cases by name: "dice/liver" and "dice"; "auc" and "accuracy"; "mae/age" and "mae"; of objects "ap50",
+    "sensitivity_at_1fp" and "pq".
 
     truths, answers  one per case, in one order; label maps of a case on one grid
     """
@@ -22,6 +24,8 @@ def quick_scores(question: Question, truths: Sequence[Kind], answers: Sequence[K
         return _segmentation(question, truths, answers)
     if question.task == "regression":
         return _regression(question, truths, answers)
+    if question.is_of_objects:
+        return quick_object_scores(question, _objects(truths), _objects(answers))
     return _classification(question, truths, answers)
 
 
@@ -34,6 +38,13 @@ def values_of(kinds: Sequence[Kind], names: Sequence[str]) -> np.ndarray:
         values = kind.probabilities if isinstance(kind, Findings) else kind.values
         rows.append([np.nan if values.get(name) is None else values[name] for name in names])
     return np.array(rows, dtype=float).reshape(len(kinds), len(names))
+
+
+def _objects(kinds: Sequence[Kind]) -> list[Boxes | Instances]:
+    objects = [kind for kind in kinds if isinstance(kind, Boxes | Instances)]
+    if len(objects) < len(kinds):
+        raise TypeError("Boxes or Instances were expected")
+    return objects
 
 
 def _segmentation(question: Question, truths: Sequence[Kind], answers: Sequence[Kind]) -> dict[str, float]:

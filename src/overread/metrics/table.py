@@ -8,6 +8,7 @@ from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.metrics import agreement, calibration, certainty, decided, overlap, prevalence, ranking, readers, surface
 from overread.metrics.metric import Metric, proportion
+from overread.metrics.objects import rows as objects
 
 PRESENCE_SENSITIVITY = proportion(
     "presence_sensitivity", "Cases found", "of the cases with the structure, those in which the answer holds any of it",
@@ -29,6 +30,7 @@ PER_FINDING = (
 )  # fmt: skip
 OVER_CLASSES = ("auc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "f1", "brier", "ece")  # have a macro mean
 
+# Of questions about cases and voxels; objects have rows of their own, `objects.rows.ROWS`, where "sensitivity" is of objects.
 METRICS: dict[str, Metric] = {
     m.key: m
     for m in (
@@ -55,6 +57,9 @@ def metrics_for(question: Question) -> dict[str, tuple[Metric, ...]]:
         return {**dict.fromkeys(question.classes, each), **({"mean": mean} if len(question.classes) > 1 else {})}
     if question.task == "regression":
         return dict.fromkeys(question.classes, agreement.ALL)
+    if question.is_of_objects:
+        found = objects.metrics_of(question.task)
+        return {**dict.fromkeys(question.classes, found), **({"mean": found} if len(question.classes) > 1 else {})}
     if question.is_binary:
         return {positive_class(question): PER_FINDING, "all": (*decided.OVERALL, *prevalence.OVERALL_AT)}
     mean = tuple(METRICS[key] for key in OVER_CLASSES)
@@ -76,7 +81,7 @@ def positive_class(question: Question) -> str:
 
 
 def default_endpoint(question: Question) -> str:
-    return {"segmentation": "dice", "regression": "mae"}.get(question.task, "auc")
+    return {"segmentation": "dice", "regression": "mae", "detection": "froc", "instances": "pq"}.get(question.task, "auc")
 
 
 def resolve_endpoint(question: Question, endpoint: str) -> tuple[Metric, str]:

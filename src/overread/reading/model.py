@@ -35,7 +35,8 @@ WAITING = ".next.safetensors"  # new weights, until the card names them
 class ModelCard:
     """What `model.json` says; plain values only, nothing that points to a patient.
 
-    network      name, in_channels, out_channels, dimensions, options: enough to build it
+    network      name, in_channels, out_channels, dimensions, serves, options: enough to build it
+    task         loss, centre and scale of a regression, and of objects the route by which they are found
     reading      overlap, mirrorings, precision, and how images of one unit of analysis are combined
     training     population (counts), seed, steps, minutes, versions, machine
     intended_use what it may be used for
@@ -148,6 +149,7 @@ def predictor_of(card: ModelCard, network: nn.Module, *, device: str = "auto", p
         card.question,
         loss=card.task["loss"],
         scaling=Scaling(tuple(card.task["centre"]), tuple(card.task["scale"])),
+        **({"route": card.task["route"]} if card.question.is_of_objects else {}),
     )
     return Predictor(
         to_channels_last(network.to(where)).eval(),

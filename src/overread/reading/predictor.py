@@ -1,9 +1,10 @@
-"""A network reads a prepared image: by windows for an answer per voxel, at once for an answer per case."""
+"""A network reads a prepared image: by windows for an answer per voxel or a list of objects, at once for an answer per case."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,14 +13,18 @@ from torch import Tensor, nn
 from overread.batches.prepare import Prepared, undo_argmax, undo_map
 from overread.batches.sampler import flatten
 from overread.batches.windows import Merger, Shape, centred_start, cut
-from overread.core.kinds import Kind, Map
+from overread.core.kinds import Boxes, Instances, Kind, Map
 from overread.core.preparation import Preparation
 from overread.core.question import Decisions
+from overread.metrics.objects.decide import apply_decisions
 from overread.metrics.voxel_table import tempered_volumes
 from overread.networks.layout import memory_format
-from overread.tasks.base import Task
+from overread.reading.objects import Lists, candidates, read_windows
+from overread.tasks.base import ObjectTask, Task
+from overread.tasks.found import Found
 
 WINDOW_BATCH = 4
+MAPS = ("dense", "centres")  # routes whose network answers per voxel
 
 
 @dataclass
@@ -42,8 +47,8 @@ class Predictor:
     device: str = "cpu"
 
     def raw(self, array: np.ndarray) -> np.ndarray:
-        """Raw answer for one prepared image (C, Z, Y, X): (K, Z, Y, X) probabilities, or (K,) per case."""
-        if self.task.serves == "dense":
+        """Raw answer for one prepared image (C, Z, Y, X): (K, Z, Y, X) maps, or (K,) per case."""
+        if self.task.serves in MAPS:
             return self._dense(array)
         start = centred_start(array.shape[1:], self.preparation.patch)
         return self._respond([cut(array, start, self.preparation.patch)])[0]
@@ -55,8 +60,20 @@ class Predictor:
             parts.append(self._respond([np.asarray(a, dtype=np.float32) for a in arrays[k : k + batch]]))
         return np.concatenate(parts)
 
+    def found(self, array: np.ndarray) -> Found:
+        """Objects in one prepared image (C, Z, Y, X), on its grid; questions of objects only."""
+        if self.task.serves in MAPS:
+            return self._object_task.found(self.raw(array))
+        return read_windows(array, self.preparation.patch, self.overlap, _subsets(self.mirror), self._window_batch, self._lists)
+
+    def candidates(self, prepared: Prepared) -> Boxes | Instances:
+        """Objects on the source grid before any decision, low scores too; questions of objects only."""
+        return candidates(self.found(prepared.array), prepared, self.task.question)
+
     def answer(self, prepared: Prepared) -> Kind:
         """The answer on the source grid, decisions applied."""
+        if self.task.question.is_of_objects:
+            return apply_decisions(self.candidates(prepared), self.decisions, self.task.question.classes)
         return self.answer_from(self.raw(prepared.array), prepared)
 
     def answer_from(self, raw: np.ndarray, prepared: Prepared) -> Kind:
@@ -83,7 +100,7 @@ class Predictor:
 
     def _dense(self, array: np.ndarray) -> np.ndarray:
         shape: Shape = array.shape[1:]
-        merger = Merger(self.task.outputs, shape, self.preparation.patch)
+        merger = Merger(self._channels, shape, self.preparation.patch)
         starts = list(merger.starts(self.overlap))
         for k in range(0, len(starts), WINDOW_BATCH):
             some = starts[k : k + WINDOW_BATCH]
@@ -92,23 +109,59 @@ class Predictor:
                 merger.add(values.reshape(-1, *self.preparation.patch), place)
         return merger.result()
 
+    @property
+    def _object_task(self) -> ObjectTask:
+        assert self.task.question.is_of_objects
+        return cast(ObjectTask, self.task)
+
+    @property
+    def _channels(self) -> int:
+        """Of the maps: route "centres" adds background, the heat of centres, and an offset along each axis."""
+        extra = 2 + self.preparation.dimensions if self.task.serves == "centres" else 0
+        return self.task.outputs + extra
+
+    @property
+    def _window_batch(self) -> int:
+        """Windows of networks that list masks are read one by one: every mask is a window of its own in memory."""
+        return 1 if self.task.question.task == "instances" else WINDOW_BATCH
+
     @torch.inference_mode()
     def _respond(self, windows: Sequence[np.ndarray]) -> np.ndarray:
         """(B, K, ...) answers for windows (C, *patch), averaged over mirrorings."""
-        images = torch.from_numpy(np.stack(windows)).to(self.device).float()
-        images = flatten(images, self.preparation.dimensions)
-        first_axis = 2 if self.preparation.dimensions == 3 else 1  # where array axis 0 would lie in the batch
+        choices = _subsets(self.mirror)
         total: Tensor | None = None
-        choices = _subsets([axis + first_axis for axis in self.mirror])
-        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"):
-            for axes in choices:
-                turned = images.flip(axes) if axes else images
-                answer = self.task.respond(self.network, turned.contiguous(memory_format=memory_format(turned.ndim)))
-                if axes and self.task.serves == "dense":
-                    answer = answer.flip(axes)
-                total = answer if total is None else total + answer
+        for axes in choices:
+            answer = self._at_once(windows, axes)
+            if axes and self.task.serves in MAPS:
+                answer = self._back(answer, axes)
+            total = answer if total is None else total + answer
         assert total is not None
         return (total / len(choices)).float().cpu().numpy()
+
+    def _lists(self, windows: Sequence[np.ndarray], axes: Sequence[int]) -> Lists:
+        """A list of objects for each window, which is mirrored over some array axes before it is read."""
+        answers: Lists = self._at_once(windows, axes)
+        return answers
+
+    @torch.inference_mode()
+    def _at_once(self, windows: Sequence[np.ndarray], axes: Sequence[int]) -> Any:
+        """What the task's network answers to windows (C, *patch), mirrored over some array axes."""
+        images = torch.from_numpy(np.stack(windows)).to(self.device).float()
+        images = flatten(images, self.preparation.dimensions)
+        if axes:
+            images = images.flip(self._batch_axes(axes))
+        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return self.task.respond(self.network, images.contiguous(memory_format=memory_format(images.ndim)))
+
+    def _back(self, answer: Tensor, axes: Sequence[int]) -> Tensor:
+        """Maps of mirrored windows as if these had not been mirrored; a task of objects has maps that point somewhere."""
+        along = self._batch_axes(axes)
+        return self._object_task.turned_back(answer, along) if self.task.question.is_of_objects else answer.flip(along)
+
+    def _batch_axes(self, axes: Sequence[int]) -> list[int]:
+        """Where array axes (Z, Y, X) lie in a batch."""
+        first_axis = 2 if self.preparation.dimensions == 3 else 1  # where array axis 0 would lie in the batch
+        return [axis + first_axis for axis in axes]
 
 
 def _subsets(axes: Sequence[int]) -> list[list[int]]:

@@ -41,6 +41,7 @@ class ReportInput:
     selections   selection.json of the run, one for each fold where there are folds; empty where nothing was selected
     robustness   training -> robustness.json of its model as it is now; empty where the suite was not run
     degraded     training -> the picture of one case under each degradation
+    thumbnails   partition -> (case, number of the object in its list) -> a small picture of an error, PNG
     part         what has to be said where the run is one training of a learning curve or a selection; "" for others
     beside       partition -> the scores of such a baseline, and what the run differs by; see `reporting.baseline`
     """
@@ -70,6 +71,7 @@ class ReportInput:
     part: str = ""
     robustness: Mapping[str, Record] = field(default_factory=dict)
     degraded: Mapping[str, Panel] = field(default_factory=dict)
+    thumbnails: Mapping[str, Mapping[tuple[str, int], bytes]] = field(default_factory=dict)
 
     @property
     def shown(self) -> str | None:

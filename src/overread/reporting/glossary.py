@@ -70,6 +70,14 @@ TERMS: dict[str, tuple[str, str]] = {
         r"\bDice\b",
         "Overlap of two outlines: twice the shared volume divided by the sum of both. 1 is identity.",
     ),
+    "FROC curve": (
+        r"\bFROC\b",
+        "Sensitivity for objects against false positives per case, over all thresholds. Cases without any object count too.",
+    ),
+    "Panoptic quality": (
+        r"[Pp]anoptic quality",
+        "Of objects with outlines: the overlap of the pairs that fit, divided by all that should have been paired.",
+    ),
     "DeLong's method": (r"DeLong", "A formula for the interval of an AUC from the ranks of the cases."),
     "Epoch": (
         r"[Ee]poch",
@@ -99,7 +107,7 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "Intersection over union (IoU)": (
         r"\bIoU\b|[Ii]ntersection over union",
-        "Shared volume divided by the volume of both together.",
+        "What two outlines or boxes share, divided by what they cover together.",
     ),
     "Ledger": (
         r"[Ll]edger",

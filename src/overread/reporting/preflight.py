@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.record.files import write_text
+from overread.reporting.charts.sizes import size_chart
 from overread.reporting.page import environment
 from overread.reporting.pictures.figures import case_panel
 from overread.reporting.pictures.prepared import example_grid, prepared_panel
+from overread.reporting.pictures.prepared_objects import ObjectsShown, object_grid, object_panel
 from overread.reporting.sections.planning import plan_rows, value_words
 from overread.reporting.words import question_sentence
 
@@ -24,6 +28,22 @@ _EXPECTED = {
     "steps_in_a_minute": "Steps in a minute",
 }
 Example = tuple[np.ndarray, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class ObjectPages:
+    """What the page shows of a question of objects.
+
+    prepared  the case as the network gets it
+    examples  what the network is shown, the first without augmentation
+    sizes, steps, anchors  as in `size_chart`
+    """
+
+    prepared: ObjectsShown
+    examples: Sequence[ObjectsShown]
+    sizes: Mapping[str, Sequence[float]]
+    steps: Sequence[float]
+    anchors: Sequence[float]
 
 
 def write_preflight(
@@ -37,6 +57,7 @@ def write_preflight(
     examples: Sequence[Example],
     plan: Mapping[str, Any],
     is_phantom: bool,
+    objects: ObjectPages | None = None,
 ) -> Path:
     """Write the page whole, or not at all; returns its path.
 
@@ -45,12 +66,16 @@ def write_preflight(
     prepared_label  (Z, Y, X) integers on the prepared grid; None where the task has no mask
     examples        what the network is shown: (C, Z, Y, X) float with its label, the first without augmentation
     plan            plan.toml as a dictionary, with "reasons" and "expected"
+    objects         questions of objects: shown in place of labels
     """
-    pictures = {
-        "before": case_panel(image, truth, None, title=f"Case {case_id} as it came in", is_phantom=is_phantom),
-        "after": prepared_panel(prepared, prepared_label, f"Case {case_id} as the network gets it", is_phantom=is_phantom),
-        "examples": example_grid(examples, "Examples for the network; the first without augmentation", is_phantom=is_phantom),
-    }
+    after, shown = f"Case {case_id} as the network gets it", "Examples for the network; the first without augmentation"
+    pictures = {"before": case_panel(image, truth, None, title=f"Case {case_id} as it came in", is_phantom=is_phantom)}
+    if objects is None:
+        pictures["after"] = prepared_panel(prepared, prepared_label, after, is_phantom=is_phantom)
+        pictures["examples"] = example_grid(examples, shown, is_phantom=is_phantom)
+    else:
+        pictures["after"] = object_panel(objects.prepared, after, is_phantom=is_phantom)
+        pictures["examples"] = object_grid(objects.examples, shown, is_phantom=is_phantom)
     expected = plan.get("expected") or {}
     page = (
         environment()
@@ -58,6 +83,7 @@ def write_preflight(
         .render(
             case_id=case_id,
             pictures=pictures,
+            sizes=Markup(size_chart(objects.sizes, objects.steps, objects.anchors)) if objects is not None else "",
             sentence=question_sentence(plan["question"]),
             facts=_image_facts(image),
             expected=[(_EXPECTED.get(key, key.replace("_", " ")), value_words(value)) for key, value in expected.items()],

@@ -35,6 +35,7 @@ from overread.reporting.sections.groups import (
     subgroup_tables,
 )
 from overread.reporting.sections.learning_curve import curve_section
+from overread.reporting.sections.objects import STATES, is_of_objects, object_section
 from overread.reporting.sections.planning import plan_rows
 from overread.reporting.sections.results import (
     confusion_rows,
@@ -79,6 +80,7 @@ def _context(given: ReportInput) -> dict[str, Any]:
     return {
         "r": given,
         "shown": given.shown,
+        "states": STATES,
         "partition_words": words.PARTITIONS,
         "sentence": words.question_sentence(given.question),
         "facts": words.question_facts(given.question, given.settings, evaluation),
@@ -195,7 +197,8 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
         "folds": fold_rows(evaluation),
         "points": evaluation.get("operating_points") or [],
         "confusion": confusion_rows(evaluation["confusion"]) if evaluation.get("confusion") else [],
-        "probability": [_probability_charts(name, evaluation) for name in curves.get("roc") or {}],
+        "probability": [_probability_charts(n, evaluation) for n in curves.get("roc") or {} if not is_of_objects(evaluation)],
+        "objects": object_section(evaluation, given.thumbnails.get(partition, {})),
         "agreement": [
             {
                 "name": name,

@@ -26,6 +26,10 @@ def question_sentence(question: Mapping[str, Any]) -> str:
     classes = list(question["classes"])
     if question["task"] == "segmentation":
         return f"Where in each {unit} {'is' if len(classes) == 1 else 'are'} {listed(classes)}?"
+    if question["task"] == "detection":
+        return f"Where in each {unit} does a {listed_or(classes)} lie, and how many are there?"
+    if question["task"] == "instances":
+        return f"Which voxels of each {unit} belong to which {listed_or(classes)}, one by one?"
     if question["task"] == "regression":
         units = list(question.get("units") or [])
         named = [f"{c} ({u})" if u else c for c, u in zip(classes, units + [""] * len(classes), strict=False)]
@@ -54,7 +58,10 @@ def question_facts(
         of = f" (column “{question['finding']}”)" if question.get("finding") else ""
         facts.append(("Counts as positive", f"{question['positive']}{of}" if question.get("positive") else _EACH))
     else:
-        facts.append(("Structures" if question["task"] == "segmentation" else "Quantities", listed(question["classes"])))
+        what = {"segmentation": "Structures", "detection": "Objects", "instances": "Objects"}.get(question["task"], "Quantities")
+        facts.append((what, listed(question["classes"])))
+    if matching := ((evaluation or {}).get("rules") or {}).get("matching"):
+        facts.append(("What counts as found", matching))
     if asked.get("aggregation", "none") != "none":
         facts.append(("From image to unit of analysis", f"by {asked['aggregation']}"))
     facts.append(
@@ -66,7 +73,7 @@ def question_facts(
     facts.append(("Primary endpoint", opening.get("primary_endpoint") or planned.get("primary_endpoint") or "none was declared"))
     margin = opening.get("margin") if opening else planned.get("margin")
     facts.append(("Margin", f"the interval must clear {margin:g}" if margin is not None else "none"))
-    if question["task"] == "classification":
+    if question["task"] in ("classification", "detection", "instances"):
         rules = dict.fromkeys(point["rule"] for point in (evaluation or {}).get("operating_points") or [])
         one_of_several = question.get("exclusive", True) and len(question["classes"]) > 2
         rule = (
@@ -91,10 +98,18 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing"
 
 
+def listed_or(names: Sequence[str]) -> str:
+    """``a``, ``a or b``, ``a, b or c``."""
+    names = list(names)
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
+
+
 _FITTED = {
     "classification": ("the operating point", "the calibration"),
     "segmentation": ("the clean-up of masks",),
     "regression": (),
+    "detection": ("the operating point", "the clean-up of objects"),
+    "instances": ("the operating point", "the clean-up of objects"),
 }
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
+from overread.batches.prepare import PreparedObjects
 from overread.core.grid import Grid
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, Question
+from overread.tasks.objects import Found
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,29 @@ UNSCALED = Scaling()
 class Task(Protocol):
     """A task, made for one question.
 
-    serves   "dense" (an answer per voxel) or "image" (one per case): what it asks of a network
-    losses_by_name  the losses that it can be taught with; the first is the default
+    serves   what it asks of a network: "image" (an answer per case), "dense" (per voxel), "objects" (a list of boxes or masks
+             per image) or "centres" (per voxel: class, heat of centres, way to the centre)
+    losses_by_name   the losses that it can be taught with; the first is the default
+    losses_by_route  the same for every `serves` that the task can have; the first is the default
     """
 
     name: ClassVar[str]
-    serves: ClassVar[str]
-    losses_by_name: ClassVar[tuple[str, ...]]
-    question: Question
-    loss: str
-    scaling: Scaling
+    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]]
+
+    @property
+    def question(self) -> Question: ...
+
+    @property
+    def loss(self) -> str: ...
+
+    @property
+    def scaling(self) -> Scaling: ...
+
+    @property
+    def serves(self) -> str: ...
+
+    @property
+    def losses_by_name(self) -> tuple[str, ...]: ...
 
     @property
     def outputs(self) -> int:
@@ -53,12 +69,14 @@ class Task(Protocol):
         """
         ...
 
-    def losses(self, network: nn.Module, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Named terms; their sum is minimised. images (B, C, [Z,] Y, X); targets as encoded, batched."""
+    def losses(self, network: nn.Module, images: Tensor, targets: Any) -> dict[str, Tensor]:
+        """Named terms; their sum is minimised. images (B, C, [Z,] Y, X); targets as encoded, batched: a tensor, or for
+        "objects" and "centres" one dict per image (boxes, classes, numbers)."""
         ...
 
-    def respond(self, network: nn.Module, images: Tensor) -> Tensor:
-        """Probabilities, or numbers in their units: (B, K, [Z, Y, X]) for windows, (B, K) per case."""
+    def respond(self, network: nn.Module, images: Tensor) -> Any:
+        """Probabilities, or numbers in their units: (B, K, [Z, Y, X]) for windows, (B, K) per case; "objects": one dict per
+        image (boxes, scores, classes, and masks where the network gives them)."""
         ...
 
     def decode(self, raw: np.ndarray, decisions: Decisions) -> Kind:
@@ -67,4 +85,20 @@ class Task(Protocol):
 
     def decode_map(self, raw: np.ndarray, grid: Grid, decisions: Decisions) -> Kind:
         """A map of class indices (Z, Y, X), or of structure bits (S, Z, Y, X), on the source grid as a kind."""
+        ...
+
+
+class ObjectTask(Task, Protocol):
+    """A task whose answer is a list of objects: boxes, or instances with their voxels."""
+
+    def encode_objects(self, objects: PreparedObjects, shape: tuple[int, int, int]) -> np.ndarray:
+        """A truth on the prepared grid of this shape as the array that is kept beside the image."""
+        ...
+
+    def turned_back(self, answers: Tensor, axes: list[int]) -> Tensor:
+        """Answers per voxel to images mirrored over these axes of the batch, mirrored back."""
+        ...
+
+    def found(self, raw: np.ndarray) -> Found:
+        """The merged map (C, Z, Y, X) of a whole grid, of answers per voxel, as objects."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,6 +36,7 @@ class Classification:
     name: ClassVar[str] = "classification"
     serves: ClassVar[str] = "image"
     losses_by_name: ClassVar[tuple[str, ...]] = tuple(losses.EXCLUSIVE)
+    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: losses_by_name}
 
     @property
     def is_graded(self) -> bool:

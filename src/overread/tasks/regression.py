@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,6 +29,7 @@ class Regression:
     name: ClassVar[str] = "regression"
     serves: ClassVar[str] = "image"
     losses_by_name: ClassVar[tuple[str, ...]] = tuple(losses.BY_NAME)
+    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: losses_by_name}
 
     @property
     def outputs(self) -> int:

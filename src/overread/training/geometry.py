@@ -29,7 +29,7 @@ def choose_dimensions(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str
     return 2 if facts.is_planar else 3
 
 
-def _spacing(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tuple[float, float, float] | None:
+def choose_spacing(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tuple[float, float, float] | None:
     """Median spacing of the training cases; along a much coarser axis the finer tenth, so that it is not blurred to the worst."""
     if not facts.spacing_known:
         reasons["spacing"] = "the files carry no spacing, so pixels stay as they are"
@@ -39,19 +39,19 @@ def _spacing(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tup
         z, y, x = (float(v) for v in wishes.spacing)
         return z, y, x
     spacing = np.array(facts.median_spacing)
-    reasons["spacing"] = f"median of the training cases, {_mm(spacing)}"
+    reasons["spacing"] = f"median of the training cases, {in_mm(spacing)}"
     worst = int(np.argmax(spacing))
     others = [k for k in range(3) if k != worst]
     if not facts.is_planar and spacing[worst] > 3 * max(spacing[others]):
         spacing[worst] = max(facts.spacings[1][worst], *spacing[others])
-        reasons["spacing"] += f"; slices are thick, so the finer tenth is taken along that axis: {_mm(spacing)}"
+        reasons["spacing"] += f"; slices are thick, so the finer tenth is taken along that axis: {in_mm(spacing)}"
     return tuple(round(float(s), 4) for s in spacing)  # type: ignore[return-value]
 
 
 def for_voxels(
     question: Question, facts: Fingerprint, wishes: Wishes, budget: Budget, dimensions: int, device: str, reasons: dict[str, str]
 ) -> tuple[Preparation, dict[str, Any], int]:
-    spacing = _spacing(facts, wishes, reasons)
+    spacing = choose_spacing(facts, wishes, reasons)
     finest = np.array(facts.median_spacing or (1.0, 1.0, 1.0))
     edges = np.array(facts.median_shape) * finest  # field of view
     steps = np.array(spacing) if spacing is not None else finest
@@ -66,12 +66,12 @@ def for_voxels(
             spacing = tuple(round(float(s), 3) for s in steps)  # type: ignore[assignment]
             reasons["spacing"] += (
                 f"; the median case would have {count / 1e6:.0f} million voxels there, more than {budget.windows:.0f} windows of "
-                f"{budget.patch_voxels / 1e6:.1f} million on this machine, so {_mm(wanted)} became {_mm(steps)}"
+                f"{budget.patch_voxels / 1e6:.1f} million on this machine, so {in_mm(wanted)} became {in_mm(steps)}"
             )
     median_shape = np.maximum(np.rint(edges / steps), 1).astype(int)
     if dimensions == 2:
         median_shape[0] = 1
-    patch, stages = _patch(median_shape, steps, dimensions, wishes, budget, device, reasons)
+    patch, stages = plan_window(median_shape, steps, dimensions, wishes, budget, device, reasons)
     axes = 1 if dimensions == 2 else 0
     batch = _dense_batch(patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
     name = "unet" if wishes.architecture == "auto" else wishes.architecture
@@ -90,8 +90,8 @@ def for_voxels(
     if wishes.dropout:
         options["dropout"] = wishes.dropout
     outputs = len(question.classes) + (1 if question.exclusive else 0)
-    network = _network(name, len(facts.channels), outputs, dimensions, "dense", options)
-    normalisation = _normalisation(facts, reasons)
+    network = network_row(name, len(facts.channels), outputs, dimensions, "dense", options)
+    normalisation = choose_normalisation(facts, reasons)
     preparation = Preparation(
         tuple(facts.channels),
         facts.units,
@@ -105,7 +105,7 @@ def for_voxels(
     return preparation, network, batch
 
 
-def _patch(
+def plan_window(
     median_shape: np.ndarray,
     spacing: np.ndarray,
     dimensions: int,
@@ -174,7 +174,7 @@ def for_cases(
         step = np.maximum(finest, edges / budget.image_edge_3d) if wishes.spacing == "auto" else np.array(wishes.spacing, float)
         shape = tuple(int(max(8, np.ceil(e / s / 8) * 8)) for e, s in zip(edges, step, strict=True))  # type: ignore[assignment]
         spacing = (round(float(step[0]), 4), round(float(step[1]), 4), round(float(step[2]), 4)) if facts.spacing_known else None
-        reasons["spacing"] = f"the median field of view in at most {budget.image_edge_3d} voxels along each axis: {_mm(step)}"
+        reasons["spacing"] = f"the median field of view in at most {budget.image_edge_3d} voxels along each axis: {in_mm(step)}"
         reasons["patch"] = "the median field of view; larger ones are cropped about their middle, smaller ones padded"
         if wishes.spacing != "auto":
             reasons["spacing"] = "set in project.toml"
@@ -198,8 +198,8 @@ def for_cases(
     if name.startswith("resnet"):
         options["image_size"] = list(shape[3 - dimensions :])
         options["width"], reasons["width"] = _width(max(shape), device)
-    network = _network(name, len(facts.channels), outputs, dimensions, "image", options)
-    normalisation = _normalisation(facts, reasons)
+    network = network_row(name, len(facts.channels), outputs, dimensions, "image", options)
+    normalisation = choose_normalisation(facts, reasons)
     preparation = Preparation(
         tuple(facts.channels), facts.units, dimensions, spacing, shape, shape, facts.is_planar, normalisation
     )
@@ -216,7 +216,7 @@ def _width(longest: int, device: str) -> tuple[int, str]:
     return 32, "half the published channels: four times as many steps in the time"
 
 
-def _network(name: str, channels: int, outputs: int, dimensions: int, serves: str, options: dict[str, Any]) -> dict[str, Any]:
+def network_row(name: str, channels: int, outputs: int, dimensions: int, serves: str, options: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "in_channels": channels,
@@ -227,7 +227,7 @@ def _network(name: str, channels: int, outputs: int, dimensions: int, serves: st
     }
 
 
-def _normalisation(facts: Fingerprint, reasons: dict[str, str]) -> tuple[Normalisation, ...]:
+def choose_normalisation(facts: Fingerprint, reasons: dict[str, str]) -> tuple[Normalisation, ...]:
     units = facts.units.split(", ") if ", " in facts.units else [facts.units] * len(facts.channels)  # CT with PET: one each
     if any(u in ("HU", "SUV") for u in units):
         reasons["normalisation"] = (
@@ -241,5 +241,5 @@ def _normalisation(facts: Fingerprint, reasons: dict[str, str]) -> tuple[Normali
     return tuple(Normalisation("per-image") for _ in facts.channels)
 
 
-def _mm(spacing: Any) -> str:
+def in_mm(spacing: Any) -> str:
     return " x ".join(f"{float(s):.3g}" for s in spacing) + " mm"

@@ -19,6 +19,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from overread.batches.sampler import Targets
 from overread.core.errors import OverreadError
 from overread.networks.layout import memory_format, to_channels_last
 from overread.networks.memory import keep_freed_memory
@@ -77,7 +78,7 @@ class Outcome:
 def train(
     task: Task,
     network: nn.Module,
-    batches: Callable[[int], tuple[Tensor, Tensor]],
+    batches: Callable[[int], tuple[Tensor, Targets]],
     recipe: Recipe,
     clock: Clock,
     *,
@@ -125,7 +126,7 @@ def train(
         on_checkpoint(average.network)
         events.write("checkpoint", step=step, reason=reason)
 
-    def batch(number: int) -> tuple[Tensor, Tensor]:
+    def batch(number: int) -> tuple[Tensor, Targets]:
         images, targets = batches(number)
         images, targets = fabric.to_device(images), fabric.to_device(targets)
         return images.contiguous(memory_format=memory_format(images.ndim)) if recipe.channels_last else images, targets

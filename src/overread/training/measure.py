@@ -11,6 +11,7 @@ import psutil
 import torch
 from torch import nn
 
+from overread.batches.sampler import Targets
 from overread.networks.count import cost
 from overread.networks.layout import memory_format, to_channels_last
 from overread.tasks.base import Task
@@ -33,7 +34,7 @@ HOPELESS = 3.0  # a setting whose first step takes so many times the best of ano
 
 
 def measure_step(
-    task: Task, network: nn.Module, images: torch.Tensor, targets: torch.Tensor, *, precision: str = "auto", repeats: int = 2
+    task: Task, network: nn.Module, images: torch.Tensor, targets: Targets, *, precision: str = "auto", repeats: int = 2
 ) -> list[Speed]:
     """Time forward and backward on this machine, fastest first; the network given is left as it was.
 
@@ -54,7 +55,7 @@ def _seconds(
     task: Task,
     network: nn.Module,
     images: torch.Tensor,
-    targets: torch.Tensor,
+    targets: Targets,
     precision: str,
     channels_last: bool,
     repeats: int,
@@ -84,6 +85,24 @@ def expected_memory_gib(network: nn.Module, images: torch.Tensor, precision: str
     """Memory of a training step: activations, and the weights five times (gradient, two moments, average)."""
     counted = cost(network, images.shape, bytes_per_value=2 if precision == "bfloat16" else 4, deep_supervision=deep_supervision)
     return (counted.parameters * 4 * 5 + counted.activation_bytes) / 2**30
+
+
+def memory_with_objects_gib(task: Task, network: nn.Module, images: torch.Tensor, targets: Targets, precision: str) -> float:
+    """The same for a network of objects, whose answer hangs on what it sees: one image is taken through the losses, and
+    what they keep is counted. images, targets: one batch."""
+    trial = copy.deepcopy(network).to(images.device)
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        terms = task.losses(trial, images[:1], targets[:1])
+    own = sum(p.untyped_storage().nbytes() for p in trial.parameters())
+    activations = max(0, sum(kept.values()) - own) * len(images) * (0.5 if precision == "bfloat16" else 1.0)
+    del terms
+    return (own * 5 + activations) / 2**30
 
 
 def free_memory_gib(device: torch.device) -> float:

@@ -18,6 +18,7 @@ from overread.core.preparation import Preparation
 from overread.core.question import Question
 from overread.record.files import digest_json
 from overread.training.geometry import choose_dimensions, for_cases, for_voxels
+from overread.training.object_geometry import for_objects
 from overread.training.teaching import (
     choose_augmentation,
     choose_class_weights,
@@ -30,6 +31,7 @@ from overread.training.teaching import (
 )
 from overread.training.wishes import CPU, GPU, Wishes
 
+OF_OBJECTS = {"augmentation": ("copy_paste",), "sampling": ("clean",), "": ("has_outlines",)}  # no part of other questions' plans
 NOT_THE_CURVE = ("reasons", "expected", "precision", "channels_last")  # of a plan: measured or told, not chosen
 
 
@@ -62,6 +64,7 @@ class Plan:
     test_mirror: tuple[int, ...]
     seed: int
     early_stopping: int = 0
+    has_outlines: bool = False  # objects: the truth says of each which voxels it holds
     reasons: dict[str, str] = field(default_factory=dict)
     expected: dict[str, Any] = field(default_factory=dict)  # memory and time, measured here
 
@@ -78,6 +81,10 @@ class Plan:
             values.pop(name)
         if not self.early_stopping:
             values.pop("early_stopping")  # off: plans from before there was such a choice keep their identity
+        if not self.question.is_of_objects:
+            for table, names in OF_OBJECTS.items():
+                for name in names:
+                    (values[table] if table else values).pop(name)
         return digest_json(values)
 
     def with_speed(self, precision: str, channels_last: bool, reason: str, expected: dict[str, Any]) -> Plan:
@@ -90,15 +97,17 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
     reasons: dict[str, str] = {}
     budget = GPU if device == "cuda" else CPU
     dimensions = choose_dimensions(facts, wishes, reasons)
-    if question.task == "segmentation":
+    if question.is_of_objects:
+        preparation, network, batch = for_objects(question, facts, wishes, budget, dimensions, device, reasons)
+    elif question.task == "segmentation":
         preparation, network, batch = for_voxels(question, facts, wishes, budget, dimensions, device, reasons)
     else:
         preparation, network, batch = for_cases(question, facts, wishes, budget, dimensions, device, reasons)
     optimizer, schedule, rate, decay = choose_optimisation(question, wishes, network["name"], reasons)
-    augmentation = choose_augmentation(question, wishes, preparation, reasons)
+    augmentation = choose_augmentation(question, wishes, preparation, reasons, facts)
     centre, scale = choose_scaling(question, facts, reasons)
     weights = choose_class_weights(question, facts, wishes, reasons)
-    sampling = choose_sampling(question, facts, wishes, batch, reasons)
+    sampling = choose_sampling(question, facts, wishes, preparation, batch, reasons)
     steps = int(np.clip(np.ceil(facts.n_cases / batch), 10, 250))
     reasons["steps_per_epoch"] = f"about one look at each of {facts.n_cases} training cases, between 10 and 250 steps"
     deep = choose_deep_supervision(question, wishes, reasons)
@@ -107,7 +116,7 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         preparation=preparation,
         network=network,
         weights=wishes.weights if wishes.weights in ("random", "hub") else f"file {Path(wishes.weights).name}",
-        loss=choose_loss(question, wishes, reasons),
+        loss=choose_loss(question, wishes, reasons, network["serves"] if question.is_of_objects else ""),
         class_weights=weights,
         centre=centre,
         scale=scale,
@@ -125,8 +134,9 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         precision="float32",
         channels_last=False,
         overlap=0.5,
-        test_mirror=augmentation.mirror,
+        test_mirror=() if question.is_of_objects else augmentation.mirror,
         seed=wishes.seed,
         early_stopping=choose_early_stopping(wishes, reasons),
+        has_outlines=question.is_of_objects and facts.have_voxels,
         reasons=reasons,
     )

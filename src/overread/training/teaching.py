@@ -12,24 +12,32 @@ from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.preparation import Preparation
 from overread.core.question import Question
-from overread.tasks import TASKS, make
+from overread.tasks import losses_of, make
+from overread.training.object_networks import U_NETS
+from overread.training.object_teaching import object_augmentation, object_sampling, refuse_without_voxels
 from overread.training.optimizers import OPTIMIZERS, SCHEDULES
 from overread.training.wishes import Wishes
 
+_WHY_LOSS = {
+    "segmentation": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
+    "classification": "probabilities that mean what they say",
+    "regression": "squares small errors and counts large ones once, so that an outlier does not lead",
+    "objects": "the terms that this network was published with",
+    "centres": "each voxel's class by Dice and cross-entropy, the heat of centres by a focal loss, the way to them by distance",
+    "dense": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
+}
 
-def choose_loss(question: Question, wishes: Wishes, reasons: dict[str, str]) -> str:
+
+def choose_loss(question: Question, wishes: Wishes, reasons: dict[str, str], route: str = "") -> str:
+    """route  questions of objects: what the network answers by"""
     reasons["ema"] = (
         "the weights kept are a moving average over about 3 % of the steps" if not wishes.ema else "set in project.toml"
     )
     if wishes.loss != "auto":
         reasons["loss"] = "set in project.toml"
-        return make(question, loss=wishes.loss).loss  # an unknown name is refused here
-    reasons["loss"] = {
-        "segmentation": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
-        "classification": "probabilities that mean what they say",
-        "regression": "squares small errors and counts large ones once, so that an outlier does not lead",
-    }[question.task]
-    return TASKS[question.task].losses_by_name[0]
+        return make(question, loss=wishes.loss, route=route).loss  # an unknown name is refused here
+    reasons["loss"] = _WHY_LOSS[route or question.task]
+    return losses_of(question.task, route)[0]
 
 
 def choose_early_stopping(wishes: Wishes, reasons: dict[str, str]) -> int:
@@ -47,7 +55,8 @@ def choose_early_stopping(wishes: Wishes, reasons: dict[str, str]) -> int:
 
 
 def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: dict[str, str]) -> tuple[str, str, float, float]:
-    usual = "muon" if question.task == "segmentation" and wishes.weights == "random" else "adamw"
+    is_dense = question.task == "segmentation" or (question.is_of_objects and name in U_NETS)
+    usual = "muon" if is_dense and wishes.weights == "random" else "adamw"
     optimizer = usual if wishes.optimizer == "auto" else wishes.optimizer
     if optimizer not in OPTIMIZERS:
         raise OverreadError(f"'{optimizer}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
@@ -56,8 +65,8 @@ def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: 
         raise OverreadError(f"'{schedule}' is no schedule.", f"choose one of {', '.join(SCHEDULES)} in [training] schedule")
     usual_rate, usual_decay = OPTIMIZERS[optimizer]
     if optimizer == "adamw":
-        usual_rate = 2e-3 if question.task == "segmentation" else 1e-3
-        usual_decay = 1e-2 if question.task == "segmentation" else 5e-2
+        usual_rate = 2e-3 if is_dense else 5e-4 if question.is_of_objects else 1e-3
+        usual_decay = 1e-2 if is_dense or question.is_of_objects else 5e-2
     if wishes.weights != "random":
         usual_rate /= 5
     rate = usual_rate if wishes.learning_rate == "auto" else float(wishes.learning_rate)
@@ -78,7 +87,10 @@ def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: 
     return optimizer, schedule, rate, decay
 
 
-def choose_augmentation(question: Question, wishes: Wishes, preparation: Preparation, reasons: dict[str, str]) -> Augmentation:
+def choose_augmentation(
+    question: Question, wishes: Wishes, preparation: Preparation, reasons: dict[str, str], facts: Fingerprint | None = None
+) -> Augmentation:
+    """facts  questions of objects: whether their voxels are known, and how many there are"""
     given = wishes.augmentation
     spacing = preparation.spacing or (1.0, 1.0, 1.0)
     in_plane = not preparation.is_planar and max(spacing) > 3 * min(spacing)
@@ -93,6 +105,8 @@ def choose_augmentation(question: Question, wishes: Wishes, preparation: Prepara
         intensity=1.0 if dense else 0.5,
         in_plane=in_plane,
     )
+    if question.is_of_objects and facts is not None:
+        usual = object_augmentation(usual, question, facts, reasons)
     changes = {k: v for k, v in given.items() if v != "auto"}
     if "mirror" in changes:
         changes["mirror"] = tuple("zyx".index(axis) for axis in changes["mirror"])
@@ -101,14 +115,19 @@ def choose_augmentation(question: Question, wishes: Wishes, preparation: Prepara
                 "Mirroring is on, but the question has sides: a mirrored left would be taught as a right.",
                 "set [training.augmentation] mirror = [], or [question] sided = false",
             )
+    bends = usual.elastic > 0
     reasons["augmentation"] = "moderate rotation, size and intensity changes" + (
-        ", and bending: few patients are shown again and again, never twice the same" if dense else ""
+        ", and bending: few patients are shown again and again, never twice the same" if bends else ""
     )
+    if question.is_of_objects and facts is not None:
+        refuse_without_voxels(changes, facts)
     if changes:
         reasons["augmentation"] += f"; set in project.toml: {', '.join(changes)}"
     reasons["mirror"] = (
         "set in project.toml"
         if "mirror" in changes
+        else reasons["mirror"]
+        if question.is_of_objects
         else "off: images come in a known orientation, and a mirrored body does not exist"
     )
     return replace(usual, **changes)
@@ -118,10 +137,13 @@ def choose_deep_supervision(question: Question, wishes: Wishes, reasons: dict[st
     if question.task != "segmentation":
         if wishes.deep_supervision is True:
             raise OverreadError(
-                f"Deep supervision asks coarse stages for an answer per voxel; {question.task} has one answer per case.",
+                f"Deep supervision asks coarse stages for an answer per voxel; {question.task} has "
+                f"{'its answers by object' if question.is_of_objects else 'one answer per case'}.",
                 'leave [training] deep_supervision at "auto"',
             )
-        reasons["deep_supervision"] = "one answer per case has no coarse form"
+        reasons["deep_supervision"] = (
+            "coarse stages would merge small objects" if question.is_of_objects else "one answer per case has no coarse form"
+        )
         return False
     if isinstance(wishes.deep_supervision, bool):
         reasons["deep_supervision"] = "set in project.toml"
@@ -141,6 +163,11 @@ def choose_scaling(
 
 
 def choose_class_weights(question: Question, facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tuple[float, ...]:
+    if question.is_of_objects and wishes.class_weights != "none":
+        raise OverreadError(
+            f'[training] class_weights = "{wishes.class_weights}" has no meaning for {question.task}.',
+            'set [training] sampling = "foreground", which shows each class equally often',
+        )
     if wishes.class_weights == "none":
         reasons["class_weights"] = "none: probabilities stay near the true frequencies"
         return ()
@@ -161,12 +188,17 @@ def choose_class_weights(question: Question, facts: Fingerprint, wishes: Wishes,
     return tuple(round(float(w), 4) for w in weights)
 
 
-def choose_sampling(question: Question, facts: Fingerprint, wishes: Wishes, batch: int, reasons: dict[str, str]) -> Sampling:
-    known = ("auto", "natural", "foreground" if question.task == "segmentation" else "balanced")
+def choose_sampling(
+    question: Question, facts: Fingerprint, wishes: Wishes, preparation: Preparation, batch: int, reasons: dict[str, str]
+) -> Sampling:
+    by_place = question.task == "segmentation" or question.is_of_objects
+    known = ("auto", "natural", "foreground" if by_place else "balanced")
     if wishes.sampling not in known:
         raise OverreadError(
             f'[training] sampling = "{wishes.sampling}" means nothing for {question.task}.', f"choose one of {', '.join(known)}"
         )
+    if question.is_of_objects:
+        return object_sampling(facts, wishes, preparation, batch, reasons)
     if question.task == "segmentation":
         share = 0.0 if wishes.sampling == "natural" else 1 / 3
         reasons["sampling"] = (

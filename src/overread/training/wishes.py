@@ -15,6 +15,7 @@ class Budget:
     patch_voxels, batch_voxels  of a window, and of the windows of one step
     base_features               channels of a U-Net at full resolution
     windows                     per case when reading
+    object_edge_2d              longest edge of a film in which objects are looked for
     """
 
     patch_voxels: int
@@ -23,6 +24,7 @@ class Budget:
     windows: float
     image_edge_2d: int
     image_edge_3d: int
+    object_edge_2d: int
 
 
 CPU = Budget(
@@ -32,6 +34,7 @@ CPU = Budget(
     windows=6,
     image_edge_2d=224,
     image_edge_3d=64,
+    object_edge_2d=320,
 )
 GPU = Budget(
     patch_voxels=2_100_000,
@@ -40,6 +43,7 @@ GPU = Budget(
     windows=64,
     image_edge_2d=448,
     image_edge_3d=128,
+    object_edge_2d=800,
 )
 PLANE_VOXELS = {"cpu": 300_000, "cuda": 4_000_000}  # per batch of 2D images
 

@@ -167,7 +167,7 @@ def _looked(audited: Audited, found: Mapping[str, Sequence[Concern]]) -> tuple[t
         if subject != "leak" and audited.question is None and subject != "acquisition":
             rows.append((WORDS[subject], "not looked for: no truth was given"))
         elif subject == "masks" and audited.open_truth is None:
-            rows.append((WORDS[subject], "not looked for: the truth is not drawn"))
+            rows.append((WORDS[subject], "not looked for: no masks of structures were given"))
         else:
             count = sum(c.severity != "note" for c in concerns)
             told = f"{count} to look at" if count else "nothing to be put right"

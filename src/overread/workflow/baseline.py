@@ -69,9 +69,10 @@ def baseline(
     fold  for a project of folds: the fold held out, or "all"
     """
     question = project.question
-    if question.task == "segmentation":
+    if question.task == "segmentation" or question.is_of_objects:
+        wanted = "objects" if question.is_of_objects else "outlines"
         raise OverreadError(
-            "A baseline of hand-made features gives one answer per case; this project asks for outlines.",
+            f"A baseline of hand-made features gives one answer per case; this project asks for {wanted}.",
             "a phantom's report shows what a plain threshold reaches; for patients train a small network and compare",
         )
     numbers = _folds(project, fold)

@@ -99,7 +99,8 @@ def _declared(contenders: Sequence[Contender]) -> list[str]:
 
 
 def _check_meanings(contenders: Sequence[Contender], asked: Sequence[Endpoint]) -> None:
-    """One name, one formula: a surface Dice at 1 mm is not one at 2 mm."""
+    """One name, one formula: a surface Dice at 1 mm is not one at 2 mm. Objects are found by one criterion."""
+    _check_alike("Objects", {c.name: run.get("rules", {}).get("matching", "") for c in contenders for run in c.runs})
     for endpoint in asked:
         meant: dict[str, str] = {}
         for contender in contenders:
@@ -113,6 +114,16 @@ def _check_meanings(contenders: Sequence[Contender], asked: Sequence[Endpoint]) 
                 f"{endpoint.metric.name} was not measured alike: {first} has {one}; {second} has {other}.",
                 "evaluate both with the same settings",
             )
+
+
+def _check_alike(what: str, meant: Mapping[str, str]) -> None:
+    others = [name for name, words in meant.items() if words != next(iter(meant.values()))]
+    if others:
+        first = next(iter(meant))
+        raise OverreadError(
+            f"{what} were not matched alike: by {first}, {meant[first]}; by {others[0]}, {meant[others[0]]}.",
+            "evaluate both with the same settings",
+        )
 
 
 def _spread(lined: Lined, asked: Sequence[Endpoint]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from overread.workflow.learning.panels import write_panels
 from overread.workflow.project import Project
 from overread.workflow.scoring.groups import group_columns
 from overread.workflow.scoring.openings import file_word, keep_result, look_back
-from overread.workflow.scoring.parts import PanelLoader, Part, parts_of, score_cases
+from overread.workflow.scoring.parts import PanelLoader, Part, parts_of, post_processing, score_cases
 from overread.workflow.scoring.shift import compared_with, shift_of
 from overread.workflow.scoring.threshold import threshold_rows
 
@@ -87,6 +87,8 @@ def evaluate(
     result["label_error"] = of_evaluation(result, rules)
     columns = group_columns(case for part in parts for case in part.cases)
     result["subgroups"] = subgroups(project.question, cases, columns, rules, endpoint)
+    if on == "tuning" and project.question.is_of_objects:
+        result["post_processing"] = post_processing(project, parts, truths, cases, rules)
     if about.is_phantom:
         result["baseline"] = threshold_rows(parts[0].external or project)
     if len(parts) > 1:
@@ -144,7 +146,7 @@ def _open(
     """
     is_phantom = parts[0].cohort.is_phantom
     settings = project.settings.evaluation
-    names = ("hypothesis", "primary_endpoint", "margin", "threshold_rule", "declared")
+    names = ("hypothesis", "primary_endpoint", "margin", "threshold_rule", "declared", "false_positives")
     declaration = make_declaration(
         project.question, {name: getattr(settings, name) for name in names}, declare, is_phantom=is_phantom
     )
@@ -196,6 +198,8 @@ def _rules(project: Project) -> Rules:
         settings.resamples,
         sampling=settings.sampling,
         prevalence=settings.prevalence,
+        matching=settings.matching,
+        false_positives=settings.false_positives,
     )
 
 

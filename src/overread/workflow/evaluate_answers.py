@@ -14,15 +14,19 @@ from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.core.question import TASKS, Decisions, OperatingPoint, Question
 from overread.evaluation.answered import NO_FOLD, answered
+from overread.evaluation.objects.found_case import found_case
 from overread.evaluation.result import Result
 from overread.evaluation.results import About, evaluate
 from overread.evaluation.rules import SAMPLINGS, Rules
 from overread.evaluation.scoring import score_pairs
 from overread.evaluation.sources.foreign import ForeignCases, no_patients_note, read_foreign, read_patients
 from overread.evaluation.sources.foreign_masks import ForeignPair, match_folders, structures
+from overread.evaluation.sources.foreign_objects import ForeignObjects, read_foreign_objects
 from overread.evaluation.voxels.maps import find_maps
 from overread.metrics.table import positive_class
 from overread.record.files import write_json, write_text
+
+OBJECTS = ("detection", "instances")
 
 
 def evaluate_answers(
@@ -38,6 +42,7 @@ def evaluate_answers(
     id_column: str | None = None,
     spacing: tuple[float, float, float] | None = None,
     tolerance_mm: float = 2.0,
+    matching: str = "auto",
     resamples: int = 2000,
     sampling: str = "unknown",
     prevalence: float | Mapping[str, float] | None = None,
@@ -47,13 +52,15 @@ def evaluate_answers(
 ) -> Result:
     """Evaluate anybody's predictions; no project and no torch are needed.
 
-    truth, answers  two sheets (classification, regression), or two folders of masks with the same file names
+    truth, answers  two sheets (classification, regression), or two folders of masks with the same file names; detection and
+                    instances also COCO truth and results, YOLO and other label files, and two sheets of boxes
     patients        column of the truth sheet that names the patient, or a sheet of id and patient
     positive        the class that counts as disease where there are two
     threshold       of every finding, chosen by you beforehand
     classes         segmentation: structure -> label value; otherwise names of the columns to evaluate
     ordered         the classes are grades, named from low to high in `classes`: kappa with linear and quadratic weights is added
-    spacing         (Z, Y, X) mm, for mask files that carry none
+    spacing         (Z, Y, X) mm, for files that carry none
+    matching        detection and instances: when an answer finds an object, "iou 0.5", "distance 10 mm" (or px), "hit" or "auto"
     sampling        "consecutive", "enriched" or "unknown": how the cases were gathered; an enriched sample cannot tell what
                     depends on the share of positives
     prevalence      share of positives where the model is to be used: one number, or by class
@@ -75,12 +82,16 @@ def evaluate_answers(
         )
     if not 0 <= tolerance_mm < math.inf:
         raise OverreadError(f"The tolerance {tolerance_mm:g} mm is no distance.", "give 0 or more")
-    rules = Rules(str(threshold), tolerance_mm, resamples=resamples, sampling=sampling, prevalence=prevalence)
+    rules = Rules(str(threshold), tolerance_mm, resamples=resamples, sampling=sampling, prevalence=prevalence, matching=matching)
     hide = out is not None and not keep_ids
     if task == "segmentation":
         named = {str(k): int(v) for k, v in classes.items()} if isinstance(classes, Mapping) else None
         understood: tuple[str, ...] = ()
         result, names = _masks(truth, answers, named, patients, spacing, rules, hide, progress)
+    elif task in OBJECTS:
+        objects = read_foreign_objects(truth, answers, task, classes=classes, patients=patients, spacing=spacing)
+        understood = ()
+        result, names = _objects(objects, threshold, rules, hide)
     else:
         columns = list(classes) if classes is not None else None
         sheets = read_foreign(
@@ -101,6 +112,16 @@ def _sheets(sheets: ForeignCases, threshold: float, rules: Rules, hide: bool) ->
     decisions = _fixed(sheets.question, threshold)
     cases = answered(sheets.question, names.cases, names.patients, sheets.truths, sheets.answers, decisions)
     return evaluate(sheets.question, cases, {NO_FOLD: decisions}, rules, About("answers", notes=sheets.notes)), names
+
+
+def _objects(objects: ForeignObjects, threshold: float, rules: Rules, hide: bool) -> tuple[Result, _Names]:
+    question, names = objects.question, _Names.of(objects.ids, objects.patients, hide)
+    decisions = _fixed(question, threshold)
+    cases = [
+        found_case(question, case, patient, truth, answer, decisions, rules.matching)
+        for case, patient, truth, answer in zip(names.cases, names.patients, objects.truths, objects.answers, strict=True)
+    ]
+    return evaluate(question, cases, {NO_FOLD: decisions}, rules, About("answers", notes=objects.notes)), names
 
 
 def _masks(
@@ -143,7 +164,8 @@ class _Names:
 
 
 def _fixed(question: Question, threshold: float) -> Decisions:
-    if question.task != "classification" or (question.exclusive and not question.is_binary):
+    is_called = question.is_of_objects or (question.task == "classification" and (question.is_binary or not question.exclusive))
+    if not is_called:
         return Decisions()
     names = [positive_class(question)] if question.is_binary else question.classes
     rule = f"{threshold:g} (given)"

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from overread.cohort.ask import Said
+from overread.cohort.ask import OBJECT_TASKS, Said
 from overread.cohort.draft import Step
 from overread.cohort.folders import headers_path
 from overread.cohort.gather import Gathered, gather
@@ -59,6 +59,7 @@ def init(
     index_exam: str = "all",
     units: Sequence[str] = (),
     multi_label: bool = False,
+    objects: str | None = None,
     ordered: bool = False,
     tuning: float = 0.15,
     internal: float = 0.2,
@@ -78,7 +79,7 @@ def init(
     images       folder with DICOM, NIfTI, PNG/JPEG, or an .npz archive
     truth        folder with masks, or a sheet with labels
     sheet        .xlsx or .csv with ids, groups, covariates, labels
-    task         "classification", "regression" or "segmentation", where it cannot be inferred
+    task         "classification", "regression", "segmentation", "detection" or "instances", where it cannot be inferred
     group_by     column that names the patient
     splits       a file, a column of the sheet, or "none" to draw a new split although the data bring one
     positive     the class that counts as disease, where there are two
@@ -93,6 +94,7 @@ def init(
     index_exam   "all", "first", "last", or "nearest to COLUMN within N days"
     missing      "refuse" leaves exams out that lack a channel, "zeros" fills the channel
     multi_label  one column of 0 and 1 is a finding, not one of two classes
+    objects      detection and instances from masks: "components" (connected voxels are one object) or "values" (each value is)
     split_by     a fold for each value of this column: leave one site out; "date": the newest patients are the internal test
     split_after  patients whose first exam is of this day (2020-01-01) or later are the internal test
     leak_override     why a leak in the given split is accepted; recorded in the ledger
@@ -100,9 +102,9 @@ def init(
     """
     folder = Path(folder).resolve()
     _refuse_existing(folder, Path(images).resolve())
-    said = Said(
-        task, tuple(label), dict(names or {}), (), (), positive, False if multi_label else None, ordered, tuple(units), unit
-    )
+    _refuse_objects_of(task, objects)
+    exclusive = False if multi_label else None
+    said = Said(task, tuple(label), dict(names or {}), (), (), positive, exclusive, ordered, tuple(units), unit, objects=objects)
     request = Request(
         Path(images),
         None if truth is None else Path(truth),
@@ -153,6 +155,14 @@ def divide_by(gathered: Gathered, splits: str | Path | None, wish: Wish) -> Divi
     given = None if own else given_split(splits, gathered)
     extra = gathered.column(wish.stratify_by) if wish.stratify_by else None
     return divide(gathered, given, wish, extra)
+
+
+def _refuse_objects_of(task: str | None, objects: str | None) -> None:
+    if objects is not None and task not in OBJECT_TASKS:
+        asked = f"--task {task} asks for none" if task else "no --task asks for them"
+        raise OverreadError(
+            f"--objects {objects} says how masks tell objects apart, and {asked}.", "add --task detection or --task instances"
+        )
 
 
 def _day(text: str | None) -> date | None:

@@ -71,6 +71,7 @@ def phantom(
     slices: int | None = None,
     seed: int = 7,
     faults: Sequence[str] = (),
+    touching: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> PhantomSummary:
@@ -82,10 +83,11 @@ def phantom(
     seed     the same seed gives the same patients, however many are asked for
     faults   "marker", "label-noise", "duplicate-studies", "split-patient", "renamed-patient", "missing-slices",
              "site-follows-label"
+    touching   metastases stand in clusters that touch (chest: nodules overlap on the film), for counting one by one
     workers  processes; None takes all processors
     """
     folder = Path(out)
-    options = checked(Options(kind, patients, format, size, slices, seed, tuple(faults)))
+    options = checked(Options(kind, patients, format, size, slices, seed, tuple(faults), touching))
     if kind == "chest" and slices is not None:
         raise OverreadError(f"A chest film has no slices; got slices = {slices}.", "leave --slices out")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -7,29 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from overread.batches.augment import NONE
 from overread.batches.cache import Cache, open_cache
-from overread.batches.prepare import prepare_image
-from overread.batches.sampler import Batches, fixed_patches
+from overread.batches.sampler import Batches
 from overread.cohort.fingerprint import Fingerprint, fingerprint
 from overread.cohort.index import Cohort
-from overread.cohort.load import load_image, load_truth
 from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.reading.model import build_network
 from overread.record.run import RunFolder
-from overread.reporting.preflight import write_preflight
 from overread.tasks import Scaling, Task, make
-from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step
+from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step, memory_with_objects_gib
 from overread.training.plan import Plan, make_plan
 from overread.training.wishes import Wishes
 from overread.workflow.cohorts.aim import aim_note
 from overread.workflow.learning.plan_file import write_plan
+from overread.workflow.learning.preflight_page import write_page
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import check_settings
@@ -94,7 +91,7 @@ def plan_run(
     run.path.mkdir(parents=True, exist_ok=True)
     write_plan(run.plan, made)
     if preflight:
-        _write_preflight(run, made, cohort, cache)
+        write_page(run, made, cohort, cache, batches_of(made, cache, cohort, "cpu"), facts)
     return Planned(run, made, cohort, cache, task)
 
 
@@ -111,6 +108,7 @@ def task_of(plan: Plan) -> Task:
         weights=plan.class_weights,
         scaling=Scaling(plan.centre, plan.scale),
         deep_supervision=plan.deep_supervision,
+        route=plan.network["serves"] if plan.question.is_of_objects else "",
     )
 
 
@@ -118,7 +116,9 @@ def prepared(project: Project, cohort: Cohort, plan: Plan, task: Task, progress:
     """The cache of prepared training and tuning cases; built where it is missing."""
     if progress is not None:
         progress.start(len(cohort.of("training")) + len(cohort.of("tuning")), "Preparing cases")
-    encoding = {"question": plan.question.as_dict(), "centre": plan.centre, "scale": plan.scale}
+    encoding: dict[str, Any] = {"question": plan.question.as_dict(), "centre": plan.centre, "scale": plan.scale}
+    if plan.question.is_of_objects:
+        encoding |= {"route": task.serves, "has_outlines": plan.has_outlines}
     advance = progress.advance if progress is not None else (lambda n, note="": None)
     cache = open_cache(
         cohort,
@@ -126,6 +126,7 @@ def prepared(project: Project, cohort: Cohort, plan: Plan, task: Task, progress:
         task,
         folder=project.path / "cohort" / "cache",
         encoding=encoding,
+        has_outlines=plan.has_outlines,
         advance=lambda n, note: advance(n, note),
     )
     if progress is not None:
@@ -165,8 +166,13 @@ def refuse_unfit(cohort: Cohort) -> None:
 
 
 def refuse_unseen(question: Question, facts: Fingerprint) -> None:
-    """A structure without a voxel in any training mask cannot be learned."""
+    """A structure without a voxel in any training mask, or a class without an object, cannot be learned."""
     unseen = [name for name in question.classes if not facts.class_counts.get(name)]
+    if question.is_of_objects and unseen:
+        raise OverreadError(
+            f"No training case holds a '{unseen[0]}'; a network cannot learn what it never sees.",
+            "add patients with such an object, or drop it from [question] classes",
+        )
     if question.task == "segmentation" and unseen:
         raise OverreadError(
             f"No training mask shows '{unseen[0]}'; a network cannot learn what it never sees.",
@@ -238,7 +244,13 @@ def _measured(
     batches = batches_of(plan, cache, cohort, device)
     images, targets = batches(0)
     deep = plan.deep_supervision and hasattr(network, "forward_scales")
-    needed = expected_memory_gib(network, images, "float32", deep_supervision=deep)
+
+    def memory(precision: str) -> float:
+        if task.serves in ("objects", "centres"):
+            return memory_with_objects_gib(task, network, images, targets, precision)
+        return expected_memory_gib(network, images, precision, deep_supervision=deep)
+
+    needed = memory("float32")
     free = free_memory_gib(torch.device(device))
     if needed > 0.9 * free:
         raise OverreadError(
@@ -257,7 +269,7 @@ def _measured(
     )
     expected = {
         "seconds_per_step": round(best.seconds, 3),
-        "memory_gib": round(expected_memory_gib(network, images, best.precision, deep_supervision=deep), 2),
+        "memory_gib": round(memory(best.precision), 2),
         "parameters": sum(p.numel() for p in network.parameters()),
         "device": device,
         "steps_in_a_minute": round(60 / best.seconds, 1),
@@ -265,46 +277,3 @@ def _measured(
     if progress is not None:
         progress.finish()
     return plan.with_speed(best.precision, best.channels_last, reason, expected)
-
-
-def _write_preflight(run: RunFolder, plan: Plan, cohort: Cohort, cache: Cache) -> None:
-    """One case through the whole chain, and a grid of augmented examples, on a page to look at before hours are spent."""
-    case = _telling_case(cohort, cache)
-    image, truth = load_image(cohort, case), load_truth(cohort, case)
-    chain = prepare_image(image, plan.preparation)
-    target = np.array(cache.cases[case.case_id].target)
-    label = target if target.ndim == 3 else target.max(0) if target.ndim == 4 else None
-    examples = []
-    batches = batches_of(plan, cache, cohort, "cpu")
-    plain, plain_target = fixed_patches([cache.cases[case.case_id]], plan.preparation.patch, plan.preparation.dimensions)
-    examples.append(_example(plain[0], plain_target[0], plan))
-    for step in range(2 if plan.sampling.batch > 3 else 4):
-        images, targets = batches(step)
-        examples += [_example(i, t, plan) for i, t in zip(images, targets, strict=True)][:6]
-    write_preflight(
-        run.path / "preflight.html",
-        case_id=case.case_id,
-        image=image,
-        truth=truth,
-        prepared=chain.array,
-        prepared_label=label,
-        examples=examples[:9],
-        plan=plan.as_dict(),
-        is_phantom=cohort.is_phantom,
-    )
-
-
-def _telling_case(cohort: Cohort, cache: Cache) -> Case:
-    """A training case that shows as many structures as any, so that the overlay has something to show."""
-    return max(cohort.of("training"), key=lambda c: (len(cache.cases[c.case_id].points), c.case_id))
-
-
-def _example(image: torch.Tensor, target: torch.Tensor, plan: Plan) -> tuple[np.ndarray, np.ndarray | None]:
-    """(C, Z, Y, X) float32 and its (Z, Y, X) label or None."""
-    array, label = image.numpy(), target.numpy()
-    if plan.preparation.dimensions == 2:
-        array = array[:, None]
-        label = label[:, None] if label.ndim == 3 else label
-    if label.ndim != 4:
-        return array, None
-    return array, label[0] if plan.question.exclusive else label.max(0)

@@ -195,7 +195,14 @@ def question_of(settings: Settings) -> Question:
     asked = settings.question
     if not asked.classes:
         raise OverreadError("question.classes in project.toml is empty.", "name at least one class, structure or quantity")
-    if asked.task == "segmentation" and len(asked.values) != len(asked.classes):
+    by_value = asked.task in ("detection", "instances") and asked.objects == "values"
+    if by_value and (len(asked.classes) != 1 or asked.values):
+        raise OverreadError(
+            'question.objects is "values", so every value of a mask is one object of the one class.',
+            "name one class in question.classes, and leave question.values empty",
+        )
+    is_drawn = asked.task in ("segmentation", "detection", "instances")
+    if is_drawn and not by_value and len(asked.values) != len(asked.classes):
         raise OverreadError(
             f"question.classes names {len(asked.classes)} structures and question.values {len(asked.values)} label values.",
             "give one label value per structure, in the same order",
@@ -215,4 +222,5 @@ def question_of(settings: Settings) -> Question:
         asked.units,
         asked.unit,
         asked.sided,
+        asked.objects,
     )

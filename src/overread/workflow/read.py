@@ -16,7 +16,7 @@ from overread.cohort.load import open_channels
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Findings, LabelMap, Map, Measurements
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Map, Measurements
 from overread.core.question import Question, Reading
 from overread.evaluation.answered import call
 from overread.imaging.dicom.outputs import NEEDS_MAPS
@@ -26,6 +26,7 @@ from overread.reading.model import Model, ModelCard, load_model
 from overread.record.files import write_json, write_text
 from overread.workflow.readings.dicom_results import write_dicom_results
 from overread.workflow.readings.exams import Exam, exams_in
+from overread.workflow.readings.object_results import COLUMNS, TABLE, counts_row, write_instance_masks, write_object_results
 
 
 class Reader:
@@ -62,7 +63,9 @@ def read(
     series: Mapping[str, str] | None = None,
     dicom: Sequence[str] = ("seg",),
 ) -> list[Reading]:
-    """Read studies and write `answers.csv`, `answers.json` and, for structures, masks beside them.
+    """Read studies and write `answers.csv`, `answers.json` and beside them, for structures and instances, masks.
+
+    Objects are listed in `objects.csv` (patient millimetres) and `coco.json`.
 
     probabilities  also write a probability map (NIfTI, 0 to 1) per structure
     series         rules for series that are called otherwise than those of the training, see `rules_of`
@@ -81,6 +84,9 @@ def read(
         reading, image = read_exam(loaded, exam, probabilities=probabilities or not NEEDS_MAPS.isdisjoint(dicom))
         if isinstance(reading.answer, LabelMap) and image is not None:
             _write_structures(out, exam, reading, image)
+        if isinstance(reading.answer, Instances) and image is not None:
+            said = write_instance_masks(out, reading, is_simulated=bool(image.source.get("is_simulated")))
+            reading = replace(reading, warnings=(*reading.warnings, *said))
         calls = called(reading.answer, loaded.card) if isinstance(reading.answer, Findings) else None
         notes = write_dicom_results(out, dicom, exam, reading, image, loaded.card, Path(model).stem, calls)
         reading = replace(reading, warnings=(*reading.warnings, *notes))
@@ -109,10 +115,17 @@ def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple
         prepared = prepare_image(image, model.card.preparation)
     except OverreadError as refusal:
         return Reading(exam.name, None, refusal=refusal.what), None
-    raw = model.predictor.raw(prepared.array)
-    answer = model.predictor.answer_from(raw, prepared)
-    maps: tuple[Map, ...] = model.predictor.maps(raw, prepared) if probabilities and raw.ndim == 4 else ()
+    answer, maps = _answered(model, prepared, probabilities=probabilities)
     return Reading(exam.name, answer, maps, warnings=(*exam.notes, *assumed, *_warnings(model.card, image, prepared))), image
+
+
+def _answered(model: Model, prepared: Prepared, *, probabilities: bool) -> tuple[Kind, tuple[Map, ...]]:
+    """The answer, decisions applied, and the probabilities of every voxel where they are asked for and answer the question."""
+    if model.card.question.is_of_objects:
+        return model.predictor.answer(prepared), ()
+    raw = model.predictor.raw(prepared.array)
+    maps = model.predictor.maps(raw, prepared) if probabilities and raw.ndim == 4 else ()
+    return model.predictor.answer_from(raw, prepared), maps
 
 
 def as_trained(image: Image, card: ModelCard) -> tuple[Image, tuple[str, ...]]:
@@ -163,17 +176,20 @@ def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading], exams
     writer.writeheader()
     writer.writerows(rows)
     write_text(out / "answers.csv", text.getvalue())
-    about = {"model": card.sha256, "intended_use": card.intended_use, "learned_from_phantom": card.is_phantom}
+    about: dict[str, Any] = {"model": card.sha256, "intended_use": card.intended_use, "learned_from_phantom": card.is_phantom}
     decisions = card.decisions.as_dict()
     listed = [
         {**row, "source": exam.source, "images": dict(exam.chosen or {}), "warnings": list(r.warnings), "refusal": r.refusal}
         for row, r, exam in zip(rows, readings, exams, strict=True)
     ]
+    if card.question.is_of_objects:
+        write_object_results(out, card, readings)
+        about["columns"] = {TABLE: COLUMNS}
     write_json(out / "answers.json", {"format": 1, **about, "decisions": decisions, "readings": listed})
 
 
 def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
-    """One line of the table: probabilities and calls, numbers with units, or volumes."""
+    """One line of the table: probabilities and calls, numbers with units, volumes, or numbers of objects."""
     row: dict[str, Any] = {"study": reading.case_id}
     answer = reading.answer
     if isinstance(answer, Findings):
@@ -191,6 +207,8 @@ def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
                 row[f"{name} (ml)"] = round(voxels * answer.grid.voxel_ml, 3)
             else:
                 row[f"{name} (pixels)"] = voxels
+    elif isinstance(answer, Boxes | Instances):
+        row |= counts_row(answer, card.question.classes)
     if reading.warnings:
         row["warnings"] = "; ".join(reading.warnings)
     if reading.refusal:

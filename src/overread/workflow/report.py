@@ -48,6 +48,7 @@ SHOWN = {
         "aggregation",
         "index_exam",
         "sided",
+        "objects",
     ),
     "truth": ("reader", "method"),
     "cohort": ("group_by",),
@@ -60,6 +61,8 @@ SHOWN = {
         "threshold_rule",
         "surface_tolerance_mm",
         "interval_level",
+        "matching",
+        "false_positives",
     ),
 }
 
@@ -139,6 +142,7 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         selections=clean([found for m in members.values() if (found := _read(m.path / "selection.json", None))]),
         part=clean(next((note for m in members.values() if (note := part_note(m))), "")),
         robustness=clean({name: found for name, m in members.items() if (found := robustness_of(m))}),
+        thumbnails={p: _thumbnails(home, p) for p in ("tuning", "internal")},
         degraded={name: picture for name, m in members.items() if (picture := degraded_picture(m))},
     )
 
@@ -224,6 +228,12 @@ def _panels(run: RunFolder, partition: str, clean: Cleaner) -> list[Panel]:
         for entry in described["panels"]
         if (folder / entry["file"]).exists()
     ]
+
+
+def _thumbnails(run: RunFolder, partition: str) -> dict[tuple[str, int], bytes]:
+    folder = run.path / f"panels-{partition}"
+    listed = _read(folder / "panels.json", {}).get("errors", [])
+    return {(e["case_id"], e["number"]): (folder / e["file"]).read_bytes() for e in listed if (folder / e["file"]).exists()}
 
 
 def _provenance(

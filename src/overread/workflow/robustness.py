@@ -57,6 +57,7 @@ def robustness(
     limit  the most cases to read, the same ones every time
     """
     names = chosen_names(only)
+    _refuse_objects(project)
     run = run_of(project, run_name, fold)
     model = model_of(project, run)
     cohort = project.cohort(fold)
@@ -103,6 +104,16 @@ def robustness(
         write_bytes(run.path / PICTURE, drawn[0])
     write_json(run.path / FILE, result)
     return result
+
+
+def _refuse_objects(project: Project) -> None:
+    if project.question.is_of_objects:
+        raise OverreadError(
+            f"Robustness is measured by paired tests of case scores, and the scores of {project.question.task} are made of all "
+            "cases together, so no drop can be tested here.",
+            f"look at the sizes and groups of `{project.command('evaluate')}`, or test on images from elsewhere with "
+            f"`{project.command('external', 'NAME', '--images', 'FOLDER')}`",
+        )
 
 
 def _subject(project: Project, cohort: Cohort, model: Model, limit: int | None) -> Subject:

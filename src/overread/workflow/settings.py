@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from overread.core.errors import OverreadError
 from overread.core.question import Question
+from overread.evaluation.decisions.false_positives import false_positives_rule
 from overread.evaluation.decisions.threshold_rules import parse_rule
 from overread.evaluation.rules import prevalences
+from overread.metrics.objects.criterion import Criterion
 
 Auto = Literal["auto"]
 Code = Annotated[str, StringConstraints(pattern=r"^\s*\S+\s+\S+\s+\S.{0,63}$")]  # scheme, value, meaning
-Task = Literal["classification", "regression", "segmentation"]
+Task = Literal["classification", "regression", "segmentation", "detection", "instances"]
 
 
 class _Section(BaseModel):
@@ -73,7 +75,7 @@ class TruthSection(_Section):
 class QuestionSection(_Section):
     task: Task  # what is asked
     classes: tuple[str, ...]  # classes, structures or quantities, in order
-    values: tuple[int, ...] = ()  # label value of each structure in the masks
+    values: tuple[int, ...] = ()  # label value of each structure, or class of objects, in the masks
     positive: str | None = None  # the class that counts as disease
     exclusive: bool = True  # exactly one class per case; structures do not overlap
     ordered: bool = False  # the classes are grades, from low to high
@@ -82,6 +84,7 @@ class QuestionSection(_Section):
     aggregation: Literal["none", "max", "mean", "any"] = "none"  # from the unit of an image to the unit of analysis
     index_exam: str = "all"  # "all", "first", "last", or "nearest to COLUMN within N days"
     sided: bool = False  # left and right are different answers: no mirroring
+    objects: Literal["components", "values"] = "components"  # in masks: connected voxels are one object, or each value is
 
 
 class CohortSection(_Section):
@@ -110,6 +113,7 @@ class AugmentationSection(_Section):
     scale: float | Auto = "auto"  # 0.2 means 0.8 to 1.2
     elastic: float | Auto = "auto"  # root mean square displacement in voxels; 0 is off
     intensity: float | Auto = "auto"  # 1.0 is the usual strength; 0 is off
+    copy_paste: float | Auto = "auto"  # objects with outlines: chance that an image is given some of another image; 0 is off
 
 
 class TrainingSection(_Section):
@@ -148,6 +152,8 @@ class EvaluationSection(_Section):
     threshold_rule: str = "youden"  # or "miss at most 2 of 100", "a miss costs 10 false alarms", "sensitivity >= 0.95", "0.5"
     calibration: Literal["temperature", "platt", "isotonic", "none"] = "temperature"  # of probabilities, fitted on tuning cases
     surface_tolerance_mm: float = 2.0
+    matching: str = "auto"  # what finds an object: "iou 0.5", "distance 10 mm" (or px), "hit"; auto: IoU of 0.5, in 3D 0.1
+    false_positives: float = 1.0  # of each class per case, at most, where thresholds of objects are chosen on tuning cases
     interval_level: float = 0.95
     resamples: int = 2000
 
@@ -171,6 +177,8 @@ class Settings(_Section):
         try:
             parse_rule(evaluation.threshold_rule)
             prevalences(question, evaluation.prevalence)
+            Criterion.parse(evaluation.matching)
+            false_positives_rule(evaluation.false_positives)
         except OverreadError as error:
             raise ValueError(error.what) from error
         return self

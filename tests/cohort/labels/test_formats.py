@@ -92,7 +92,7 @@ def test_one_box_is_one_box_in_every_format(tmp_path: Path) -> None:
         np.testing.assert_allclose(boxes.corners, [[[-0.5, 5.5, 3.5], [0.5, 8.5, 9.5]]], atol=1e-9, err_msg=name)
         if marks[0].has_area:
             np.testing.assert_array_equal(mask_of(marks[0], SIZE), EXPECTED, err_msg=name)
-            assert instances_of_marks({0: marks}, GRID).kind.masks.sum() == 18
+            assert instances_of_marks({0: marks}, GRID).kind.mask(0).sum() == 18
 
 
 def test_each_file_is_known_by_its_content(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _sum(numbers: list[int | None]) -> int | None:
 def _constant(audited: Audited) -> list[Concern]:
     """Quantities, and findings of their own, of which every open case has one value."""
     question = audited.question
-    if question is None or question.task == "segmentation" or (question.task == "classification" and question.exclusive):
+    if question is None or audited.is_drawn or (question.task == "classification" and question.exclusive):
         return []
     truths = [case.truth for case in audited.open_cases if case.truth is not None]
     known = {name: [v for truth in truths if (v := truth.get(name)) is not None] for name in question.classes}

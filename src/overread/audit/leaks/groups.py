@@ -26,7 +26,7 @@ class Cases:
     @property
     def is_drawn(self) -> bool:
         """Truths are drawings, which rightly differ between an image and its mirrored copy."""
-        return self.audited.question is not None and self.audited.question.task == "segmentation"
+        return self.audited.is_drawn
 
     def groups_by(self, key: Callable[[AuditedCase], str]) -> list[Group]:
         """Cases with one key, two or more; an empty key belongs to nothing."""

@@ -49,7 +49,8 @@ def targets_of(audited: Audited, progress: Progress | None = None) -> list[Targe
     """The label (one target per finding, quantity or structure), then site and scanner, where they are known.
 
     Regression: the number, above or below its median. Segmentation: a structure present or absent where both are
-    found in `FEWEST_PATIENTS` patients or more, else its volume, above or below the median of those that have it.
+    found in `FEWEST_PATIENTS` patients or more, else its volume, above or below the median of those that have it. Objects: any
+    of the class, or none.
     """
     labels = _labels(audited, progress)
     site = _named("site", audited, {c.case_id: _site(c) for c in audited.cases})
@@ -58,8 +59,8 @@ def targets_of(audited: Audited, progress: Progress | None = None) -> list[Targe
 
 
 def severity(audited: Audited) -> str:
-    """Of what goes with the label: of a drawn structure its presence or size alone is told, which still must be drawn."""
-    return "note" if audited.question is not None and audited.question.task == "segmentation" else "warning"
+    """Of what goes with the label: of what is drawn its presence or size alone is told, and it still must be drawn."""
+    return "note" if audited.is_drawn else "warning"
 
 
 def _labels(audited: Audited, progress: Progress | None) -> list[Target]:
@@ -71,7 +72,7 @@ def _labels(audited: Audited, progress: Progress | None) -> list[Target]:
     values = {c.case_id: c.truth for c in audited.open_cases if c.truth is not None}
     if question.task == "regression":
         return [t for name in question.classes if (t := _halves(name, _numbers(values, name), audited)) is not None]
-    if question.exclusive and len(question.classes) > 1:
+    if question.exclusive and len(question.classes) > 1 and not question.is_of_objects:
         order = question.classes
         if question.is_binary and question.positive == order[0]:
             order = (order[1], order[0])

@@ -3,8 +3,8 @@
 Source: Lin et al., "Microsoft COCO", ECCV 2014, and the data format of its API (bbox x, y, width, height from
 pixel edges; run lengths column by column; the compressed string of `rleToString` in maskApi.c).
 
-Parts of one annotation are united; crowds are kept and marked. `slice` of an image (from 0) and `reader` of an
-annotation are read where they stand, as CVAT, the phantom and others write them.
+Parts of one annotation are united; crowds are kept and marked. `slice` of an image (from 0), and `reader` and `instance` or
+`track_id` of an annotation are read where they stand, as CVAT, the phantom and others write them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from overread.cohort.labels.marks import Mark, MarkedImage, MarkFile, RunLengths, box_of, outline_of
+from overread.cohort.labels.odd_marks import oriented
 from overread.cohort.labels.parsing import (
     damaged,
     mapping,
@@ -31,6 +32,7 @@ from overread.cohort.labels.parsing import (
 )
 
 READER_KEYS = ("reader", "annotator", "rater", "annotator_id")
+NUMBER_KEYS = ("instance", "instance_id", "track_id", "object_id")  # of an object that was drawn on several slices
 
 
 def is_coco(content: Any) -> bool:
@@ -110,13 +112,22 @@ def _mark(item: Mapping[str, Any], class_name: str, size: tuple[int, int] | None
         return None
     reader = next((str(item[key]) for key in READER_KEYS if item.get(key) not in (None, "")), "")
     score = real(item["score"], where) if item.get("score") is not None else 1.0
-    return Mark(class_name, box, outlines, pixels, item.get("iscrowd") in (1, True), score, reader)
+    number = _number(item) or _number(item.get("attributes"))
+    return Mark(class_name, box, outlines, pixels, item.get("iscrowd") in (1, True), score, reader, number)
+
+
+def _number(place: Any) -> str:
+    if not isinstance(place, dict):
+        return ""
+    return next((str(place[key]) for key in NUMBER_KEYS if isinstance(place.get(key), str | int)), "")
 
 
 def _box(value: Any, where: str) -> tuple[float, float, float, float] | None:
     if value in (None, []):
         return None
     numbers = reals(value, where)
+    if len(numbers) == 5:
+        raise oriented(f"{where}: a box holds five numbers (x, y, width, height, angle)")
     if len(numbers) != 4:
         raise damaged(where, f"a box is x, y, width, height; it holds {len(numbers)} numbers")
     x, y, width, height = numbers

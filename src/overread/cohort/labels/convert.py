@@ -23,13 +23,12 @@ from scipy import ndimage
 from overread.cohort.labels.marks import Mark
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
-from overread.core.kinds import Boxes, Findings, Instances, LabelMap
+from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Piece
 from overread.imaging.layering import in_layers
 from overread.imaging.outlines import fill
 
 HALF_PIXEL = 0.5
 CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> how many indices may differ
-MOST_BYTES = 1 << 30
 
 KindT = TypeVar("KindT")
 
@@ -68,19 +67,16 @@ def boxes_of_marks(slices: Slices, grid: Grid) -> Converted[Boxes]:
 
 
 def instances_of_marks(slices: Slices, grid: Grid) -> Converted[Instances]:
-    """One mask for each object that has an outline or a mask; crowds are left out."""
+    """The voxels of each object that has an outline or a mask; crowds are left out."""
     chosen = [(k, mark) for k, mark in _all(slices, grid) if mark.has_area and not mark.is_crowd]
-    _refuse_large(len(chosen), grid)
-    masks = np.zeros((len(chosen), *grid.shape), bool)
-    for n, (k, mark) in enumerate(chosen):
-        masks[n, k] = mask_of(mark, grid.shape[1:])
+    pieces = tuple(_on_slice(k, mask_of(mark, grid.shape[1:])) for k, mark in chosen)
     done: Counter[str] = Counter()
     for _, mark in _all(slices, grid):
         if mark.is_crowd:
             done["crowds are no single object and were left out"] += 1
         elif not mark.has_area:
             done["boxes have no outline and were left out"] += 1
-    kind = Instances(masks, tuple(m.class_name for _, m in chosen), np.array([m.score for _, m in chosen], float), grid)
+    kind = Instances(pieces, tuple(m.class_name for _, m in chosen), np.array([m.score for _, m in chosen], float), grid)
     return Converted(kind, _told(done))
 
 
@@ -126,6 +122,12 @@ def mask_of(mark: Mark, shape: Sequence[int]) -> np.ndarray:
     return united
 
 
+def _on_slice(k: int, mask: np.ndarray) -> Piece:
+    """(Y, X) bool on slice k as a piece of the volume."""
+    piece = Piece.of(mask[None])
+    return Piece((k, *piece.start[1:]), piece.mask)
+
+
 def _all(slices: Slices, grid: Grid) -> Iterable[tuple[int, Mark]]:
     for k, marks in slices.items():
         if not 0 <= k < grid.shape[0]:
@@ -151,16 +153,23 @@ def components(label_map: LabelMap, connectivity: int = 26) -> Converted[Instanc
     connectivity  6, 18 or 26 neighbours touch; on a planar grid 4 (as 6) or 8 (as 18 and 26)
     """
     numbered = [(name, *_numbered(label_map.mask(name), connectivity)) for name in label_map.names]
-    total = sum(count for _, _, count in numbered)
-    _refuse_large(total, label_map.grid)
-    masks = np.zeros((total, *label_map.grid.shape), bool)
-    classes: list[str] = []
-    for name, labels, count in numbered:
-        for k in range(1, count + 1):
-            np.equal(labels, k, out=masks[len(classes)])
-            classes.append(name)
-    kind = Instances(masks, tuple(classes), np.ones(total), label_map.grid)
+    pieces = tuple(piece for _, labels, _ in numbered for piece in pieces_of(labels).values())
+    classes = tuple(name for name, _, count in numbered for _ in range(count))
+    kind = Instances(pieces, classes, np.ones(len(pieces)), label_map.grid)
     return Converted(kind, (_split(numbered, connectivity),))
+
+
+def pieces_of(numbers: np.ndarray) -> dict[int, Piece]:
+    """(Z, Y, X) integers -> the voxels of each value above 0, in the order of the values."""
+    values = np.unique(numbers[numbers > 0])
+    ranks = (
+        numbers if values.size and values[-1] == values.size else np.where(numbers > 0, np.searchsorted(values, numbers) + 1, 0)
+    )
+    found = {}
+    for rank, (value, place) in enumerate(zip(values.tolist(), ndimage.find_objects(ranks), strict=True), start=1):
+        z, y, x = (s.start for s in place)
+        found[int(value)] = Piece((z, y, x), ranks[place] == rank)
+    return found
 
 
 def boxes_of_components(label_map: LabelMap, connectivity: int = 26) -> Converted[Boxes]:
@@ -178,13 +187,8 @@ def boxes_of_components(label_map: LabelMap, connectivity: int = 26) -> Converte
 
 def boxes_of_instances(instances: Instances) -> Converted[Boxes]:
     """The smallest box around each object; an object without a voxel has none and is left out."""
-    corners, kept = [], []
-    for k, mask in enumerate(instances.masks):
-        where = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-        if where[0].size:
-            corners.append([[w[0] - HALF_PIXEL for w in where], [w[-1] + HALF_PIXEL for w in where]])
-            kept.append(k)
-    array = np.array(corners, dtype=np.float64).reshape(-1, 2, 3)
+    kept = [k for k, piece in enumerate(instances.pieces) if piece.mask.any()]
+    array = instances.corners[kept]
     classes = tuple(instances.classes[k] for k in kept)
     lost = len(instances.classes) - len(kept)
     steps = (f"{len(kept)} boxes around objects", *((f"{lost} objects without a voxel have no box",) if lost else ()))
@@ -193,11 +197,13 @@ def boxes_of_instances(instances: Instances) -> Converted[Boxes]:
 
 def label_map_of_instances(instances: Instances, values: Mapping[str, int]) -> Converted[LabelMap]:
     """Objects united by class."""
-    empty = np.zeros(instances.grid.shape, bool)
     united = []
     for name, value in values.items():
-        own = [m for m, c in zip(instances.masks, instances.classes, strict=True) if c == name]
-        united.append((name, value, np.flatnonzero(np.any(own, axis=0) if own else empty)))
+        whole = np.zeros(instances.grid.shape, bool)
+        for piece, own in zip(instances.pieces, instances.classes, strict=True):
+            if own == name:
+                whole[piece.place] |= piece.mask
+        united.append((name, value, np.flatnonzero(whole)))
     return Converted(in_layers(united, instances.grid), ("objects of one class were united",))
 
 
@@ -227,14 +233,3 @@ def _numbered(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, int]:
 def _split(numbered: Sequence[tuple[str, np.ndarray, int]], connectivity: int) -> str:
     counts = ", ".join(f"{name} {count}" for name, _, count in numbered)
     return f"masks were split into connected components ({connectivity} neighbours): {counts}"
-
-
-def _refuse_large(count: int, grid: Grid) -> None:
-    size = count * int(np.prod(grid.shape, dtype=np.int64))
-    if size > MOST_BYTES:
-        raise Refused(
-            "too-many-objects",
-            f"{count} masks of {' x '.join(map(str, grid.shape))} voxels need {size >> 20} MiB; "
-            f"{MOST_BYTES >> 20} MiB can be held.",
-            "ask for boxes instead of masks, or remove specks from the label map",
-        )

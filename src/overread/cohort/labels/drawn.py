@@ -8,13 +8,13 @@ a volume. `values` of the reference say which label value each class has.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from overread.cohort.labels.convert import label_map_of_marks
+from overread.cohort.labels.convert import HALF_PIXEL, label_map_of_marks
 from overread.cohort.labels.marks import Mark, MarkedImage, fit
 from overread.cohort.labels.recognise import FORMS, read_labels
 from overread.cohort.place import place_layers
@@ -79,18 +79,23 @@ def drawn_label_map(what: str, truth: TruthReference, folder: Path, grid: Grid) 
     return label_map_of_marks(slices, grid, values, what).kind
 
 
-def _renumbered(what: str, file: Path, values: dict[str, int], grid: Grid) -> LabelMap:
-    """A segmentation whose segments get their label values by name."""
+def named_segments(what: str, file: Path, values: Mapping[str, int], grid: Grid) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and (Z, Y, X) bool of each segment of a segmentation, on its image's grid."""
     own = open_seg(file, grid)
     placed = place_layers(own.layers, own.grid, grid, what=what)
-    voxels = {s.name: np.flatnonzero(placed[s.layer] == s.value) for s in own.structures}
-    unknown = [name for name in voxels if name not in values]
+    unknown = [s.name for s in own.structures if s.name not in values]
     if unknown:
         raise Refused(
             "undeclared-value",
             f"{what}: the segmentation holds '{unknown[0]}', which nobody declared.",
             "take the change in as a new version with `overread update`",
         )
+    return ((s.name, placed[s.layer] == s.value) for s in own.structures)
+
+
+def _renumbered(what: str, file: Path, values: dict[str, int], grid: Grid) -> LabelMap:
+    """A segmentation whose segments get their label values by name."""
+    voxels = {name: np.flatnonzero(mask) for name, mask in named_segments(what, file, values, grid)}
     united: dict[int, tuple[str, np.ndarray]] = {}
     for name, found in voxels.items():
         first, before = united.get(values[name], (name, found))
@@ -130,16 +135,26 @@ def _picture(form: str, file: Path, extra: Path | None, key: str) -> MarkedImage
 
 
 def _regions(files: Sequence[Path], values: dict[str, int], grid: Grid) -> LabelMap:
-    """Closed regions of a report; those on images that are not of this case are others' truth."""
+    """Closed regions of a report as a label map."""
+    mask = {value: np.zeros(grid.shape, bool) for value in dict.fromkeys(values.values())}
+    for k, mark in regions_of(files, values, grid):
+        for outline in mark.outlines:
+            mask[values[mark.class_name]][k] |= fill([outline - HALF_PIXEL], (grid.shape[1], grid.shape[2]))
+    names = {value: name for name, value in reversed(list(values.items()))}
+    return in_layers([(names[value], value, np.flatnonzero(m)) for value, m in mask.items()], grid)
+
+
+def regions_of(files: Sequence[Path], values: Mapping[str, int], grid: Grid) -> Iterator[tuple[int, Mark]]:
+    """(slice, mark) of the closed regions of a report; those on images that are not of this case are others' truth.
+
+    Regions of one measurement group carry one number.
+    """
     report = read_sr(files[0])
     headers = {header.sop_uid: header for header in map(read_header, files[1:])}
-    mask = {value: np.zeros(grid.shape, bool) for value in dict.fromkeys(values.values())}
-    for group in report.groups:
+    for number, group in enumerate(report.groups, start=1):
         for region in group.regions:
             if group.name not in values or (region.image and region.image not in headers):
                 continue
             placed = place_region(region, headers, grid, report.name)
             if placed is not None:
-                mask[values[group.name]][placed.slice] |= fill([placed.outline], (grid.shape[1], grid.shape[2]))
-    names = {value: name for name, value in reversed(list(values.items()))}
-    return in_layers([(names[value], value, np.flatnonzero(m)) for value, m in mask.items()], grid)
+                yield placed.slice, Mark(group.name, outlines=(placed.outline + HALF_PIXEL,), number=str(number))

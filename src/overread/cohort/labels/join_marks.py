@@ -12,6 +12,7 @@ from overread.cohort.draft import Draft
 from overread.cohort.labels.drawn import Address
 from overread.cohort.labels.marks import Mark, MarkedImage, MarkFile, fit
 from overread.cohort.labels.objects import Drawing, Objects
+from overread.cohort.labels.odd_marks import Placed, crossing_note, exchanged_in_words, exchanged_note, refuse_turned
 from overread.cohort.labels.recognise import NAMES, LabelFiles, read_labels
 from overread.cohort.match import Match, match
 from overread.core.errors import OverreadError, Refused
@@ -45,6 +46,7 @@ def join_marks(labels: LabelFiles, drafts: Sequence[Draft], images_folder: Path,
     drawn: dict[str, dict[str, list[tuple[Named, int | None, tuple[Mark, ...]]]]] = defaultdict(lambda: defaultdict(list))
     refused: dict[str, str] = {}
     counts: Counter[str] = Counter()
+    every: list[Placed] = []
     for n, thing in joined.items():
         draft, where = places[thing]
         item = named[n]
@@ -53,9 +55,11 @@ def join_marks(labels: LabelFiles, drafts: Sequence[Draft], images_folder: Path,
             marks = fit(item.image, size_of(draft), f"{drafts[draft].name} ({item.file if item.file != '.' else root.name})")
         except Refused as fault:
             if not leave_out:
-                raise
+                told = exchanged_in_words((named[m].image, size_of(places[t][0])) for m, t in joined.items())
+                raise Refused(fault.code, f"{fault.what} {told}".strip(), fault.next) from None
             refused[drafts[draft].name] = f"refused: {fault.code}"
             continue
+        every += [Placed(mark, drafts[draft].name) for mark in marks]
         counts.update("outlines" if mark.has_area else "boxes" for mark in marks)
         for reader in item.image.readers or ("",):
             own = tuple(mark for mark in marks if mark.reader == reader)
@@ -67,6 +71,7 @@ def join_marks(labels: LabelFiles, drafts: Sequence[Draft], images_folder: Path,
         if name not in refused
     }
     title = NAMES[labels.form]
+    refuse_turned(every, title)
     reached = sum(rules.values())
     return Objects(
         labels.form,
@@ -79,7 +84,11 @@ def join_marks(labels: LabelFiles, drafts: Sequence[Draft], images_folder: Path,
         refused,
         (_matched(title, reached, rules, counts, readers),) if reached else (),
         _unknown(named, joined),
-        tuple(dict.fromkeys(note for file in read.values() for note in file.notes))[:SHOWN],
+        (
+            *crossing_note(every, title),
+            *exchanged_note(every),
+            *tuple(dict.fromkeys(note for file in read.values() for note in file.notes))[:SHOWN],
+        ),
     )
 
 

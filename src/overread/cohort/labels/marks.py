@@ -38,6 +38,7 @@ class Mark:
     pixels    its mask, where that was drawn
     is_crowd  a group of objects that nobody separated
     reader    who drew it; "" where the file does not say
+    number    the same for the marks of one object on several slices; "" where the file does not say
     """
 
     class_name: str
@@ -47,6 +48,7 @@ class Mark:
     is_crowd: bool = False
     score: float = 1.0
     reader: str = ""
+    number: str = ""
 
     @property
     def has_area(self) -> bool:
@@ -110,16 +112,18 @@ def fit(image: MarkedImage, size: tuple[int, int], what: str) -> tuple[Mark, ...
     what  how messages call the picture
     """
     if image.size is not None and image.size != size:
+        exchanged = " Width and height are exchanged." if image.size == size[::-1] else ""
         raise Refused(
             "label-size",
             f"{what}: the labels were drawn on {image.size[1]} x {image.size[0]} pixels (width x height), the image has "
-            f"{size[1]} x {size[0]}.",
+            f"{size[1]} x {size[0]}.{exchanged}",
             "give the images that were labelled, or scale the labels with the program that drew them",
         )
-    return tuple(_within(_scaled(mark, size) if image.relative else mark, size, what) for mark in image.marks)
+    return tuple(_within(in_pixels(mark, size) if image.relative else mark, size, what) for mark in image.marks)
 
 
-def _scaled(mark: Mark, size: tuple[int, int]) -> Mark:
+def in_pixels(mark: Mark, size: tuple[int, int]) -> Mark:
+    """A mark whose coordinates are shares of the picture (Y, X), in its pixels."""
     height, width = size
     box = mark.box
     if box is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from overread.cohort import ask
 from overread.cohort.ask import Said
 from overread.cohort.labels.drawn import Address, drawn_format
+from overread.cohort.labels.object_truth import boxes_only
 from overread.cohort.labels.values import How, refuse_one_class
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
@@ -92,7 +93,7 @@ def answer(objects: Objects, said: Said, how: How) -> Answered:
     task, why = _task(objects, said)
     chosen = _chosen(objects, how)
     reasons = {"question.task": why}
-    if task == "segmentation":
+    if task in ("segmentation", *ask.OBJECT_TASKS):
         numbers = numbering(objects.classes, said)
         structures = {renamed(name, said): value for name, value in numbers.items()}
         every = {n: tuple(_outlined(objects, d, numbers, how) for d in ds) for n, ds in objects.by_name.items()}
@@ -110,6 +111,18 @@ def _task(objects: Objects, said: Said) -> tuple[str, str]:
             f"A segmentation needs outlines, and the {objects.title} labels hold {objects.boxes} boxes and no outline.",
             "label outlines, or ask which classes an image shows: --task classification (any object of a class is enough)",
         )
+    if said.task in ask.OBJECT_TASKS and not objects.boxes + objects.outlines:
+        raise OverreadError(
+            f"The task '{said.task}' needs objects, and the {objects.title} labels hold no box and no outline.",
+            "name another --task, or give labels with boxes or outlines",
+        )
+    if said.task == "instances" and objects.boxes:
+        total = objects.boxes + objects.outlines
+        raise boxes_only(f"The {objects.title} labels hold {total} objects, {objects.boxes} of them boxes without an outline")
+    if said.task in ask.OBJECT_TASKS and said.objects == "values":
+        raise OverreadError(
+            f"The {objects.title} labels draw each object by itself; --objects values is for masks.", "leave out --objects"
+        )
     if said.task == "regression" and not has_numbers:
         raise OverreadError(
             f"A regression needs numbers, and the {objects.title} labels hold none.",
@@ -118,13 +131,16 @@ def _task(objects: Objects, said: Said) -> tuple[str, str]:
     if said.task is not None:
         return said.task, "you said so"
     if objects.outlines:
-        return "segmentation", f"the {objects.title} labels hold outlines"
+        apart = "to tell objects apart, say --task detection or --task instances"
+        return "segmentation", f"the {objects.title} labels hold outlines; {apart}"
     if has_numbers and not objects.boxes:
         return "regression", f"the {objects.title} labels hold numbers and no outline"
+    if objects.boxes:
+        other = "--task classification asks which classes an image shows"
+        return "detection", f"the {objects.title} labels hold {objects.boxes} boxes and no outline; {other}"
     raise OverreadError(
-        f"The {objects.title} labels hold {objects.boxes} boxes of {', '.join(objects.classes[:8])} and no outline; "
-        "finding boxes cannot be learned yet.",
-        "say --task classification to learn which classes an image shows (any object of a class is enough)",
+        f"The {objects.title} labels hold no box, no outline and no number.",
+        "say --task classification to learn which findings an image shows",
     )
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from overread.cohort.labels.coco import is_coco, read_coco
 from overread.cohort.labels.labelme import is_labelme, read_labelme
 from overread.cohort.labels.marks import MarkFile
+from overread.cohort.labels.odd_marks import oriented
 from overread.cohort.labels.parsing import damaged, read_json_labels
 from overread.cohort.labels.via import HEADER, is_via, read_via
 from overread.cohort.labels.voc import read_voc
-from overread.cohort.labels.yolo import is_yolo, names_file, read_names, read_yolo
+from overread.cohort.labels.yolo import is_dota, is_yolo, names_file, read_names, read_yolo
 from overread.core.errors import OverreadError, Refused
 
 FORMS = ("coco", "yolo", "voc", "via", "labelme")
@@ -74,7 +75,10 @@ def form_of(path: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     if suffix == ".txt":
-        return "yolo" if is_yolo(head[: head.rfind("\n")] if len(head) == HEAD else head) else None
+        lines = head[: head.rfind("\n")] if len(head) == HEAD else head
+        if is_dota(lines):
+            raise oriented(f"{path.name} holds eight corners and a name in each line (DOTA)")
+        return "yolo" if is_yolo(lines) else None
     if suffix == ".csv":
         return "via" if HEADER in head else None
     if suffix == ".xml":

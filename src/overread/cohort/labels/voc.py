@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from overread.cohort.labels.marks import Mark, MarkedImage, MarkFile, box_of, outline_of
+from overread.cohort.labels.odd_marks import oriented
 from overread.cohort.labels.parsing import damaged, picture_size, read_xml_labels, real
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -66,6 +67,8 @@ def _mark(item: Element, corners: tuple[float, float, float, float] | None, from
         if any(f"{axis}{k}" not in values for k in range(1, count + 1) for axis in "xy"):
             raise damaged(where, "the corners of its polygon are not x1, y1, x2, y2 and so on")
         outlines = (outline_of([values[f"{axis}{k}"] for k in range(1, count + 1) for axis in "xy"], where),)
+    if item.find("robndbox") is not None:
+        raise oriented(f"{where} has a robndbox (centre, sides, angle)")
     if corners is None and not outlines:
         raise damaged(where, "it has neither a box nor a polygon")
     if corners is None:

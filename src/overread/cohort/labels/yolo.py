@@ -21,14 +21,26 @@ BESIDE = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.names", "
 LEVELS = 3  # folders above the labels in which the names may lie
 MOST_DIGITS = 4  # of a class number; a larger one is a slip, and without names would make as many classes
 SLACK = 0.01  # share of the image: beyond it a number is no rounding; the exact border is checked in pixels later
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|nan|inf(inity)?)", re.IGNORECASE)  # the last to be refused by name
+CORNERS_OF_DOTA = 8  # numbers before the name of the class and its difficulty
 
 
 def is_yolo(text: str) -> bool:
     """Lines of a whole number and four or more shares; nothing else."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     return bool(lines) and all(
-        len(parts) >= 5 and parts[0].isdecimal() and all(NUMBER.fullmatch(p) for p in parts[1:]) for parts in lines
+        len(parts) >= 5 and re.fullmatch(r"-?\d+", parts[0]) and all(NUMBER.fullmatch(p) for p in parts[1:]) for parts in lines
+    )
+
+
+def is_dota(text: str) -> bool:
+    """Lines of eight numbers, a name, and perhaps a difficulty: oriented boxes (Xia et al., "DOTA", CVPR 2018)."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith(("imagesource:", "gsd:"))]
+    return bool(lines) and all(
+        len(parts) in (CORNERS_OF_DOTA + 1, CORNERS_OF_DOTA + 2)
+        and all(NUMBER.fullmatch(p) for p in parts[:CORNERS_OF_DOTA])
+        and not NUMBER.fullmatch(parts[CORNERS_OF_DOTA])
+        for parts in lines
     )
 
 

@@ -41,7 +41,7 @@ MOVED_SHARE = 0.2  # exams whose breath was not held
 def simulate(planned: Planned, options: Options) -> tuple[np.ndarray, np.ndarray, np.ndarray, Protocol, Anatomy]:
     """The pixels (Z, Y, X) int16 HU of one exam, its structures uint8 and instances uint16, on one grid."""
     random = random_stream(options.seed, "abdomen", planned.person.number, 10 + planned.exam)
-    anatomy = draw_anatomy(options.seed, planned.person)
+    anatomy = draw_anatomy(options.seed, planned.person, touching=options.touching)
     pose = draw_pose(random, anatomy.scale)
     half_width = float((150 + anatomy.habitus.subcutaneous_mm()) * anatomy.scale[0])
     scanner = SCANNERS[planned.person.site]
@@ -70,6 +70,8 @@ def write_exam(planned: Planned, options: Options, out: Path) -> dict[str, Any]:
     write_nifti(out / f"organs/{exam_id}.nii.gz", structures, grid, description=f"{note} organs")
     small = instances.astype(np.uint8) if instances.max(initial=0) < 256 else instances
     write_nifti(out / f"instances/{exam_id}.nii.gz", small, grid, description=f"{note} instances")
+    spread = np.where(np.isin(small, [item.number for item in found if item.kind == "metastasis"]), small, 0).astype(small.dtype)
+    write_nifti(out / f"metastases/{exam_id}.nii.gz", spread, grid, description=f"{note} metastases")
     return {
         "row": _row(planned, options, grid, structures, found),
         "instances": [item.as_dict() for item in found],

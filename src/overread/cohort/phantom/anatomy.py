@@ -8,6 +8,7 @@ import numpy as np
 
 from overread.cohort.phantom import body, bowel, lesions, liver, organs, vessels
 from overread.cohort.phantom.canvas import Canvas, Pose
+from overread.cohort.phantom.clusters import with_company
 from overread.cohort.phantom.covariates import Person, random_stream
 from overread.cohort.phantom.fields import Warp
 from overread.cohort.phantom.shapes import Point, rotation
@@ -37,8 +38,8 @@ class Anatomy:
     lesions: tuple[lesions.Lesion, ...]
 
 
-def draw_anatomy(seed: int, person: Person) -> Anatomy:
-    """The body of one patient, from its own random stream."""
+def draw_anatomy(seed: int, person: Person, *, touching: bool = False) -> Anatomy:
+    """The body of one patient, from its own random stream; `touching` plants clusters of metastases, the rest is the same."""
     random = random_stream(seed, "abdomen", person.number, 1)
     age = person.age_on(person.exam_dates[0])
     habitus = body.Habitus(
@@ -72,6 +73,8 @@ def draw_anatomy(seed: int, person: Person) -> Anatomy:
     places, depths = _liver_points(anatomy)
     roots = np.array([p.end for p in trees[0][:3]] + [p.start for p in trees[0][:1]] + [(-17.0, 6.0, -14.0), (-18.0, 4.0, -50.0)])
     drawn = lesions.draw_lesions(random_stream(seed, "abdomen", person.number, 2), person.burden, places, depths, roots)
+    if touching:
+        drawn = with_company(random_stream(seed, "abdomen", person.number, 4), drawn, places, depths, roots)
     return Anatomy(**{**anatomy.__dict__, "lesions": tuple(drawn)})
 
 

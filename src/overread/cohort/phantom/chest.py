@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from overread.cohort.phantom.canvas import Canvas
+from overread.cohort.phantom.canvas import Box, Canvas
+from overread.cohort.phantom.clusters import overlapping_balls
 from overread.cohort.phantom.covariates import Person, random_stream
 from overread.cohort.phantom.fields import Warp, smooth_course
 from overread.cohort.phantom.shapes import Point, common, ellipsoid, join, rotation
@@ -60,13 +61,14 @@ class Depths:
     heart: np.ndarray
     consolidation: np.ndarray
     nodule: np.ndarray
+    nodules: tuple[tuple[Box, np.ndarray], ...]  # one by one
 
 
-def draw_thorax(seed: int, person: Person) -> Thorax:
-    """The chest of one patient, from its own random stream."""
+def draw_thorax(seed: int, person: Person, *, touching: bool = False) -> Thorax:
+    """The chest of one patient, from its own random stream; `touching` plants nodules that overlap in place of single ones."""
     random = random_stream(seed, "chest", person.number, 1)
     low = random.normal(0, 13)
-    return Thorax(
+    thorax = Thorax(
         person=person,
         warp=Warp(random, 4.5, 70.0),
         scale=np.array([1.0, 1.0, 1.0]) * person.weight * random.normal(1, 0.04, 3),
@@ -78,6 +80,11 @@ def draw_thorax(seed: int, person: Person) -> Thorax:
         breast=float(random.uniform(0.55, 1.25)) if person.sex == "F" else 0.0,
         bones=draw_bones(random_stream(seed, "chest", person.number, 2)),
     )
+    if not touching:
+        return thorax
+    crowd = random_stream(seed, "chest", person.number, 3)
+    balls = [Nodule(at, size, tuple(crowd.uniform(0.94, 1.06, 3))) for at, size in overlapping_balls(crowd)]
+    return replace(thorax, nodules=tuple(balls))
 
 
 def _trees(random: np.random.Generator) -> list[Segment]:
@@ -129,6 +136,7 @@ def paint_thorax(canvas: Canvas, thorax: Thorax, areas: list[Consolidation], ran
     _paint_mediastinum(canvas, thorax, random)
     filled = _paint_consolidations(canvas, areas, lung)
     nodule = np.zeros(canvas.shape, np.float32)
+    each = []
     for item in thorax.nodules:
         box = canvas.box(np.subtract(item.centre, 26), np.add(item.centre, 26))
         radii = tuple(item.diameter / 2 * s for s in item.stretch)
@@ -136,8 +144,9 @@ def paint_thorax(canvas: Canvas, thorax: Thorax, areas: list[Consolidation], ran
         coverage = canvas.cover(round_mass) * lung[box]
         canvas.paint(box, coverage, 40.0)
         np.maximum(nodule[box], coverage, out=nodule[box])
+        each.append((box, coverage))
     paint_skeleton(canvas, thorax.bones)
-    return Depths(lung, heart, filled, nodule)
+    return Depths(lung, heart, filled, nodule, tuple(each))
 
 
 def _at_height(z: np.ndarray, heights: tuple[float, ...], values: tuple[float, ...]) -> np.ndarray:

@@ -42,6 +42,7 @@ class Shot:
     mask: np.ndarray
     instances: np.ndarray
     kinds: tuple[str, ...]
+    whole: dict[int, np.ndarray]  # number -> (Y, X) bool, all of a nodule, also where another lies over it
     pixel_mm: float
     nodule_mm: float | None
     consolidation_ml: float
@@ -51,7 +52,7 @@ def simulate(planned: Planned, options: Options) -> Shot:
     """Draw the patient, put him before the film and expose."""
     person, unit = planned.person, FILM_UNITS[planned.person.site]
     random = random_stream(options.seed, "chest", person.number, 10 + planned.exam)
-    thorax = draw_thorax(options.seed, person)
+    thorax = draw_thorax(options.seed, person, touching=options.touching)
     areas = draw_consolidations(options.seed, person, planned.exam) if has_pneumonia(options.seed, person, planned.exam) else []
     turn = rotation(about_x=random.normal(0, 1.5), about_y=random.normal(0, 2.2), about_z=random.normal(0, 2.5))
     pose = Pose(turn @ np.diag(thorax.scale), random.normal(0, 1, 3) * (14, 2, 17), 0.0)
@@ -60,12 +61,12 @@ def simulate(planned: Planned, options: Options) -> Shot:
     depths = paint_thorax(canvas, thorax, areas, random)
     pixel = field / options.size
     stored = expose(on_film(line_integrals(canvas, unit), options.size), unit, pixel, random)
-    mask, instances, kinds = _truth(canvas, depths, options.size)
+    mask, instances, kinds, whole = _truth(canvas, depths, options.size)
     if planned.has_marker:
         burn(stored, "PORT", 0.97 * (2**unit.bits - 1), "upper left")
     largest = max((n.diameter for n in thorax.nodules), default=None)
     volume = float(depths.consolidation.sum()) * float(np.prod(canvas.spacing)) / 1000
-    return Shot(stored, mask, instances, kinds, pixel, largest if "nodule" in kinds else None, volume)
+    return Shot(stored, mask, instances, kinds, whole, pixel, largest if "nodule" in kinds else None, volume)
 
 
 def _canvas(field: float, size: int, pose: Pose, thorax: Thorax, random: np.random.Generator) -> Canvas:
@@ -77,7 +78,7 @@ def _canvas(field: float, size: int, pose: Pose, thorax: Thorax, random: np.rand
     return Canvas(shape, spacing, origin, pose, thorax.warp, random)
 
 
-def _truth(canvas: Canvas, depths: Depths, size: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _truth(canvas: Canvas, depths: Depths, size: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], dict[int, np.ndarray]]:
     """What a reader would outline: where a structure is thick enough along the beam to be seen."""
     deep = canvas.spacing[1]
     thickness = {
@@ -88,18 +89,33 @@ def _truth(canvas: Canvas, depths: Depths, size: int) -> tuple[np.ndarray, np.nd
     }
     mask = np.zeros((size, size), np.uint8)
     instances = np.zeros((size, size), np.uint16)
-    kinds: list[str] = []
     for name, value in MASK_VALUES.items():
         mask[thickness[name]] = value
-        if name in CLASSES:
-            kinds += _split(thickness[name], instances, name, len(kinds))
-    return mask, instances, tuple(kinds)
+    kinds = _split(thickness["consolidation"], instances, "consolidation", 0)
+    whole = {}
+    for seen in _nodules_on_film(canvas, depths, size):
+        kinds.append("nodule")
+        whole[len(kinds)] = seen
+        instances[seen] = len(kinds)
+    return mask, instances, tuple(kinds), whole
+
+
+def _nodules_on_film(canvas: Canvas, depths: Depths, size: int) -> list[np.ndarray]:
+    """(Y, X) bool of each nodule that is thick enough to be seen, whatever lies before it."""
+    found = []
+    for box, coverage in depths.nodules:
+        alone = np.zeros((canvas.shape[0], canvas.shape[2]), np.float32)
+        alone[box[0], box[2]] = coverage.max(1, initial=0)
+        seen = on_film(alone, size) > 0.5
+        if seen.any():
+            found.append(seen)
+    return found
 
 
 def _split(seen: np.ndarray, instances: np.ndarray, name: str, before: int) -> list[str]:
     """Give each connected area of a finding its own number; crumbs below a thousandth of the film are dropped."""
     areas, count = label(seen)
-    least = 0 if name == "nodule" else seen.size // 1000
+    least = seen.size // 1000
     kept = [k for k in range(1, count + 1) if (areas == k).sum() > least]
     for number, k in enumerate(kept, before + 1):
         instances[areas == k] = number
@@ -122,7 +138,7 @@ def write_exam(planned: Planned, options: Options, out: Path) -> dict[str, Any]:
         "instances": [{**item.as_dict(), "centre_lps_mm": None} for item in found],
         "slices": [name],
         "shape": [1, *shot.stored.shape],
-        "annotations": coco_annotations(shot.instances[None], found, [0], CLASSES),
+        "annotations": coco_annotations(shot.instances[None], found, [0], CLASSES, shot.whole),
         "brightness": {
             "film": float(shot.stored.mean() / 2**unit.bits),
             "lungs": float(lungs.mean()),

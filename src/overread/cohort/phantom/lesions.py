@@ -25,6 +25,7 @@ class Lesion:
 
     contrast  HU below the parenchyma (metastasis), or above it (perfusion; negative is focal fat)
     style     of a metastasis: plain, rim (brighter edge), necrotic (cystic centre), target (bright centre)
+    hub       centre of the cluster that it is part of, which grows and shrinks as a whole; None for one that stands alone
     """
 
     kind: str
@@ -36,9 +37,14 @@ class Lesion:
     style: str
     edge_mm: float
     seed: int
+    hub: Point | None = None
 
     def grown(self, factor: float) -> Lesion:
-        return replace(self, diameter=float(np.clip(self.diameter * factor, 5.0, 50.0)))
+        diameter = float(np.clip(self.diameter * factor, 5.0, 50.0))
+        if self.hub is None:
+            return replace(self, diameter=diameter)
+        x, y, z = (h + factor * (c - h) for c, h in zip(self.centre, self.hub, strict=True))
+        return replace(self, diameter=diameter, centre=(x, y, z))
 
 
 def draw_lesions(
@@ -55,7 +61,7 @@ def draw_lesions(
         while (place := _place(random, kind, diameter, places, depths, keep_off, lesions)) is None and diameter > 4:
             diameter *= 0.7  # a crowded liver has room for a smaller one
         if place is not None:
-            lesions.append(_lesion(random, kind, place, diameter))
+            lesions.append(draw_lesion(random, kind, place, diameter))
     return lesions
 
 
@@ -103,7 +109,8 @@ def _place(
     return None
 
 
-def _lesion(random: np.random.Generator, kind: str, centre: Point, diameter: float) -> Lesion:
+def draw_lesion(random: np.random.Generator, kind: str, centre: Point, diameter: float) -> Lesion:
+    """One lesion of a kind, with a look of its own."""
     spread = {"metastasis": 0.12, "cyst": 0.05, "haemangioma": 0.12, "calcification": 0.2, "perfusion": 0.18}[kind]
     contrast = {
         "metastasis": float(random.choice([22, 36, 50], p=[0.3, 0.4, 0.3]) + random.normal(0, 4)),

@@ -27,6 +27,7 @@ class Options:
 
     size    pixels in each direction of the plane
     slices  per CT, None for each scanner's own spacing
+    touching   plant clusters of metastases that touch (chest: nodules that overlap on the film)
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Options:
     slices: int | None
     seed: int
     faults: tuple[str, ...]
+    touching: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "faults": list(self.faults)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,16 +56,23 @@ def instances_of(instances: np.ndarray, kinds: Sequence[str], grid: Grid) -> lis
 
 
 def coco_annotations(
-    instances: np.ndarray, found: Sequence[Instance], image_ids: Sequence[int], categories: Sequence[str]
+    instances: np.ndarray,
+    found: Sequence[Instance],
+    image_ids: Sequence[int],
+    categories: Sequence[str],
+    whole: Mapping[int, np.ndarray] | None = None,
 ) -> list[Row]:
     """One annotation per finding and slice; boxes are x, y, width, height in pixels, outlines uncompressed run lengths.
 
     instances  (Z, Y, X);  image_ids  (Z,) one per slice;  annotations are numbered by the caller
+    whole      number -> (Y, X) bool: all of a finding on a film, where another covers a part of it in `instances`
+
+    `instance` is the same number in every slice of one finding.
     """
     annotations = []
     for item in found:
         for k in range(item.box[0].start, item.box[0].stop):
-            mask = instances[k] == item.number
+            mask = (whole or {}).get(item.number, instances[k] == item.number)
             if not mask.any():
                 continue
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

@@ -52,6 +52,8 @@ WRONG = {
     "classification": "a call that differs from the truth",
     "segmentation": "an error above the median of the cases",
     "regression": "an error above the median of the cases",
+    "detection": "an error above the median of the cases",
+    "instances": "an error above the median of the cases",
 }
 
 

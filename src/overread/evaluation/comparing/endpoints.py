@@ -15,6 +15,9 @@ from overread.evaluation.answered import Answered
 from overread.evaluation.comparing.compared import Row, as_arrays
 from overread.evaluation.comparing.jackknife import Statistic
 from overread.evaluation.intervals.areas import RankMetric
+from overread.evaluation.objects.evaluate import statistic as object_statistic
+from overread.evaluation.objects.from_rows import case_of_row
+from overread.evaluation.objects.statistics import mean_statistic
 from overread.evaluation.scored import spread
 from overread.metrics import agreement, decided
 from overread.metrics.metric import Metric
@@ -39,7 +42,7 @@ class Endpoint:
     @classmethod
     def of(cls, question: Question, name: str) -> Endpoint:
         metric, subject = resolve_endpoint(question, name)
-        if metric.key not in COMPARABLE:
+        if metric.key not in COMPARABLE and not question.is_of_objects:
             known = sorted({m.key for metrics in metrics_for(question).values() for m in metrics if m.key in COMPARABLE})
             raise OverreadError(
                 f"{metric.name} has no paired test here: its own uncertainty is not that of a difference of patients.",
@@ -135,6 +138,8 @@ def sum_terms(endpoint: Endpoint, rows: Sequence[Row]) -> list[tuple[np.ndarray,
 
 def statistic(endpoint: Endpoint, rows: Sequence[Row], fold: np.ndarray, number: np.ndarray) -> Statistic:
     """The endpoint of one run as a function of how often each patient counts; number (N,) of the patient of each case."""
+    if endpoint.question.is_of_objects:
+        return _of_objects(endpoint, rows, number)
     patients = int(number.max()) + 1
     if endpoint.metric.key not in RANKED:
         parts = [(np.stack([np.bincount(number, t, patients) for t in terms.T], 1), f) for terms, f in sum_terms(endpoint, rows)]
@@ -146,6 +151,16 @@ def statistic(endpoint: Endpoint, rows: Sequence[Row], fold: np.ndarray, number:
         if both:
             classes.append([(Ranking.of(truth[w], score[w]), number[known][w]) for w in both])
     return partial(_mean_rank, RANKED[endpoint.metric.key], classes)
+
+
+def _of_objects(endpoint: Endpoint, rows: Sequence[Row], number: np.ndarray) -> Statistic:
+    """Computed again from what was found, missed and false; the mean is over the classes that occur in the truth."""
+    cases = [case_of_row(endpoint.question, row) for row in rows]
+    names = [n for n in endpoint.classes if endpoint.subject != "mean" or any(n in case.truth.classes for case in cases)]
+    if not names:
+        return lambda counts: np.full(len(counts), np.nan)
+    mean = mean_statistic([object_statistic(endpoint.metric, name, cases) for name in names])
+    return lambda counts: mean(counts[:, number])
 
 
 def _mean_rank(score: RankMetric, classes: Sequence[Sequence[tuple[Ranking, np.ndarray]]], counts: np.ndarray) -> np.ndarray:

@@ -3,13 +3,14 @@
 The test fits the score. Areas under the ROC curve: DeLong's covariance, Obuchowski's where a patient has several cases.
 Hits and misses: McNemar, by patient. Means of scores of cases (Dice, distances, errors, Brier): permutation by patient.
 Everything else (predictive values, F1, correlations, average precision, means of areas over classes): jackknife by patient.
+Scores of objects: paired bootstrap by patient, curves and areas computed again.
 Several runs of one recipe enter with the mean of their scores; the interval is about patients, for these runs, and their
 spread stands beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +22,10 @@ from overread.evaluation.comparing.compared import Lined, Row
 from overread.evaluation.comparing.difference import NoTest, Test, difference_interval, students_test
 from overread.evaluation.comparing.endpoints import HITS, MEANS, Endpoint, case_values, rankings, statistic
 from overread.evaluation.comparing.flips import FEWEST_PATIENTS, FlipTest
-from overread.evaluation.comparing.jackknife import jackknife_test
+from overread.evaluation.comparing.jackknife import Statistic, jackknife_test
 from overread.evaluation.comparing.mcnemar import McNemarTest
 from overread.evaluation.comparing.placements import areas
+from overread.evaluation.comparing.resampled import bootstrap_test
 from overread.evaluation.comparing.signed_rank import SignedRankTest
 from overread.evaluation.intervals.patients import Patients
 from overread.metrics.ranking import AUC
@@ -58,12 +60,15 @@ def difference(lined: Lined, endpoint: Endpoint, model: int, *, level: float = 0
     ranks  Wilcoxon's test in place of the permutation of means
     """
     runs = lined.rows[0], lined.rows[model]
-    if ranks and (endpoint.metric.key not in MEANS or endpoint.metric.key in HITS):
+    of_objects = lined.question.is_of_objects
+    if ranks and (of_objects or endpoint.metric.key not in MEANS or endpoint.metric.key in HITS):
         raise OverreadError(
             f"Wilcoxon's test ranks the scores of cases, and {endpoint.metric.name} is no mean of them.",
             "leave --test out; the test that fits is taken",
         )
-    if endpoint.metric.key in MEANS:
+    if of_objects:
+        found = _of_sums(lined, endpoint, runs, bootstrap_test)
+    elif endpoint.metric.key in MEANS:
         found = _of_means(lined, endpoint, runs, ranks)
     elif endpoint.metric.key == AUC.key and len(endpoint.classes) == 1:
         found = _of_areas(lined, endpoint, runs)
@@ -86,6 +91,7 @@ class _Found:
     remark: str = ""
 
 
+MakeTest = Callable[[Statistic, int], Test | None]
 Runs = tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]]]
 
 
@@ -188,14 +194,14 @@ def few_of_a_class(positives: int, negatives: int) -> str:
     return f"Only {positives} positive and {negatives} negative patients: the interval is a rough one."
 
 
-def _of_sums(lined: Lined, endpoint: Endpoint, runs: Runs) -> _Found | None:
+def _of_sums(lined: Lined, endpoint: Endpoint, runs: Runs, make: MakeTest = jackknife_test) -> _Found | None:
     patients = lined.patients
     parts = [[statistic(endpoint, rows, lined.fold, patients.number) for rows in side] for side in runs]
 
     def sides(counts: np.ndarray) -> np.ndarray:
         return np.stack([np.mean([run(counts) for run in side], axis=0) for side in parts])
 
-    test = jackknife_test(lambda counts: np.subtract(*sides(counts)[::-1]), patients.count)
+    test = make(lambda counts: np.subtract(*sides(counts)[::-1]), patients.count)
     if test is None:
         return None
     first, second = sides(np.ones((1, patients.count)))[:, 0]

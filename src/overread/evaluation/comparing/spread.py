@@ -31,7 +31,7 @@ def fold_values(lined: Lined, endpoint: Endpoint, contender: int) -> list[float 
 
 
 def _value(endpoint: Endpoint, rows: Sequence[Row], fold: np.ndarray, patients: Patients) -> float | None:
-    if endpoint.metric.key in MEANS:
+    if endpoint.metric.key in MEANS and not endpoint.question.is_of_objects:
         means = [float(np.nanmean(c)) for c in case_values(endpoint, rows) if np.isfinite(c).any()]
         return float(np.mean(means)) if means else None
     value = float(statistic(endpoint, rows, fold, patients.number)(np.ones((1, patients.count)))[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from overread.evaluation.findings import finding_score, is_defined
 from overread.evaluation.intervals.bootstrap import Statistic, bootstrap_interval, of_sums, of_totals
 from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.intervals.wilson import proportion_interval
+from overread.evaluation.objects import evaluate as objects
+from overread.evaluation.objects.found_case import FoundCase
+from overread.evaluation.objects.statistics import mean_statistic, of_patients
 from overread.evaluation.rules import Rules, prevalences
 from overread.evaluation.scored import spread
 from overread.evaluation.segmentation import values
@@ -24,7 +28,7 @@ from overread.metrics.metric import FromSums, Metric, macro_from_sums, mean_term
 from overread.metrics.ranking import AUC, AVERAGE_PRECISION, PARTIAL_AUC, Ranking
 from overread.metrics.table import resolve_endpoint
 
-Cases = Answered | Sequence[ScoredCase]
+Cases = Answered | Sequence[ScoredCase] | Sequence[FoundCase]
 IntervalOf = Callable[[np.ndarray], Interval]
 StatisticOf = Callable[[np.ndarray], Statistic]
 RANKS = {
@@ -68,10 +72,12 @@ def endpoint_of(question: Question, cases: Cases, endpoint: str, rules: Rules) -
     rules = replace(rules, prevalence=prevalences(question, rules.prevalence))
     if rules.is_enriched and metric.depends_on_prevalence:
         return _unknown(metric, subject, _patients(cases), rules, BY_PREVALENCE)
+    if not isinstance(cases, Answered) and question.is_of_objects:
+        return _of_objects(cast(Sequence[FoundCase], cases), question, metric, subject, rules)
     if subject not in question.classes and (metric.from_sums is None or metric.interval == "none") and metric.key not in RANKS:
         return _unknown(metric, subject, _patients(cases), rules, "this score is not computed group by group")
     if not isinstance(cases, Answered):
-        return _of_masks(question, cases, metric, subject, rules)
+        return _of_masks(question, cast(Sequence[ScoredCase], cases), metric, subject, rules)
     if question.task == "regression":
         k = question.classes.index(subject)
         truth, answer = cases.truth[:, k], cases.answer[:, k]
@@ -245,6 +251,27 @@ def _of_masks(question: Question, cases: Sequence[ScoredCase], metric: Metric, s
     known, structures = np.isfinite(columns).any(1), columns.shape[1]
     from_sums = partial(macro_from_sums, metric.from_sums, structures)
     return _by_sums(metric, "mean", patients, known, mean_terms(columns).reshape(len(cases), -1), from_sums, rules)
+
+
+def _of_objects(cases: Sequence[FoundCase], question: Question, metric: Metric, subject: str, rules: Rules) -> Endpoint:
+    """Computed again in every group."""
+    patients = _patients(cases)
+    having = [name for name in question.classes if any(name in case.truth.classes for case in cases)]
+
+    def members(which: np.ndarray) -> list[FoundCase]:
+        return [case for case, inside in zip(cases, which, strict=True) if inside]
+
+    def interval(which: np.ndarray) -> Interval:
+        own = patients.select(which)
+        if subject == "mean":
+            return objects.mean_score(metric, having, members(which), own, rules).interval
+        return objects.class_score(metric, subject, members(which), own, rules).interval
+
+    def statistic(which: np.ndarray) -> Statistic:
+        own = [objects.statistic(metric, name, members(which)) for name in (having if subject == "mean" else (subject,))]
+        return of_patients(mean_statistic(own), patients.select(which))
+
+    return Endpoint(metric, subject, patients, interval, statistic)
 
 
 def _counted(metric: Metric, hit: np.ndarray, of: np.ndarray, patients: Patients, rules: Rules) -> IntervalOf:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from overread.core.question import Question
 from overread.core.score import Interval
-from overread.evaluation.answered import Answered
+from overread.evaluation.answered import Answered, ScoredCase
 from overread.evaluation.comparing.difference import holm
 from overread.evaluation.finding import Finding
 from overread.evaluation.findings import finding_score
@@ -35,6 +35,7 @@ RULE = (
     f"precision {FEWEST_OF_A_KIND} with and {FEWEST_OF_A_KIND} without the finding. Smaller groups are shown, and are too few to "
     "say anything."
 )
+Masks = Sequence[ScoredCase]
 DRAWS = 500  # for the correlation of two groups that share patients
 
 
@@ -51,7 +52,7 @@ def subgroups(
     score = endpoint_of(question, cases, endpoint, rules)
     ids = _ids(cases)
     divided = {name: bands(name, cells_of(column, ids.cases), ids.patients) for name, column in columns.items()}
-    if not isinstance(cases, Answered) and (size := size_column(question, cases, score.subject)) is not None:
+    if question.task == "segmentation" and (size := size_column(question, cast(Masks, cases), score.subject)) is not None:
         divided[size[0]] = bands(size[0], cells_of(size[1], ids.cases), ids.patients, NO_SIZE)
     rows = [_row(question, cases, score, name, found, rules) for name, found in divided.items()]
     tested = [row for row in rows if row["p"] is not None]

@@ -69,9 +69,7 @@ def structures(truth: Path, files: Mapping[str, tuple[Path, Path]], classes: Map
 
 def structures_in(folder: Path, files: Sequence[Path], classes: Mapping[str, int] | None) -> Question:
     """The structures: as said; or as a dataset.json in the folder or above it says; or every value in any file."""
-    if classes is None:
-        described = next((p / "dataset.json" for p in (folder, folder.parent) if (p / "dataset.json").exists()), None)
-        classes = structures_of(read_json(described)) if described is not None else None
+    classes = described(folder) if classes is None else classes
     if classes is None:
         found = {int(v) for path in files for v in np.unique(open_mask(path)[0])} - {0}
         classes = {f"label {value}": value for value in sorted(found)}
@@ -80,6 +78,12 @@ def structures_in(folder: Path, files: Sequence[Path], classes: Mapping[str, int
             f"No mask in {folder} holds anything but 0.", "look at the files, or name the structures, each with --class"
         )
     return Question("segmentation", tuple(classes), tuple(classes.values()))
+
+
+def described(folder: Path) -> dict[str, int] | None:
+    """Structure -> value, as a dataset.json in the folder or above it says; None where none does."""
+    path = next((p / "dataset.json" for p in (folder, folder.parent) if (p / "dataset.json").exists()), None)
+    return structures_of(read_json(path)) if path is not None else None
 
 
 def mask_files(folder: Path) -> dict[str, Path]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from overread.core.errors import OverreadError
+from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind, Measurements
 from overread.core.question import Question
+from overread.evaluation.sources.objects_file import NAME, Objects, read_cases, read_objects
 from overread.record.files import digest_file, digest_json, read_json
 
 MASK_SUFFIXES = (".nii.gz", ".nii")
@@ -54,8 +56,7 @@ class Predictions:
 
     def check_complete(self, case_ids: Sequence[str]) -> None:
         """Every case must have an answer, or be listed as refused: leaving out the hard ones would flatter."""
-        nothing = set(case_ids) <= set(self.refused) and not (self.folder / "answers.csv").exists()
-        have: Collection[str] = self._masks if self.question.task == "segmentation" else {} if nothing else self._values
+        have = self._answered(case_ids)
         twice = [case_id for case_id in case_ids if case_id in have and case_id in self.refused]
         if twice:
             raise OverreadError(
@@ -72,6 +73,15 @@ class Predictions:
                 "answers.json: it counts as an error",
             )
 
+    def _answered(self, case_ids: Sequence[str]) -> Collection[str]:
+        """The cases that have an answer."""
+        if self.question.task == "segmentation":
+            return self._masks
+        name = NAME if self.question.is_of_objects else "answers.csv"
+        if set(case_ids) <= set(self.refused) and not (self.folder / name).exists():
+            return ()
+        return self._object_rows if self.question.is_of_objects else self._values
+
     def masks(self, case_id: str) -> tuple[Path, ...]:
         """The one file of a case, or one file per structure where structures overlap."""
         return self._masks[case_id]
@@ -84,6 +94,20 @@ class Predictions:
             units = dict(zip(self.question.classes, self.question.units, strict=False))
             return [Measurements(dict(each), units) for each in values]
         return [Findings(dict(each)) for each in values]
+
+    def objects(self, grids: Mapping[str, Grid]) -> dict[str, Objects]:
+        """Boxes or Instances of the cases that `grids` names, raw; a case that was refused is not among them."""
+        wanted = {case_id: grid for case_id, grid in grids.items() if case_id not in self.refused}
+        return read_objects(self.folder / NAME, self.question, wanted) if wanted else {}
+
+    @cached_property
+    def _object_rows(self) -> Collection[str]:
+        self._check_folder()
+        if not (self.folder / NAME).exists():
+            raise OverreadError(
+                f"{self.folder.name}/{NAME} is missing in {self.folder.parent}.", "let the model read the cases again"
+            )
+        return read_cases(self.folder / NAME)
 
     @cached_property
     def _masks(self) -> dict[str, tuple[Path, ...]]:

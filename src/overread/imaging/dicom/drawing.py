@@ -85,9 +85,9 @@ def _masks(answer: object, frame: SourceFrame) -> Iterator[tuple[str, np.ndarray
             yield structure.name, layers[structure.layer] == structure.value, COLOURS[k % len(COLOURS)]
     if isinstance(answer, Instances):
         kinds = list(dict.fromkeys(answer.classes))
-        for name, mask, score in zip(answer.classes, answer.masks, answer.scores, strict=True):
-            area = frame.take(mask)
-            if area.any():
+        for name, piece, score in zip(answer.classes, answer.pieces, answer.scores, strict=True):
+            area = frame.take_piece(piece, answer.grid.shape)
+            if area is not None:
                 yield f"{name} {float(score):.2f}", area, COLOURS[kinds.index(name) % len(COLOURS)]
 
 

@@ -19,6 +19,7 @@ from pydicom.valuerep import DSfloat
 
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
+from overread.core.kinds import Piece
 from overread.imaging.dicom.header import Header, read_header
 from overread.imaging.dicom.parse import parse
 from overread.imaging.dicom.placing import TOLERANCE_VOXELS, FramePlace, place_film, place_frame
@@ -64,8 +65,24 @@ class SourceFrame:
 
     def take(self, array: np.ndarray) -> np.ndarray:
         """(..., Z, Y, X) on the grid -> (..., rows, columns) as the frame shows it."""
-        through, down, across = self.axes
-        plane = np.moveaxis(array, through - 3, 0)[self.place.start[through]]
+        through = self.axes[0]
+        return self._turned(np.moveaxis(array, through - 3, 0)[self.place.start[through]])
+
+    def take_piece(self, piece: Piece, shape: tuple[int, int, int]) -> np.ndarray | None:
+        """What the frame shows of one object, (rows, columns) bool; None where nothing. shape (Z, Y, X) of the grid"""
+        through = self.axes[0]
+        at = int(self.place.start[through]) - piece.start[through]
+        if not 0 <= at < piece.mask.shape[through]:
+            return None
+        others = [axis for axis in range(3) if axis != through]
+        plane = np.zeros([shape[axis] for axis in others], bool)
+        plane[tuple(piece.place[axis] for axis in others)] = piece.mask.take(at, axis=through)
+        shown = self._turned(plane)
+        return shown if shown.any() else None
+
+    def _turned(self, plane: np.ndarray) -> np.ndarray:
+        """(..., two axes of the grid) -> (..., rows, columns)."""
+        _, down, across = self.axes
         if down > across:
             plane = plane.swapaxes(-1, -2)
         rows = self.place.start[down] + self.place.down[down] * np.arange(self.shape[0])

@@ -62,7 +62,8 @@ def _shown(answer: Answer, evidence: Evidence) -> list[SourceFrame]:
     if isinstance(answer, LabelMap):
         found = [frame for frame in frames if frame.take(answer.layers).any()]
     elif isinstance(answer, Instances):
-        found = [frame for frame in frames if frame.take(answer.masks).any()]
+        shape = answer.grid.shape
+        found = [f for f in frames if any(f.take_piece(piece, shape) is not None for piece in answer.pieces)]
     elif isinstance(answer, Boxes):
         found = [frame for frame in frames if any(frame.rectangle(box) for box in answer.corners)]
     elif isinstance(answer, Map):

@@ -138,8 +138,9 @@ def _binary(
         names = instance_names(answer.classes)
         segments = tuple(Segment(n, c, concept_of(c, given)) for n, c in zip(names, answer.classes, strict=True))
         _refuse_none(segments)
-        content = digest_of(answer.masks, answer.classes, answer.scores)
-        return segments, _stack(evidence, len(segments), lambda frame: frame.take(answer.masks)), content
+        parts = (part for piece in answer.pieces for part in (piece.start, piece.mask))
+        content = digest_of(*parts, answer.classes, answer.scores)
+        return segments, _of_pieces(evidence, answer), content
     segments = tuple(Segment(s.name, s.name, concept_of(s.name, given)) for s in answer.structures)
     _refuse_none(segments)
     content = digest_of(answer.layers, *((s.name, s.value, s.layer) for s in answer.structures))
@@ -161,6 +162,31 @@ def instance_names(classes: Sequence[str]) -> tuple[str, ...]:
         seen[name] = seen.get(name, 0) + 1
         names.append(f"{name} {seen[name]}")
     return tuple(names)
+
+
+def _of_pieces(evidence: Evidence, answer: Instances) -> np.ndarray:
+    """Segment numbers where no two objects share a pixel, which takes one array for all of them; else a mask each."""
+    frames, first, shape = evidence.frames, evidence.first, answer.grid.shape
+    numbers = np.zeros((len(frames), first.rows, first.columns), np.uint8 if len(answer.pieces) < 256 else np.uint16)
+    for number, piece in enumerate(answer.pieces, start=1):
+        for k, frame in enumerate(frames):
+            shown = frame.take_piece(piece, shape)
+            if shown is None:
+                continue
+            if numbers[k][shown].any():
+                return _stack(evidence, len(answer.pieces), lambda frame: _masks_of(frame, answer))
+            numbers[k][shown] = number
+    return numbers
+
+
+def _masks_of(frame: SourceFrame, answer: Instances) -> np.ndarray:
+    """(segments, rows, columns) bool of the objects on one frame."""
+    masks = np.zeros((len(answer.pieces), *frame.shape), bool)
+    for k, piece in enumerate(answer.pieces):
+        shown = frame.take_piece(piece, answer.grid.shape)
+        if shown is not None:
+            masks[k] = shown
+    return masks
 
 
 def _numbered(evidence: Evidence, answer: LabelMap) -> np.ndarray:

@@ -19,7 +19,7 @@ from pydicom.sr.codedict import codes
 
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
-from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Measurements
+from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Measurements, Piece
 from overread.imaging.dicom.codes import PRIVATE_SCHEME, Code, Concept, concept_of, private_notes
 from overread.imaging.dicom.evidence import Evidence, SourceFrame, read_evidence
 from overread.imaging.dicom.seg import WrittenSeg, instance_names
@@ -125,12 +125,12 @@ class _Groups:
         if isinstance(answer, Measurements):
             return [self._quantity(n, v, answer.units.get(n, "")) for n, v in answer.values.items() if v is not None]
         if isinstance(answer, LabelMap):
-            return [self._structure(s.name, s.name, answer.mask(s.name), answer.grid, None) for s in answer.structures]
+            return [self._structure(s.name, s.name, Piece.of(answer.mask(s.name)), answer.grid, None) for s in answer.structures]
         names = instance_names(answer.classes)
         scores = [float(score) for score in answer.scores]
         if isinstance(answer, Instances):
-            items = zip(names, answer.classes, answer.masks, scores, strict=True)
-            return [self._structure(name, kind, mask, answer.grid, score) for name, kind, mask, score in items]
+            items = zip(names, answer.classes, answer.pieces, scores, strict=True)
+            return [self._structure(name, kind, piece, answer.grid, score) for name, kind, piece, score in items]
         boxes = zip(names, answer.classes, answer.corners, scores, strict=True)
         return [self._box(name, kind, corners, score) for name, kind, corners, score in boxes]
 
@@ -176,13 +176,14 @@ class _Groups:
             frames = [frame.number for frame in self.evidence.frames if frame.number]
         return [sr.SourceImageForMeasurementGroup(header.sop_class, header.sop_uid, frames)]
 
-    def _structure(self, name: str, class_name: str, mask: np.ndarray, grid: Grid, score: float | None) -> Group:
-        size = _size(mask, grid)
+    def _structure(self, name: str, class_name: str, piece: Piece, grid: Grid, score: float | None) -> Group:
+        size = _size(piece, grid)
         measurements = [*size, *([_certainty(score)] if score is not None else [])]
         common = self._common(name, class_name)
         through = self.evidence.through
-        filled = np.atleast_1d(mask.any(axis=tuple(axis for axis in range(3) if axis != through)))
-        shown = [frame for frame in self.evidence.frames if filled[frame.place.start[through]]]
+        filled = np.flatnonzero(piece.mask.any(axis=tuple(axis for axis in range(3) if axis != through)))
+        slices = set((filled + piece.start[through]).tolist())
+        shown = [frame for frame in self.evidence.frames if int(frame.place.start[through]) in slices]
         number = next((n for n, s in enumerate(self.seg.segments, 1) if s.name == name), 0) if self.seg else 0
         if not number or not shown or not self.seg:
             return sr.MeasurementsAndQualitativeEvaluations(
@@ -261,11 +262,11 @@ def _certainty(probability: float) -> sr.Measurement:
     return sr.Measurement(codes.DCM.CertaintyOfFinding, round(float(probability) * 100, 6), codes.UCUM.Percent)
 
 
-def _size(mask: np.ndarray, grid: Grid) -> list[sr.Measurement]:
+def _size(piece: Piece, grid: Grid) -> list[sr.Measurement]:
     """Volume in ml, or area in mm2 of a planar image; nothing where the spacing is unknown."""
     if not grid.spacing_known:
         return []
-    voxels = int(mask.sum())
+    voxels = piece.voxels
     if grid.is_planar:
         area = round(voxels * grid.spacing[1] * grid.spacing[2], 4)
         return [sr.Measurement(codes.SCT.Area, area, codes.UCUM.SquareMillimeter)]
@@ -321,4 +322,5 @@ def _parts(answer: Answer) -> list[object]:
         return [answer.layers, *((s.name, s.value, s.layer) for s in answer.structures)]
     if isinstance(answer, Boxes):
         return [np.asarray(answer.corners), answer.classes, np.asarray(answer.scores)]
-    return [answer.masks, answer.classes, np.asarray(answer.scores)]
+    parts: list[object] = [part for piece in answer.pieces for part in (piece.start, piece.mask)]
+    return [*parts, answer.classes, np.asarray(answer.scores)]

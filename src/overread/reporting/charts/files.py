@@ -19,6 +19,7 @@ from overread.reporting.checklists.claim import as_csv
 from overread.reporting.given import Record, ReportInput
 from overread.reporting.sections.learning_curve import COLUMNS as CURVE_COLUMNS
 from overread.reporting.sections.learning_curve import curve_chart, curve_rows
+from overread.reporting.sections.objects import object_figures
 from overread.reporting.sections.results import distributions
 from overread.reporting.sections.robustness import COLUMNS as ROBUST_COLUMNS
 from overread.reporting.sections.robustness import drop_chart, source_rows
@@ -126,6 +127,8 @@ def _of_an_evaluation(partition: str, evaluation: Record) -> Iterator[Figure]:
                 keys,
                 [[b.get(k) for k in keys] for b in bins],
             )
+    for name, chart, keys, rows in object_figures(evaluation):
+        yield Figure(f"{_safe(name)}-{partition}", chart, keys, rows)
     for name, chart, keys, rows in voxel_figures(evaluation):
         yield Figure(f"voxel-calibration-{partition}-{_safe(name)}", chart, keys, rows)
     for name, curve in (curves.get("decision") or {}).items():

@@ -11,6 +11,13 @@ from overread.reporting.sections.verdict import Verdict, kept_epoch
 _LINES = ("line-a", "line-b", "line-c", "line-d", "line-e", "line-f")
 
 
+_OBJECTS = {
+    "ap50": "average precision at IoU 0.5",
+    "sensitivity_at_1fp": "sensitivity at 1 false positive per case",
+    "pq": "panoptic quality",
+}
+
+
 def loss_chart(events: Sequence[Mapping[str, Any]], verdict: Verdict) -> str:
     """Training and tuning loss by epoch; the epoch kept and the epoch where the gap starts are marked."""
     epochs = [e for e in events if e.get("event") == "epoch"]
@@ -69,7 +76,7 @@ def score_chart(events: Sequence[Mapping[str, Any]]) -> str:
 def readable(name: str) -> str:
     """``dice/liver`` -> ``Dice, liver``."""
     metric, _, subject = name.partition("/")
-    shown = {"auc": "AUC", "ap": "average precision", "mae": "MAE", "rmse": "RMSE", "dice": "Dice", "iou": "IoU"}.get(
+    shown = {"auc": "AUC", "ap": "average precision", "mae": "MAE", "rmse": "RMSE", "dice": "Dice", "iou": "IoU", **_OBJECTS}.get(
         metric, metric
     )
     return f"{shown}, {subject}" if subject else f"{shown}, mean" if metric in ("dice", "iou") else shown

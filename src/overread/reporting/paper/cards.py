@@ -156,9 +156,13 @@ def _input_and_output(given: ReportInput) -> list[str]:
     channels = listed(list(made.get("channels") or [])) if made.get("channels") else NEEDS
     units = f" in {made['units']}" if made.get("units") else ""
     outputs = listed(list(given.question["classes"]))
-    kind = {"classification": "a probability for", "segmentation": "outlines of", "regression": "a number for"}[
-        given.question["task"]
-    ]
+    kind = {
+        "classification": "a probability for",
+        "segmentation": "outlines of",
+        "regression": "a number for",
+        "detection": "boxes with scores around each",
+        "instances": "an outline with a score for each",
+    }[given.question["task"]]
     return [
         f"Input: {channels}{units.removesuffix('.')}. {facts_model.preparation(given.plan)}".strip(),
         f"Output: {kind} {outputs}, one answer per {given.question.get('unit', 'exam')}",

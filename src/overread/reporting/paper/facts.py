@@ -133,7 +133,8 @@ def results(given: ReportInput) -> list[str]:
     head = primary(evaluation)
     first = [head] if head is not None else []
     calibration = ("calibration_slope", "observed_expected")
-    usual = ("auc", "sensitivity", "specificity", "accuracy", *calibration, "dice", "hd95", "mae", "bias")
+    objects = ("froc", "sensitivity_at_1fp", "ppv", "fp_per_case", "pq", "ap50")
+    usual = ("auc", "sensitivity", "specificity", "accuracy", *calibration, "dice", "hd95", "mae", "bias", *objects)
     rest = [
         s for key in usual for s in evaluation["scores"]
         if s["metric"] == key and s is not head and s["interval"]["estimate"] is not None

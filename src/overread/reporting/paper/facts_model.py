@@ -154,6 +154,8 @@ def final_model(given: ReportInput) -> str:
         fitted.append(f"the temperature of the probabilities ({decisions['temperature']:.3g})")
     if decisions.get("keep_largest") or decisions.get("minimum_ml"):
         fitted.append("the clean-up of masks")
+    if decisions.get("minimum_size") or decisions.get("merge_overlap") is not None:
+        fitted.append("the clean-up of objects")
     return (
         f"{kept} {upper_first(words.listed(fitted))} {'were' if len(fitted) > 1 else 'was'} fitted on tuning cases alone."
         if fitted

@@ -20,6 +20,8 @@ from overread.reporting.pictures.planes import Plane
 
 TRUTH_COLOUR = "#56b4e9"  # sky blue and orange of Okabe and Ito's colour-blind safe palette
 ANSWER_COLOUR = "#e69f00"
+MATCHED_COLOUR = "#3fd0a0"  # their bluish green and reddish purple, lighter
+MISSED_COLOUR = "#e58fc4"
 PHANTOM_COLOUR = "#f0e442"
 _BACKGROUND = "#0d0f11"
 _INK = "#e8e8e6"
@@ -151,13 +153,13 @@ def png(made: Sheet) -> bytes:
 
 @cache
 def _palette() -> PIL.Image.Image:
-    """128 greys and the three colours of the drawing, pure and mixed with grey for smooth edges."""
-    greys = np.repeat(np.linspace(0, 255, 128)[:, None], 3, axis=1)
+    """113 greys and the colours of the drawing, pure and mixed with grey for smooth edges."""
+    greys = np.repeat(np.linspace(0, 255, 113)[:, None], 3, axis=1)
     mixed = [
         share * np.array(to_rgb(colour)) * 255 + (1 - share) * grey
-        for colour in (TRUTH_COLOUR, ANSWER_COLOUR, PHANTOM_COLOUR)
+        for colour in (TRUTH_COLOUR, ANSWER_COLOUR, MATCHED_COLOUR, MISSED_COLOUR, PHANTOM_COLOUR)
         for share in (1.0, 0.7, 0.4)
-        for grey in np.linspace(0, 255, 14)
+        for grey in np.linspace(0, 255, 9)
     ]
     palette = PIL.Image.new("P", (1, 1))
     palette.putpalette(np.rint(np.vstack([greys, mixed])).astype(np.uint8).tobytes())

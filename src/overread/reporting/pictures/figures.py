@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Findings, Kind, LabelMap, Measurements
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
+from overread.reporting.pictures.objects import objects_panel
 from overread.reporting.pictures.outlines import outlined_panel
 from overread.reporting.pictures.readings import reading_panel
 
@@ -17,6 +21,7 @@ def case_panel(
     title: str,
     is_phantom: bool,
     window: tuple[float, float] | None = None,
+    objects: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
     """Draw one case as PNG.
 
@@ -24,10 +29,15 @@ def case_panel(
     truth   the reference standard, on the same grid where it is a label map; None where unknown
     answer  the model's answer, likewise
     window  lowest and highest value shown; None chooses by units
+    objects the objects of the case as the evaluation lists them: matched, missed or false
     """
     shape = truth if truth is not None else answer
     if isinstance(shape, LabelMap):
         return outlined_panel(image, truth, answer, title, is_phantom, window)
     if shape is None or isinstance(shape, Findings | Measurements):
         return reading_panel(image, truth, answer, title, is_phantom, window)
-    raise OverreadError(f"A panel of {type(shape).__name__} cannot be drawn; known are LabelMap, Findings, Measurements.")
+    if isinstance(shape, Boxes | Instances):
+        drawn = [k if isinstance(k, Boxes | Instances) else None for k in (truth, answer)]
+        return objects_panel(image, drawn[0], drawn[1], objects, title, is_phantom, window)
+    known = "LabelMap, Boxes, Instances, Findings, Measurements"
+    raise OverreadError(f"A panel of {type(shape).__name__} cannot be drawn; known are {known}.")

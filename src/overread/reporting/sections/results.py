@@ -9,6 +9,7 @@ from typing import Any
 from overread.reporting.charts.cases import interval_bar
 from overread.reporting.proportions import counted, percent
 
+AT_RATE = "sensitivity_at_"  # metrics of objects at a rate of false positives begin so
 ROLES = {"primary": "primary endpoint", "declared": "declared", "exploratory": "exploratory", "tuning": "on tuning cases"}
 _ORDER = {"primary": 0, "declared": 1, "tuning": 2, "exploratory": 3}
 
@@ -31,21 +32,31 @@ class ScoreRow:
 
 
 def score_rows(evaluation: Mapping[str, Any]) -> list[ScoreRow]:
-    """The scores of an evaluation, the primary endpoint first, then as the evaluation lists them; see also `voxel_rows`."""
+    """The scores of an evaluation, the primary endpoint first, then as the evaluation lists them; see also `voxel_rows` and
+    `sections.objects`."""
     scores = sorted(evaluation["scores"], key=lambda s: _ORDER.get(s["role"], 9))
-    return [_row(score) for score in scores if not _is_of_voxels(score)]
+    return [score_row(score) for score in scores if not _is_elsewhere(score)]
 
 
 def voxel_rows(evaluation: Mapping[str, Any]) -> list[ScoreRow]:
     """Scores of the probabilities of voxels that nobody declared: a table of their own, or they bury the others."""
-    return [_row(score) for score in evaluation["scores"] if _is_of_voxels(score)]
+    return [score_row(score) for score in evaluation["scores"] if _is_of_voxels(score)]
 
 
 def _is_of_voxels(score: Mapping[str, Any]) -> bool:
-    return str(score.get("metric", "")).startswith("voxel_") and score.get("role") not in ("primary", "declared")
+    return str(score.get("metric", "")).startswith("voxel_") and not _is_declared(score)
 
 
-def _row(score: Mapping[str, Any]) -> ScoreRow:
+def _is_elsewhere(score: Mapping[str, Any]) -> bool:
+    """Of voxels, or at one of the seven rates of a FROC curve: these have tables of their own."""
+    return _is_of_voxels(score) or (str(score.get("metric", "")).startswith(AT_RATE) and not _is_declared(score))
+
+
+def _is_declared(score: Mapping[str, Any]) -> bool:
+    return score.get("role") in ("primary", "declared")
+
+
+def score_row(score: Mapping[str, Any]) -> ScoreRow:
     interval = score["interval"]
     estimate, low, high = interval["estimate"], interval["low"], interval["high"]
     unit = score.get("unit") or ""
@@ -140,7 +151,7 @@ def fold_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, ScoreRow]]:
     if head is None:
         return []
     return [
-        (f"fold {part['fold']}", _row(score))
+        (f"fold {part['fold']}", score_row(score))
         for part in evaluation.get("folds") or []
         for score in part["scores"]
         if score["metric"] == head["metric"] and score["subject"] == head["subject"]

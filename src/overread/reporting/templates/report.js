@@ -1,4 +1,4 @@
-// The threshold slider: walks along a ROC curve and says what each threshold would mean.
+// What moves on the page: the threshold slider of a ROC curve, and the browser of errors.
 "use strict";
 
 // Wilson's interval for k of n at 95 %.
@@ -53,4 +53,38 @@ for (const slider of document.querySelectorAll(".slider")) {
   prevalence.addEventListener("input", update);
   slider.hidden = false;
   update();
+}
+
+// The browser of errors: sorts by a column, and shows only the rows asked for. In print and without script all rows stand.
+for (const browser of document.querySelectorAll(".errors")) {
+  const body = browser.querySelector("tbody"), sift = browser.querySelector(".sift");
+  const rows = [...body.rows], asked = (name) => sift.querySelector(`[data-sift=${name}]`).value;
+
+  function sieve() {
+    const least = asked("score");
+    let left = 0;
+    for (const row of rows) {
+      const fits = (!asked("state") || row.dataset.state === asked("state"))
+        && (!asked("class") || row.dataset.class === asked("class"))
+        && (least === "" || (row.dataset.score !== "" && Number(row.dataset.score) >= Number(least)));
+      row.hidden = !fits;
+      left += fits;
+    }
+    sift.querySelector("output").textContent = `${left} of ${rows.length}`;
+  }
+
+  function order(heading) {
+    const at = heading.cellIndex, isNumber = heading.dataset.sort === "number";
+    const falls = heading.getAttribute("aria-sort") === "descending" ? false : isNumber || heading.getAttribute("aria-sort") === "ascending";
+    const key = (row) => isNumber ? Number(row.cells[at].dataset.value) : row.cells[at].textContent;
+    rows.sort((a, b) => (isNumber ? key(a) - key(b) : key(a).localeCompare(key(b))) * (falls ? -1 : 1));
+    for (const other of browser.querySelectorAll("th")) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", falls ? "descending" : "ascending");
+    body.append(...rows);
+  }
+
+  for (const heading of browser.querySelectorAll("th[data-sort]")) heading.addEventListener("click", () => order(heading));
+  for (const control of sift.querySelectorAll("[data-sift]")) control.addEventListener("input", sieve);
+  sift.hidden = false;
+  sieve();
 }

@@ -19,13 +19,14 @@ from overread.cohort.given import Given, given_split
 from overread.cohort.identity import Link, cohort_key, pseudonyms, read_key, read_links
 from overread.cohort.index import Cohort, partition_of_run, read_index, read_splits
 from overread.cohort.inspect import Seen, inspect_cases
-from overread.cohort.load import load_truth
+from overread.cohort.load import class_of_value, load_truth, open_case_objects
 from overread.cohort.partition import class_counts
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
 from overread.cohort.seal import read_summary, truth_digest
 from overread.cohort.usable import keep_usable
 from overread.core.case import Case, ImageReference, TruthReference
+from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Kind
 from overread.workflow.audits.elsewhere import elsewhere_of, names_elsewhere
@@ -200,6 +201,9 @@ def _audited(
     cases: tuple[AuditedCase, ...], cohort: Cohort, counts: Mapping[str, Mapping[str, int]], *, patients_known: bool
 ) -> Audited:
     references = {case.case_id: case.images for case in cohort.cases}
+    if cohort.question.is_of_objects:
+        shown = {case.case_id: _present(cohort, case) for case in cohort.cases if case.truth is not None}
+        cases = tuple(replace(case, truth=shown.get(case.case_id)) for case in cases)
     return Audited(
         cases,
         partial(open_case, references, cohort.images_folder, cohort.gaps, cohort.tilt),
@@ -209,6 +213,15 @@ def _audited(
         counts,
         cohort.is_phantom,
     )
+
+
+def _present(cohort: Cohort, case: Case) -> dict[str, float | None] | None:
+    """Class -> 1 where the case has any object of it, else 0; None where its truth does not open."""
+    try:
+        found = open_case_objects(cohort, case).counts()
+    except OverreadError:
+        return None
+    return {name: float(value in found) for value, name in class_of_value(cohort.question).items()}
 
 
 def _case(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from overread.cohort.ask import Said
+from overread.cohort.ask import OBJECT_TASKS, Said
 from overread.cohort.folders import headers_path
 from overread.cohort.labels.values import How
 from overread.cohort.request import Request
@@ -25,6 +25,7 @@ def request_of(project: Project) -> Request:
         question.units,
         question.unit,
         question.sided,
+        objects=question.objects if task in OBJECT_TASKS else None,
     )
     sheet = project.path / s.truth.sheet if s.truth.sheet else None
     return Request(

@@ -66,6 +66,7 @@ def draft_settings(
         aggregation=request.aggregation,  # type: ignore[arg-type]
         index_exam=request.index_exam,
         sided=question.sided,
+        objects=question.objects,  # type: ignore[arg-type]
     )
     if request.said.unit is None:
         reasons["question.unit"] = "one answer per image; the split stays by patient"

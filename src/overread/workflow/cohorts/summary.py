@@ -142,6 +142,8 @@ def _asked(gathered: Gathered) -> list[str]:
         "classification": f"which of {names}" if question.exclusive else f"which of {names} (any number)",
         "regression": f"how much: {names}",
         "segmentation": "where: " + ", ".join(f"{n} = {v}" for n, v in zip(question.classes, question.values, strict=False)),
+        "detection": f"a box around each {_or(question.classes)}",
+        "instances": f"the outline of each {_or(question.classes)}",
     }[question.task]
     lines = [
         "",
@@ -150,9 +152,15 @@ def _asked(gathered: Gathered) -> list[str]:
     ]
     if question.positive:
         lines.append(f"  positive (disease): {question.positive}")
+    if question.is_of_objects and gathered.source == "masks":
+        lines.append(f"  objects: {gathered.reasons['question.objects']}")
     if "question.classes" in gathered.reasons:
         lines.append(f"  names: {gathered.reasons['question.classes']}")
     return lines
+
+
+def _or(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _how_divided(gathered: Gathered, division: Division) -> str:

@@ -13,10 +13,11 @@ from overread.cohort.index import Cohort
 from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
 from overread.core.case import Case
-from overread.core.kinds import LabelMap
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
 from overread.core.question import Decisions
 from overread.evaluation.decisions.cleaning import fit_cleaning
 from overread.evaluation.decisions.operating import fit_decisions
+from overread.evaluation.objects.decisions import fit_object_decisions
 from overread.evaluation.units import units_of
 from overread.reading.model import ModelCard, pack_model, predictor_of, write_model
 from overread.record.provenance import machine, versions
@@ -59,6 +60,7 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
             "loss": plan.loss,
             "centre": list(plan.centre),
             "scale": list(plan.scale),
+            **({"route": plan.network["serves"]} if plan.question.is_of_objects else {}),
         },
         reading={
             "overlap": plan.overlap,
@@ -119,12 +121,18 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
 
 
 def _decide(settings: Settings, cohort: Cohort, answers: Undecided, maps: MapWriter, run: RunFolder) -> Decisions:
-    """Calibration, operating points and conformal limits, or temperature and clean-up of masks, from the tuning cases alone."""
+    """What is frozen, from the tuning cases alone.
+
+    Calibration, operating points and conformal limits; of masks temperature and clean-up; of objects thresholds of the score,
+    merging and least sizes.
+    """
     question, cases, evaluation = cohort.question, cohort.of("tuning"), settings.evaluation
     if question.task == "segmentation":
         decisions = Decisions(temperature=_temperature(evaluation.calibration, cohort, maps, run))
         return fit_cleaning(question, [partial(_pair, cohort, case, answers[case.case_id]) for case in cases], decisions)
-    values = [a for a in answers.values() if not isinstance(a, Packed)]
+    if question.is_of_objects:
+        return _decide_on_objects(settings, cohort, answers)
+    values: list[Kind] = [a for a in answers.values() if isinstance(a, Findings | Measurements)]
     return fit_decisions(
         question,
         [load_truth(cohort, case) for case in cases],
@@ -137,6 +145,24 @@ def _decide(settings: Settings, cohort: Cohort, answers: Undecided, maps: MapWri
         sampling=evaluation.sampling,
         prevalence=evaluation.prevalence,
     )
+
+
+def _decide_on_objects(settings: Settings, cohort: Cohort, answers: Undecided) -> Decisions:
+    """Thresholds of the score, merging and least sizes, from the tuning cases alone."""
+    cases = cohort.of("tuning")
+    return fit_object_decisions(
+        cohort.question,
+        [_of_objects(load_truth(cohort, case)) for case in cases],
+        [_of_objects(answers[case.case_id]) for case in cases],
+        [case.patient_id for case in cases],
+        matching=settings.evaluation.matching,
+        false_positives=settings.evaluation.false_positives,
+    )
+
+
+def _of_objects(kind: object) -> Boxes | Instances:
+    assert isinstance(kind, Boxes | Instances)
+    return kind
 
 
 def _temperature(method: str, cohort: Cohort, maps: MapWriter, run: RunFolder) -> float:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 import time
+from typing import cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from overread.batches.cache import PreparedCase
 from overread.batches.sampler import fixed_patches
 from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind, Measurements
 from overread.core.question import Decisions
 from overread.metrics.quick import quick_scores
+from overread.reading.objects import as_kind, surest
 from overread.reading.predictor import Predictor
+from overread.tasks.base import ObjectTask
+from overread.workflow.learning.object_truths import object_truth, prepared_grid
 from overread.workflow.learning.predict import raw_kind
 from overread.workflow.plan import Planned
 
@@ -32,8 +37,8 @@ class Look:
     def __init__(self, planned: Planned, device: torch.device, seconds: float | None = None) -> None:
         self.planned, self.device, self.seconds = planned, device, seconds
         cases = planned.cache.of(c.case_id for c in planned.cohort.of("tuning"))
-        self.is_dense = planned.task.serves == "dense"
-        self.cases = cases[:: max(1, math.ceil(len(cases) / LOOK_CASES))] if self.is_dense else cases
+        self.by_windows = planned.task.serves != "image"
+        self.cases = cases[:: max(1, math.ceil(len(cases) / LOOK_CASES))] if self.by_windows else cases
         self.fixed = fixed_patches(cases, planned.plan.preparation.patch, planned.plan.preparation.dimensions)
 
     def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
@@ -46,7 +51,7 @@ class Look:
         for k in range(0, len(images), batch):
             some = images[k : k + batch].to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.planned.plan.precision == "bfloat16"):
-                terms = self.planned.task.losses(network, some, targets[k : k + batch].to(self.device))
+                terms = self.planned.task.losses(network, some, _moved(targets[k : k + batch], self.device))
             total += float(torch.stack(list(terms.values())).sum()) * len(some)
         return total / len(images)
 
@@ -55,21 +60,32 @@ class Look:
         predictor = Predictor(
             network, task, plan.preparation, Decisions(), overlap=0.25, precision=plan.precision, device=str(self.device)
         )
-        if not self.is_dense:
+        if not self.by_windows:
             return self._image_pairs(predictor)
+        pair = self._object_pair if task.question.is_of_objects else self._mask_pair
         truths: list[Kind] = []
         answers: list[Kind] = []
         start = time.monotonic()
         for case in self.cases:
             if self.seconds is not None and len(answers) >= FEWEST and time.monotonic() - start > self.seconds:
                 break
-            grid = Grid.from_spacing(case.image.shape[1:], plan.preparation.spacing or (1.0, 1.0, 1.0))
-            raw = predictor.raw(case.image.astype(np.float32))
-            labels = raw.argmax(0).astype(np.uint8) if plan.question.exclusive else (raw > 0.5).astype(np.uint8)
-            answers.append(task.decode_map(labels, grid, Decisions()))
-            truths.append(task.decode_map(case.target, grid, Decisions()))
+            truth, answer = pair(predictor, case)
+            truths.append(truth)
+            answers.append(answer)
         self.cases, self.seconds = self.cases[: len(answers)], None
         return truths, answers
+
+    def _mask_pair(self, predictor: Predictor, case: PreparedCase) -> tuple[Kind, Kind]:
+        plan, task = self.planned.plan, self.planned.task
+        grid = Grid.from_spacing(case.image.shape[1:], plan.preparation.spacing or (1.0, 1.0, 1.0))
+        raw = predictor.raw(case.image.astype(np.float32))
+        labels = raw.argmax(0).astype(np.uint8) if plan.question.exclusive else (raw > 0.5).astype(np.uint8)
+        return task.decode_map(case.target, grid, Decisions()), task.decode_map(labels, grid, Decisions())
+
+    def _object_pair(self, predictor: Predictor, case: PreparedCase) -> tuple[Kind, Kind]:
+        grid = prepared_grid(case, self.planned.plan.preparation)
+        answer = as_kind(surest(predictor.found(case.image.astype(np.float32))), self.planned.plan.question, grid)
+        return object_truth(case, cast(ObjectTask, self.planned.task), grid), answer
 
     def _image_pairs(self, predictor: Predictor) -> tuple[list[Kind], list[Kind]]:
         question, scaling = self.planned.plan.question, self.planned.task.scaling
@@ -82,3 +98,10 @@ class Look:
             named = {c: None if np.isnan(v) else float(v) for c, v in zip(question.classes, values, strict=True)}
             truths.append(Findings(named) if question.task == "classification" else Measurements(named))
         return truths, [raw_kind(question, raw) for raw in raws]
+
+
+def _moved(targets: Tensor | list[dict[str, Tensor]], device: torch.device) -> Tensor | list[dict[str, Tensor]]:
+    """Targets of some patches on the device; questions of objects have a list of them."""
+    if isinstance(targets, list):
+        return [{name: values.to(device) for name, values in target.items()} for target in targets]
+    return targets.to(device)

@@ -13,6 +13,7 @@ from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.record.files import write_bytes, write_json
 from overread.reporting.pictures.figures import case_panel
+from overread.workflow.learning.thumbnails import write_thumbnails
 
 EACH = 3  # panels of each kind
 SEED = 0
@@ -49,13 +50,24 @@ def write_panels(folder: Path, partition: str, rows: Sequence[dict[str, Any]], l
         name = f"{why}-{numbers[why]}.png"
         image, truth, answer = load(row)
         title = f"{why} {numbers[why]}: {row['case_id']}"
-        write_bytes(folder / name, case_panel(image, truth, answer, title=title, is_phantom=is_phantom))
+        picture = case_panel(image, truth, answer, title=title, is_phantom=is_phantom, objects=row.get("objects", ()))
+        write_bytes(folder / name, picture)
         panels.append({"file": name, "case_id": row["case_id"], "why": why, "caption": caption(row)})
-    write_json(folder / "panels.json", {"format": 1, "partition": partition, "panels": panels})
+    described = {"format": 1, "partition": partition, "panels": panels}
+    if any("objects" in row for row in rows):
+        described["errors"] = write_thumbnails(folder, rows, load)
+    write_json(folder / "panels.json", described)
 
 
 def caption(row: dict[str, Any]) -> str:
     """What the numbers say of a case."""
+    if "objects" in row:
+        states = [item["state"] for item in row["objects"]]
+        found, missed, false = (states.count(state) for state in ("matched", "missed", "false"))
+        return f"{found} of {found + missed} found, {false} false" if states else "no object, and none was marked"
+    if "objects" in row:
+        states = [found["state"] for found in row["objects"]]
+        return ", ".join(f"{states.count(state)} {state}" for state in ("matched", "missed", "false"))
     dice = {k.removeprefix("dice/"): v for k, v in row["scores"].items() if k.startswith("dice/")}
     if dice:
         return "Dice " + ", ".join(f"{name} {_number(v)}" for name, v in dice.items())

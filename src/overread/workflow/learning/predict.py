@@ -23,8 +23,9 @@ from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.core.kinds import Findings, Kind, LabelMap, Measurements, Structure
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements, Structure
 from overread.core.question import Decisions, Question
+from overread.evaluation.sources.objects_file import NAME, write_objects
 from overread.imaging.nifti import write_nifti
 from overread.metrics.components import clean
 from overread.reading.predictor import Predictor
@@ -54,7 +55,7 @@ class Packed:
         return LabelMap(layers, self.structures, self.grid)
 
 
-Undecided = dict[str, Findings | Measurements | Packed]  # case_id -> answer before any decision
+Undecided = dict[str, Findings | Measurements | Packed | Boxes | Instances]  # case_id -> answer before any decision
 
 
 def read_cases(
@@ -68,7 +69,7 @@ def read_cases(
     adapt: Callable[[Image], Image] = lambda image: image,
     maps: MapWriter | None = None,
 ) -> Undecided:
-    """Read each case once; raw probabilities before the temperature, masks before the clean-up.
+    """Read each case once; raw probabilities before the temperature, masks before the clean-up, objects with low scores too.
 
     refused  takes case_id -> reason of what cannot be read; without it, the first such case ends the reading
     adapt    makes an image from elsewhere speak as those of the training: names of channels, units
@@ -78,14 +79,24 @@ def read_cases(
         progress.start(len(cases), text)
     answers: Undecided = {}
     prepared = _prepared(predictor, cohort, cases, refused, adapt)
-    is_dense = predictor.task.serves == "dense"
-    for case_id, answer in _by_voxel(predictor, prepared, maps) if is_dense else _by_case(predictor, prepared):
+    for case_id, answer in _read(predictor, prepared, maps):
         answers[case_id] = answer
         if progress is not None:
             progress.advance(1, case_id)
     if progress is not None:
         progress.finish()
     return answers
+
+
+def _read(
+    predictor: Predictor, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None
+) -> Iterator[tuple[str, Findings | Measurements | Packed | Boxes | Instances]]:
+    """The answers in the form of the question: objects, a mask, or one answer per case."""
+    if predictor.task.question.is_of_objects:
+        return ((case.case_id, predictor.candidates(prepared)) for case, prepared in cases)
+    if predictor.task.serves == "dense":
+        return _by_voxel(predictor, cases, maps)
+    return _by_case(predictor, cases)
 
 
 def _prepared(
@@ -136,19 +147,24 @@ def write_answers(
     refused: Mapping[str, str] | None = None,
     maps: MapWriter | None = None,
 ) -> None:
-    """Write `predictions/<partition>/`: masks cleaned as decided, probabilities raw (evaluation applies the temperature).
+    """Write `predictions/<partition>/`: masks cleaned as decided; probabilities and objects raw (evaluation decides on them).
 
     refused  case_id -> why there is no answer; evaluation counts these as errors
     maps     probabilities of voxels that were written meanwhile, to be put beside the masks
     """
     values: dict[str, Kind] = {}
+    objects: dict[str, Boxes | Instances] = {}
     for case_id, answer in answers.items():
         if isinstance(answer, Packed):
             _write_label_map(folder, case_id, clean(answer.label_map(), decisions), is_phantom=is_phantom)
+        elif isinstance(answer, Boxes | Instances):
+            objects[case_id] = answer
         else:
             values[case_id] = answer
     if values:
         _write_values(folder, question, values)
+    if question.is_of_objects:
+        write_objects(folder / NAME, objects)
     about = {"format": 1, "model": model, "partition": partition, "question": question.as_dict()}
     origin = "simulated" if is_phantom else "acquired"
     write_json(folder / "answers.json", {**about, "origin": origin, "refused": dict(refused or {})})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Findings, LabelMap, Measurements
+from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Measurements
 from overread.core.question import Reading
 from overread.imaging.archive import unpacked
 from overread.imaging.dicom.codes import parse_codes
@@ -16,6 +17,7 @@ from overread.imaging.dicom.write_common import Algorithm
 from overread.reading.model import ModelCard
 from overread.workflow.readings.exams import Exam
 
+NEEDS_AN_OBJECT = {Boxes: ("sr",), Instances: ("seg", "sr")}  # DICOM has no such object that says "nothing found"
 VERSION_LENGTH = 12  # digits of the model's digest that stand for its version
 
 
@@ -40,6 +42,7 @@ def write_dicom_results(
     if image is None or reading.answer is None or not objects or exam.references[0].format != "dicom":
         return ()
     source = exam.references[0]
+    objects, notes = _possible(objects, exam, reading)
     digest = card.sha256.removeprefix("sha256:")
     with unpacked([exam.folder / file for file in source.files]) as files:
         answered = Answered(
@@ -56,9 +59,24 @@ def write_dicom_results(
             codes=parse_codes(card.reading.get("codes", {})),
         )
         try:
-            return write_objects(out, answered, objects)[1]
+            return (*notes, *write_objects(out, answered, objects)[1])
         except OverreadError as error:
-            return (f"{exam.name}: no DICOM object was written: {error.what}",)
+            return (
+                *notes,
+                f"{exam.name}: no DICOM object was written: {error.what}",
+            )
+
+
+def _possible(objects: Collection[str], exam: Exam, reading: Reading) -> tuple[Collection[str], tuple[str, ...]]:
+    """Without what needs an object to speak of, where none was found; and what has to be said of it."""
+    answer = reading.answer
+    if not isinstance(answer, Boxes | Instances) or answer.classes:
+        return objects, ()
+    lacking = [name for name in objects if name in NEEDS_AN_OBJECT[type(answer)]]
+    notes = tuple(
+        f"{exam.name}: no {name.upper()} was written: nothing was found, and it must hold an object" for name in lacking
+    )
+    return [name for name in objects if name not in lacking], notes
 
 
 def _lines(reading: Reading, called: Collection[str] | None) -> Iterator[str]:
@@ -72,6 +90,9 @@ def _lines(reading: Reading, called: Collection[str] | None) -> Iterator[str]:
         for name, value in answer.values.items():
             if value is not None:
                 yield f"{name} {value:.4g} {answer.units.get(name, '')}".strip()
+    elif isinstance(answer, Boxes | Instances):
+        counts = Counter(answer.classes)
+        yield ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
     elif isinstance(answer, LabelMap) and answer.grid.spacing_known and not answer.grid.is_planar:
         for name in answer.names:
             yield f"{name} {int(answer.mask(name).sum()) * answer.grid.voxel_ml:.1f} ml"

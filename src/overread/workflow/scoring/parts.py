@@ -6,7 +6,7 @@ Nothing here opens a seal: truths come in from whoever may hold them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from overread.cohort.index import Cohort
@@ -17,19 +17,24 @@ from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.core.question import Decisions
-from overread.evaluation.answered import NO_FOLD, Answered, ScoredCase, answered, join
+from overread.evaluation.answered import NO_FOLD, Answered, answered, join
 from overread.evaluation.decisions.operating import fit_decisions
+from overread.evaluation.objects.decisions import as_found, before_and_after
+from overread.evaluation.objects.found_case import FoundCase
+from overread.evaluation.results import Cases
 from overread.evaluation.rules import Rules
 from overread.evaluation.scoring import MaskPair, open_answer, score_pairs
 from overread.evaluation.sources.predictions import Predictions
 from overread.evaluation.sources.refused_masks import RefusedPair
 from overread.evaluation.units import units_of
 from overread.evaluation.voxels.maps import find_maps
+from overread.metrics.objects.decide import apply_decisions
 from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.external import PREFIX, open_external
 from overread.workflow.learning.part_of import part_note, refuse_a_part
 from overread.workflow.project import Project
+from overread.workflow.scoring.objects import fitted_on_tuning, found_cases
 from overread.workflow.scoring.openings import file_word
 
 Truths = Mapping[str, TruthReference]
@@ -127,11 +132,15 @@ def _decisions(
         return Decisions(), predictions.identity, (foreign,)
     tuning = Predictions(run.predictions / "tuning", project.question, project.resume_command(run))
     if not tuning.folder.is_dir():
-        without = "thresholds are 0.5" if task == "classification" else "they have no intervals"
+        without = "they have no intervals" if task == "regression" else "thresholds are 0.5"
         return Decisions(), predictions.identity, (f"{foreign} It gave no answers to tuning cases, so {without}.",)
     cases = cohort.of("tuning")
     ids = [case.case_id for case in cases]
     tuning.check_complete(ids)
+    if project.question.is_of_objects:
+        fitted = "Its thresholds, merging and least sizes were chosen"
+        decisions = fitted_on_tuning(cohort, tuning, object_rules(project))
+        return decisions, predictions.identity, (f"{foreign} {fitted} on its answers to the tuning cases.",)
     cases = tuple(case for case in cases if case.case_id not in tuning.refused)
     ids = [case.case_id for case in cases]
     asked = project.settings.evaluation
@@ -157,7 +166,7 @@ def score_cases(
     truths: Sequence[Mapping[str, TruthReference]],
     rules: Rules,
     progress: Progress | None,
-) -> Answered | list[ScoredCase]:
+) -> Cases:
     for part, references in zip(parts, truths, strict=True):
         unknown = [case.case_id for case in part.cases if case.case_id not in references]
         if unknown:
@@ -165,6 +174,10 @@ def score_cases(
     if project.question.task == "segmentation":
         pairs = [pair for part, references in zip(parts, truths, strict=True) for pair in _pairs(part, references)]
         return score_pairs(pairs, project.question.classes, rules.surface_tolerance_mm, progress)
+    if project.question.is_of_objects:
+        return [
+            case for part, references in zip(parts, truths, strict=True) for case in _found(part, references, rules, progress)
+        ]
     return join([_answered(project, part, references) for part, references in zip(parts, truths, strict=True)])
 
 
@@ -187,6 +200,29 @@ def _pairs(part: Part, references: Truths) -> list[MaskPair | RefusedPair]:
             MaskPair(case.case_id, case.patient_id, truth, cohort.truth_folder, cohort.question, grid, masks, part.fold, maps)
         )
     return pairs
+
+
+def _found(part: Part, references: Truths, rules: Rules, progress: Progress | None) -> list[FoundCase]:
+    return found_cases(part.cohort, part.cases, part.predictions, references, part.decisions, rules, part.fold, progress)
+
+
+def post_processing(
+    project: Project, parts: Sequence[Part], truths: Sequence[Truths], cases: Cases, rules: Rules
+) -> list[dict[str, Any]]:
+    """What merging and least sizes, fitted on these tuning cases, change in them."""
+    after = [case for case in cases if isinstance(case, FoundCase)] if not isinstance(cases, Answered) else []
+    before = [
+        case
+        for part, references in zip(parts, truths, strict=True)
+        for case in _found(replace(part, decisions=as_found(part.decisions)), references, rules, None)
+    ]
+    return before_and_after(project.question, before, after)
+
+
+def object_rules(project: Project) -> Rules:
+    """What the matching of objects and the choice of their thresholds depend on."""
+    asked = project.settings.evaluation
+    return Rules(matching=asked.matching, false_positives=asked.false_positives)
 
 
 def _answered(project: Project, part: Part, references: Mapping[str, TruthReference]) -> Answered:
@@ -221,6 +257,9 @@ class PanelLoader:
         if part.cohort.question.task == "segmentation":
             paths = part.predictions.masks(case.case_id)
             answer: Kind = open_answer(case.case_id, paths, part.cohort.question, part.cohort.grids[case.case_id])
+        elif part.cohort.question.is_of_objects:
+            raw = part.predictions.objects({case.case_id: part.cohort.grids[case.case_id]})[case.case_id]
+            answer = apply_decisions(raw, part.decisions, part.cohort.question.classes)
         else:
             answer = part.predictions.values([case.case_id])[0]
         return load_image(part.cohort, case), truth, answer

@@ -42,6 +42,6 @@ def _rows(threshold: dict[str, Any], question: Question) -> list[dict[str, str]]
             "interval": _NO_INTERVAL,
             "method": rule + (f"; all {source['exams']} exams of the phantom" if "exams" in source else ""),
         }
-        for score, subject, value, rule, source in by_task[question.task]
+        for score, subject, value, rule, source in by_task.get(question.task, [])
         if value is not None
     ]

@@ -1,0 +1,1 @@
+"""Detectors of torchvision behind our contract: networks that answer with objects."""

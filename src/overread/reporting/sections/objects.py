@@ -1,0 +1,197 @@
+"""Objects in the report: curves with bands, tables by size, separation of neighbours, and the browser of errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from overread.reporting.charts.froc import COLUMNS, RATE_WORDS, RATES, at_rate, froc_chart
+from overread.reporting.charts.matching import matching_chart
+from overread.reporting.charts.probability import pr_chart, roc_chart
+from overread.reporting.pictures.objects import size_words
+from overread.reporting.sections.results import AT_RATE, score_row
+
+Record = Mapping[str, Any]
+
+TASKS = ("detection", "instances")
+STATES = {"false": "false positive", "missed": "missed", "matched": "found"}
+ERROR_COLUMNS = ("case", "state", "class", "score", "size", "overlap with the nearest", "distance to the nearest, mm")
+MOST_ERRORS = 200  # in the page; the file beside it holds all
+_SEPARATION = ("pq", "sq", "rq", "count_error", "merged", "split")
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """One false positive or miss of the browser; `key` finds its thumbnail."""
+
+    case_id: str
+    number: int
+    state: str
+    class_name: str
+    score: float | None
+    size: str
+    size_value: float
+    nearest: str
+    thumbnail: bytes | None
+
+
+def is_of_objects(evaluation: Record) -> bool:
+    return evaluation["task"] in TASKS
+
+
+def object_section(evaluation: Record, thumbnails: Mapping[tuple[str, int], bytes]) -> dict[str, Any] | None:
+    """Everything the page shows of objects beyond the table of scores; None where the answers are none.
+
+    thumbnails   (case_id, number in the case's list) -> PNG
+    """
+    if not is_of_objects(evaluation):
+        return None
+    curves = evaluation.get("curves") or {}
+    rule = str((evaluation.get("rules") or {}).get("matching", ""))
+    errors = error_rows(evaluation, thumbnails)
+    return {
+        "rule": rule,
+        "example": Markup(matching_chart(rule)),
+        "tally": _tally(evaluation),
+        "froc": [
+            {
+                "name": name,
+                "chart": Markup(froc_chart(name, curve, _point(evaluation, name))),
+                "rows": _at_rates(evaluation, name, curve),
+            }
+            for name, curve in (curves.get("froc") or {}).items()
+        ],
+        "pr": [Markup(pr_chart(name, curve)) for name, curve in (curves.get("pr") or {}).items()],
+        "roc": [Markup(roc_chart(name, roc, None, _area(evaluation, name))) for name, roc in (curves.get("roc") or {}).items()],
+        "bands": band_rows(evaluation),
+        "several": len(evaluation["question"]["classes"]) > 1,
+        "separation": [score_row(s) for s in evaluation["scores"] if s["metric"] in _SEPARATION],
+        "processing": list(evaluation.get("post_processing") or ()),
+        "cleaning": str((evaluation.get("rules") or {}).get("post_processing", "")),
+        "errors": errors[:MOST_ERRORS],
+        "n_errors": len(errors),
+        "has_nearest": any(row.nearest for row in errors),
+        "classes": sorted({row.class_name for row in errors}),
+    }
+
+
+# ---- tables -----------------------------------------------------------------------------------------
+
+
+def band_rows(evaluation: Record) -> list[dict[str, Any]]:
+    """The table by size, in the order of the evaluation: each share as (value, interval)."""
+    cells = ("sensitivity", "ppv", "overlap")
+    kept = ("subject", "band", "truths", "answers")
+    return [{**{k: row[k] for k in kept}, "cells": [_cell(row.get(k)) for k in cells]} for row in evaluation.get("sizes") or ()]
+
+
+def _cell(interval: Record | None) -> tuple[str, str]:
+    """An undefined one says why; a PPV is not told of an enriched sample."""
+    if interval is None:
+        return "–", ""
+    if interval["estimate"] is None:
+        return "–", str(interval.get("reason") or "")
+    if interval["low"] is None:
+        return f"{interval['estimate']:.3f}", str(interval.get("reason") or "")
+    return f"{interval['estimate']:.3f}", f"{interval['low']:.3f} to {interval['high']:.3f}"
+
+
+def _at_rates(evaluation: Record, name: str, curve: Record) -> list[tuple[str, str, str]]:
+    """(false positives per case, sensitivity, interval) at the seven rates: the scores with intervals where there are any."""
+    scored = {
+        s["metric"]: score_row(s) for s in evaluation["scores"] if s["subject"] == name and str(s["metric"]).startswith(AT_RATE)
+    }
+    rows = []
+    for rate, words in zip(RATES, RATE_WORDS, strict=True):
+        row = scored.get(f"{AT_RATE}{words.replace('/', '_')}fp")
+        reached = at_rate(curve, rate)
+        if row is not None:
+            rows.append((words, row.estimate, row.interval))
+        elif reached is not None:
+            rows.append((words, f"{reached:.3f}", ""))
+    return rows
+
+
+def _point(evaluation: Record, name: str) -> tuple[float, float] | None:
+    """What the frozen operating point reached on these cases: (false positives per case, sensitivity)."""
+    found = {
+        s["metric"]: s["interval"]["estimate"]
+        for s in evaluation["scores"]
+        if s["subject"] == name and s["metric"] in ("sensitivity", "fp_per_case")
+    }
+    rate, sensitivity = found.get("fp_per_case"), found.get("sensitivity")
+    return None if rate is None or sensitivity is None else (float(rate), float(sensitivity))
+
+
+def _area(evaluation: Record, name: str) -> str:
+    for score in evaluation["scores"]:
+        if score["metric"] == "auc" and score["subject"] == name:
+            row = score_row(score)
+            return f"AUC {row.estimate} ({row.interval})"
+    return ""
+
+
+def _tally(evaluation: Record) -> list[tuple[str, int, int, int]]:
+    """(class, found, missed, false positives) at the frozen operating point."""
+    counted: dict[str, Counter[str]] = {name: Counter() for name in evaluation["question"]["classes"]}
+    for case in evaluation["cases"]:
+        for item in case.get("objects") or ():
+            counted.setdefault(item["class"], Counter())[item["state"]] += 1
+    return [(name, n["matched"], n["missed"], n["false"]) for name, n in counted.items()]
+
+
+# ---- errors -----------------------------------------------------------------------------------------
+
+
+def error_rows(evaluation: Record, thumbnails: Mapping[tuple[str, int], bytes] | None = None) -> list[ErrorRow]:
+    """False positives, the surest first; then misses, the largest first."""
+    rows = [
+        _error(case["case_id"], number, item, (thumbnails or {}).get((case["case_id"], number)))
+        for case in evaluation["cases"]
+        for number, item in enumerate(case.get("objects") or ())
+        if item["state"] != "matched"
+    ]
+    return sorted(rows, key=lambda r: (r.state == "missed", -(r.score or 0.0), -r.size_value, r.case_id, r.number))
+
+
+def _error(case_id: str, number: int, item: Record, thumbnail: bytes | None) -> ErrorRow:
+    value = item["size_mm"] if item.get("size_mm") is not None else item.get("size_px") or 0.0
+    size, nearest = size_words(item), _nearest(item)
+    return ErrorRow(case_id, number, item["state"], item["class"], item.get("score"), size, float(value), nearest, thumbnail)
+
+
+def _nearest(item: Record) -> str:
+    """How near it came to anything; "" where nothing is."""
+    told = []
+    if item.get("overlap"):
+        told.append(f"overlap {item['overlap']:.2f}")
+    if item.get("distance_mm") is not None:
+        told.append(f"centres {item['distance_mm']:.0f} mm apart")
+    return ", ".join(told)
+
+
+def object_figures(evaluation: Record) -> Iterator[tuple[str, str, tuple[str, ...], list[Sequence[Any]]]]:
+    """(name, svg, columns, rows) for files."""
+    if not is_of_objects(evaluation):
+        return
+    keys = ("fp_per_case", "sensitivity", "low", "high", "threshold")
+    for name, curve in ((evaluation.get("curves") or {}).get("froc") or {}).items():
+        columns = [curve.get(k) or [None] * len(curve["fp_per_case"]) for k in keys]
+        yield f"froc-{name}", froc_chart(name, curve, _point(evaluation, name)), COLUMNS, list(zip(*columns, strict=True))
+    rule = str((evaluation.get("rules") or {}).get("matching", ""))
+    if chart := matching_chart(rule):
+        yield "matching", chart, ("what counts as found",), [(rule,)]
+    errors: list[Sequence[Any]] = [
+        (
+            case["case_id"], STATES[item["state"]], item["class"], item.get("score"), size_words(item), item.get("overlap"),
+            item.get("distance_mm"),
+        )
+        for case in evaluation["cases"]
+        for item in case.get("objects") or ()
+    ]  # fmt: skip
+    if errors:
+        yield "objects", "", ERROR_COLUMNS, errors
