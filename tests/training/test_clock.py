@@ -53,7 +53,7 @@ def test_a_resumed_clock_remembers_the_time_used(time):
     assert clock.progress(10) == pytest.approx(0.1)
     time["now"] += 5.0
     assert clock.now() == pytest.approx(55.0)
-    assert clock.left(10) == pytest.approx(5.0)
+    assert clock.spent(10) == pytest.approx(55 / 60)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -61,8 +61,6 @@ class Clock:
             return step >= self.total_steps
         return self.now() >= self.minutes * 60 or (step > 3 and self.progress(step) >= 1.0)
 
-    def left(self, step: int) -> float:
-        """Seconds left, as far as is known."""
-        if self.minutes is not None:
-            return max(0.0, self.minutes * 60 - self.now())
-        return self.now() / step * (self.total_steps - step) if step else 0.0
+    def spent(self, step: int) -> float:
+        """Share of the budget that is used up, 0 to 1: of the minutes where it is minutes, else of the steps."""
+        return min(1.0, self.now() / (self.minutes * 60)) if self.minutes is not None else self.progress(step)

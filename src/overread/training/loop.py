@@ -89,13 +89,13 @@ def train(
     on_checkpoint: Callable[[nn.Module], None] = lambda network: None,
     resume: bool = False,
     stop: StopSignal | None = None,
-    tell: Callable[[float, float, str], None] = lambda share, left, note: None,
+    tell: Callable[[float, str], None] = lambda share, note: None,
 ) -> Outcome:
     """Train until the clock is over or a stop is asked for.
 
     identity       digest of the plan; a checkpoint of another plan is refused
     on_checkpoint  told the averaged network at each checkpoint, to leave a valid model
-    tell           progress: share of the way, seconds left, a note
+    tell           share of the budget that is used up, and a note
     """
     torch.manual_seed(recipe.seed)
     keep_freed_memory()
@@ -178,7 +178,7 @@ def train(
             if clock.now() - last_save >= CHECKPOINT_SECONDS and not over:
                 save("epoch")
                 last_save = clock.now()
-        tell(clock.progress(step), clock.left(step), _note(epoch if over else epoch + 1, running, scores))
+        tell(clock.spent(step), _note(epoch if over else epoch + 1, running, scores))
         if stop.requested and not over:
             settle()
             break

@@ -181,7 +181,7 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
         progress.start(1.0, "Training")
     told = [0.0]
 
-    def tell(share: float, left: float, note: str) -> None:
+    def tell(share: float, note: str) -> None:
         if progress is not None:
             progress.advance(max(0.0, share - told[0]), note)
             told[0] = max(told[0], share)
