@@ -11,10 +11,11 @@ from PIL import Image as Pillow
 
 from overread.cohort.ask import Said
 from overread.cohort.draft import Draft
+from overread.cohort.labels.answered import numbering
 from overread.cohort.labels.convert import boxes_of_marks
 from overread.cohort.labels.drawn import drawn_format, drawn_label_map, drawn_marks
 from overread.cohort.labels.find import find_objects
-from overread.cohort.labels.objects import Objects, numbering
+from overread.cohort.labels.objects import Objects
 from overread.cohort.sheet import read_sheet, refuse_rounded_ids
 from overread.core.case import ImageReference, TruthReference
 from overread.core.errors import OverreadError, Refused

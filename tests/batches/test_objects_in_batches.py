@@ -84,6 +84,35 @@ def test_an_object_is_dropped_where_too_little_of_it_is_left() -> None:
         assert len(target["boxes"]) == int(left >= LEAST_LEFT)
         if left >= LEAST_LEFT:
             assert target["boxes"][0, 2] == -0.5
+            assert torch.equal(target["whole"], box)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_whole_boxes_go_on_beyond_the_edges_of_a_window_and_nowhere_else(dimensions: int) -> None:
+    make = batches(dimensions, object_cases(dimensions), Sampling(4), replace(RULES, elastic=0.0))
+    last = np.array(PATCHES[dimensions]) - 0.5
+    cut = 0
+    for step in range(6):
+        for target in make(step)[1]:
+            boxes, whole = target["boxes"].numpy(), target["whole"].numpy()
+            assert whole.shape == boxes.shape
+            at_low, at_high = boxes[:, :3] <= -0.5, boxes[:, 3:] >= last
+            np.testing.assert_array_equal(whole[:, :3][~at_low], boxes[:, :3][~at_low])
+            np.testing.assert_array_equal(whole[:, 3:][~at_high], boxes[:, 3:][~at_high])
+            assert (whole[:, :3] <= boxes[:, :3]).all()
+            assert (whole[:, 3:] >= boxes[:, 3:]).all()
+            cut += int((whole != boxes).any(axis=1).sum())
+    assert cut > 3
+
+
+def test_the_whole_box_of_a_cut_object_is_the_one_that_a_larger_window_shows() -> None:
+    numbers = np.zeros((1, 1, 20, 40), np.int32)
+    numbers[0, 0, 4:10, 12:24] = 1
+    known = boxes_of_numbers(numbers, 1)
+    box, shown = torch.from_numpy(known - [0, 0, 16, 0, 0, 16]).float(), torch.from_numpy(numbers[..., 16:])
+    target = object_target(box, np.array([0]), shown, (1, 20, 24), 2)
+    np.testing.assert_array_equal(target["boxes"][0], [-0.5, 3.5, -0.5, 0.5, 9.5, 7.5])
+    np.testing.assert_array_equal(target["whole"][0], [-0.5, 3.5, -4.5, 0.5, 9.5, 7.5])
 
 
 def test_a_step_is_the_same_whenever_it_is_asked() -> None:

@@ -42,6 +42,7 @@ PAGES = {
     "docs/how-to/baseline.md": Page(worlds.pneumonia_project),
     "docs/how-to/change-a-setting.md": Page(worlds.liver_project),
     "docs/how-to/choose-among-series.md": Page(worlds.several_series),
+    "docs/how-to/combine.md": Page(worlds.liver_and_detector),
     "docs/how-to/compare-models.md": Page(worlds.evaluations),
     "docs/how-to/compare-readers.md": Page(worlds.reads),
     "docs/how-to/detect.md": Page(worlds.nodules_drawn, {"false_positives": "nodules"}),
@@ -78,6 +79,12 @@ LEFT_BEHIND: dict[str, dict[str, str]] = {
     },
     "docs/how-to/audit-a-cohort.md": {"films-audit/audit.html": "", "look/audit.html": "", "liver/audit/audit.json": ""},
     "docs/how-to/baseline.md": {"pneumonia/runs/baseline/baseline.json": ""},
+    "docs/how-to/combine.md": {
+        "liver/runs/weighted/ensemble.json": "second",
+        "liver-folds/runs/both/evaluation-tuning.json": "folds",
+        "nodules/runs/gated/ensemble.json": "has-nodule",
+        "answers/answers.csv": "",
+    },
     "docs/how-to/compare-readers.md": {"masks/fusion.json": "staple", "masks/*.nii.gz": ""},
     "docs/how-to/deidentify.md": {
         "shared/out/review/review.html": "",

@@ -232,6 +232,19 @@ def nodules_drawn(folder: Path, stock: Stock) -> None:
     write_json(folder / "findings.json", drawn_nodules(folder / "films", rows))
 
 
+def liver_and_detector(folder: Path, stock: Stock) -> None:
+    """The liver project; a detector of nodules, and films of other people of whom is known whether they have one."""
+    nodules_drawn(folder, stock)
+    (folder / "patients.csv").rename(folder / "films.csv")  # the livers' sheet has that name
+    _copied(stock.liver, folder)
+    rows = films(folder / "other_films", patients=10, seed=9000)
+    write_sheet(
+        folder / "others.csv", [{**row, "mrn": f"N{row['mrn']}", "nodule": ("no", "yes")[row.pop("ill")]} for row in rows]
+    )
+    made = "overread init nodules --images films --truth findings.json --task detection --sheet films.csv --group-by patient"
+    _lived(folder, [made, "overread train nodules --name first --minutes 1"])
+
+
 def names_in_headers(folder: Path, stock: Stock) -> None:
     """Studies with names in them, and a sheet."""
     livers(folder, patients=3)

@@ -1,11 +1,14 @@
 """Intervals known to be too narrow are called so; the table in the package covers what evaluations print."""
 
+from dataclasses import replace
+
 import pytest
 
 from overread.core.score import Interval
 from overread.evaluation.intervals import undercoverage
 from overread.evaluation.intervals.undercoverage import doubted, flag, simulated
 from overread.metrics import agreement, calibration, decided, overlap, ranking, surface
+from overread.metrics.objects.rows import ROWS
 from overread.metrics.table import METRICS
 
 CELLS = [
@@ -45,6 +48,8 @@ def test_the_doubt_stands_beside_the_interval() -> None:
     assert doubted(overlap.DICE, Interval(0.9, 0.8, 0.95, "bootstrap", 20, 20)).reason == ""
     told = Interval(0.9, 0.8, 0.95, "bootstrap", 80, 20, reason="fewer than 20 patients: expect this interval to be too narrow")
     assert doubted(overlap.DICE, told) == told
+    exact = Interval(0.9, 0.8, 0.95, "Clopper-Pearson (exact)", 80, 20)
+    assert doubted(overlap.DICE, exact) == exact
     none = Interval(0.9, None, None, "none", 80, 20, reason="too few")
     assert doubted(overlap.DICE, none) == none
 
@@ -74,3 +79,11 @@ def test_the_table_in_the_package_is_complete() -> None:
             assert {c["cases"] > 1 for c in own} == {False, True}
             assert all(c["naive"] < 0.93 for c in own if c["cases"] > 1)
             assert all(c["trials"] >= 200 for c in own)
+
+
+def test_scores_of_objects_have_simulations_of_their_own() -> None:
+    for metric in ROWS.values():
+        assert any(c["score"] == simulated(metric) for c in undercoverage._cells()), metric.key
+    assert simulated(ROWS["ap"]) == "ap50"
+    assert simulated(replace(ROWS["ap50"], key="box_ap50")) == "ap50"
+    assert simulated(ROWS["patient_auc"]) == "patient_auc"

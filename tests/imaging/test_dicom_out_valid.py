@@ -13,7 +13,7 @@ from imaging.answers import ALGORITHM, FINDINGS, MEASUREMENTS, boxes, ct, film, 
 from imaging.orthanc import needs
 from overread.core.errors import OverreadError, Refused
 from overread.core.image import Image
-from overread.core.kinds import Kind, Map
+from overread.core.kinds import Boxes, Instances, Kind, Map
 from overread.imaging.dicom.outputs import OBJECTS, Answered, parse_objects, write_objects
 from overread.imaging.dicom.parametric_map import write_parametric_map
 from overread.imaging.door import open_found
@@ -73,6 +73,22 @@ def test_a_source_without_body_part_and_side(tmp_path: Path) -> None:
     files, image = ct(tmp_path / "ct", BodyPartExamined=None)
     kinds = write_all(tmp_path / "out", "ct", image, files)
     assert kinds["structures"] == {"SEG", "SR", "SC", "SEG-FRACTIONAL", "MAP"}
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_report_that_nothing_was_found(tmp_path: Path, planar: bool) -> None:
+    """Every class that was looked for is reported as absent, and nothing else."""
+    files, image = film(tmp_path) if planar else ct(tmp_path / "ct")
+    for stem, nothing in (
+        ("boxes", Boxes(np.zeros((0, 2, 3)), (), np.zeros(0), image.grid)),
+        ("instances", Instances((), (), np.zeros(0), image.grid)),
+    ):
+        answered = Answered(stem, nothing, image, files, ALGORITHM, asked=("nodule", "cyst"))
+        (written,), _ = write_objects(tmp_path / "out", answered, ("sr",))
+        assert errors(written.path) == []
+        codes = [item for item in pydicom.dcmread(written.path).iterall() if item.keyword == "CodeMeaning"]
+        assert sum(item.value == "Absent" for item in codes) == 2
+        assert not any(item.keyword == "GraphicData" for item in pydicom.dcmread(written.path).iterall())
 
 
 def test_a_film(tmp_path: Path) -> None:

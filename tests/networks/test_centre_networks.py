@@ -50,6 +50,15 @@ def test_objects_weigh_the_same_and_places_go_to_the_nearer():
     assert len(empty.where) == 0
 
 
+def test_an_object_that_the_window_cuts_is_asked_for_as_a_whole():
+    cut = target([[-0.5, -0.5, 7.5, 5.5]], [0], 2)
+    whole = target([[-0.5, -8.5, 7.5, 5.5]], [0], 2)["boxes"]
+    places = places_of({**cut, "whole": whole}, 1, (8, 8), (2, 2))
+    assert places.heat[0, 2, 0] == 1  # rows 0..7 have their middle at 3.5: place 2; columns -8..5 theirs outside
+    assert (places.heat == 1).sum() == 1
+    assert torch.equal(places.boxes, whole.expand_as(places.boxes))
+
+
 def test_the_focal_loss_of_heat_by_its_formula():
     logits, heat = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0)), torch.rand(2, 3, 5)
     heat[0, 0, 0] = heat[1, 1, 1] = 1

@@ -12,8 +12,8 @@ from overread.core.image import Image
 from overread.core.kinds import Boxes, Instances
 from overread.metrics.objects.criterion import Criterion
 from overread.reporting.given import Panel, ReportInput
+from overread.reporting.pictures.close_ups import thumbnail
 from overread.reporting.pictures.figures import case_panel
-from overread.reporting.pictures.objects import thumbnail
 from reporting import fakes
 
 NAME = "metastasis"
@@ -125,11 +125,11 @@ def _scores(task: str) -> Listed:
     score = fakes.score
     scores = [
         score("froc", "Mean sensitivity at 1/8 to 8 false positives per case", NAME, 0.741, 0.07, role="primary"),
-        score("sensitivity", "Lesion sensitivity", NAME, 0.75, 0.1),
-        score("ppv", "Lesion positive predictive value", NAME, 0.6, 0.1),
+        score("lesion_sensitivity", "Lesion sensitivity", NAME, 0.75, 0.1),
+        score("lesion_ppv", "Lesion positive predictive value", NAME, 0.6, 0.1),
         score("fp_per_case", "False positives per case", NAME, 2.0, 0.5, unit="per case", better="lower"),
         score("ap50", "Average precision at IoU 0.5", NAME, 0.66, 0.09),
-        score("auc", "Patient-level area under the ROC curve", NAME, 0.93, 0.05),
+        score("patient_auc", "Patient-level area under the ROC curve", NAME, 0.93, 0.05),
         *(
             score(f"sensitivity_at_{w}fp", f"Sensitivity at {w.replace('_', '/')} false positives per case", NAME, s, 0.07)
             for w, s in zip(("1_8", "1_4", "1_2", "1", "2", "4", "8"), (0.45, 0.58, 0.7, 0.8, 0.85, 0.89, 0.91), strict=True)

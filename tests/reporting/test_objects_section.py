@@ -16,8 +16,9 @@ from overread.reporting.charts.froc import at_rate, froc_chart
 from overread.reporting.charts.matching import matching_chart
 from overread.reporting.paper.cards import data_card, model_card
 from overread.reporting.paper.methods import as_text
+from overread.reporting.pictures.close_ups import thumbnail
 from overread.reporting.pictures.figures import case_panel
-from overread.reporting.pictures.objects import LOOKS, thumbnail
+from overread.reporting.pictures.objects import LOOKS
 from overread.reporting.report import render
 from overread.reporting.sections.objects import error_rows
 from overread.workflow.learning.thumbnails import OF_EACH, chosen_errors

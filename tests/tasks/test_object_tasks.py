@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from overread.batches.objects import ObjectTable, PreparedObjects
+from overread.batches.object_targets import object_target
+from overread.batches.objects import ObjectTable, PreparedObjects, boxes_of_numbers
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.tasks import losses_of, make, routes_of
@@ -20,11 +21,17 @@ def touching() -> tuple[np.ndarray, np.ndarray]:
     return numbers, np.array([0, 0, 1], np.int32)
 
 
+def taught(shown: torch.Tensor, classes: np.ndarray, *, layers: np.ndarray) -> dict[str, torch.Tensor]:
+    """The target of a whole image. shown, layers: the same numbers, as the network has them and (L, Z, Y, X)."""
+    boxes = torch.from_numpy(boxes_of_numbers(layers, len(classes)))
+    return {"boxes": boxes, "classes": torch.from_numpy(classes).long(), "numbers": shown}
+
+
 def perfect_map(numbers: np.ndarray, classes: np.ndarray, *, planar: bool) -> np.ndarray:
     """What a network of centres without fault answers."""
     shown = torch.from_numpy(numbers.astype(np.int16))[None]
     shown = shown[:, 0] if planar else shown
-    target = {"classes": torch.from_numpy(classes).long(), "numbers": shown}
+    target = taught(shown, classes, layers=numbers[None])
     named, heat, offsets = centre_truth(target, tuple(shown.shape[1:]))
     probabilities = torch.nn.functional.one_hot(named, 3).movedim(-1, 0) * 0.9 + 0.05
     raw = torch.cat([probabilities, heat[None], offsets]).float().numpy()
@@ -89,7 +96,7 @@ def test_offsets_of_mirrored_images_are_turned_back():
 @pytest.mark.parametrize("heat", list(HEAT))
 def test_a_faultless_answer_costs_nothing(heat):
     numbers, classes = touching()
-    target = {"classes": torch.from_numpy(classes).long(), "numbers": torch.from_numpy(numbers.astype(np.int16))}
+    target = taught(torch.from_numpy(numbers.astype(np.int16)), classes, layers=numbers[None])
     named, hot, offsets = centre_truth(target, (12, 24))
     logits = torch.nn.functional.one_hot(named, 3).movedim(-1, 0) * 40.0 - 20
     answers = torch.cat([logits, torch.logit(hot.clamp(1e-6, 1 - 1e-6))[None], offsets])[None]
@@ -100,8 +107,28 @@ def test_a_faultless_answer_costs_nothing(heat):
     worse = answers.clone()
     worse[:, -1] += 5
     assert centres_and_offsets(worse, [target], heat)["offsets"] == pytest.approx(0.25)
-    empty = {"classes": torch.zeros(0).long(), "numbers": torch.zeros(1, 12, 24, dtype=torch.int16)}
+    empty = {
+        "boxes": torch.zeros(0, 6),
+        "classes": torch.zeros(0).long(),
+        "numbers": torch.zeros(1, 12, 24, dtype=torch.int16),
+    }
     assert all(torch.isfinite(v) for v in centres_and_offsets(answers, [empty], heat).values())
+
+
+def test_an_edge_that_cuts_an_object_moves_neither_its_centre_nor_the_way_to_it():
+    numbers, classes = touching()
+    whole = taught(torch.from_numpy(numbers.astype(np.int16)), classes, layers=numbers[None])
+    _, heat, offsets = centre_truth(whole, (12, 24))
+    for first in (3, 7):  # of the window's columns: the first block is cut, on this side and beyond its centre
+        window = numbers[:, :, first:]
+        box = torch.tensor([[-0.5, 1.5, 1.5 - first, 0.5, 8.5, 8.5 - first]])
+        target = object_target(box, np.array([0]), torch.from_numpy((window == 1)[None].astype(np.int32)), (1, 12, 24 - first), 2)
+        _, cut_heat, cut_offsets = centre_truth(target, (12, 24 - first))
+        shown = window[0] == 1
+        assert shown.any()
+        np.testing.assert_allclose(cut_offsets[:, shown], offsets[:, :, first:][:, shown])
+        assert (cut_heat == 1).any() == (first <= 5)  # the centre lies in column 5
+        np.testing.assert_allclose(cut_heat[:, :2], heat[:, first : first + 2], atol=1e-6)
 
 
 def test_what_is_kept_of_a_truth_depends_on_the_route():
@@ -125,7 +152,8 @@ def test_routes_and_losses_by_name():
     assert routes_of("instances") == ("centres", "objects", "dense")
     assert routes_of("segmentation") == ("dense",)
     assert make(TWO).serves == "centres"
-    assert make(TWO, loss="squared").losses_by_name == losses_of("instances") == ("focal", "squared")
+    assert losses_of("instances") == ("focal", "squared")
+    assert make(TWO, loss="squared").loss == "squared"
     assert make(TWO, route="dense").loss == "dice_ce"
     with pytest.raises(OverreadError, match="'dice' is no loss for instances by a network of centres") as error:
         make(TWO, loss="dice")

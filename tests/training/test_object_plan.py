@@ -69,6 +69,12 @@ def test_small_objects_have_a_finer_stride_and_still_smaller_ones_are_read_by_wi
     np.testing.assert_allclose(seen_sizes(known, coarser.preparation)["nodule"][1, 1:], 10, rtol=0.01)
 
 
+def test_large_objects_need_no_large_film():
+    plan = make_plan(NODULES, facts((1, 640, 640), {"nodule": of_size((1, 120, 120))}), Wishes())
+    assert plan.preparation.shape == (1, 192, 192), "84 pixels across in the film, 25 there"
+    assert "more steps in the time teach more" in plan.reasons["patch"]
+
+
 def test_long_films_keep_their_shape():
     plan = make_plan(BOXES, replace(FILMS, shapes=((1.0, 500.0, 1000.0),) * 5), Wishes())
     assert plan.preparation.shape == (1, 160, 320)

@@ -98,6 +98,13 @@ def test_outlines_are_a_segmentation_that_names_the_other_tasks(tmp_path: Path) 
     assert update(tmp_path / "p").question.task == "instances"
 
 
+def test_a_truth_whose_outline_lost_a_number_is_refused(tmp_path: Path) -> None:
+    data = yolo_cohort(tmp_path / "data")
+    (data / "train" / "labels" / "f01.txt").write_text("0 .25 .125 .625 .125 .625 .375 .25")
+    with pytest.raises(Refused, match=r"an outline of 'tumor' has a score \(0.25\), or has lost a number; a truth was expected"):
+        init(tmp_path / "p", data, truth=data, splits="none", task="instances")
+
+
 def test_an_image_without_an_object_is_clean_and_one_without_a_label_is_unknown(tmp_path: Path) -> None:
     data = lesions.films(tmp_path / "films", 16)
     content = json.loads((data / "coco.json").read_text())
@@ -171,3 +178,28 @@ def test_the_audit_looks_at_whether_there_is_any_object(tmp_path: Path) -> None:
         dict(found.looked)["islands, holes, wrong side, outside the body"] == "not looked for: no masks of structures were given"
     )
     assert not [c for c in found.concerns if c.key == "constant-label"]
+
+
+def test_the_settings_say_how_objects_are_judged(tmp_path: Path) -> None:
+    film = (lesions.film_project(tmp_path / "a", "detection").path / "project.toml").read_text()
+    assert re.search(r'matching = "auto" +# iou 0\.5 of boxes, the usual limit in 2D; or \'distance 10 mm\'', film)
+    assert re.search(
+        r"false_positives = 1\.0 +# of each class per image, at most: thresholds are chosen so on tuning cases", film
+    )
+    volume = (lesions.volume_project(tmp_path / "b", "instances").path / "project.toml").read_text()
+    assert re.search(r'matching = "auto" +# iou 0\.1 of voxels, in 3D a small shift costs much overlap', volume)
+
+
+def test_the_audit_looks_at_objects(tmp_path: Path) -> None:
+    data = lesions.films(tmp_path / "films", 24)
+    content = json.loads((data / "coco.json").read_text())
+    again = [dict(a, id=1000 + a["id"]) for a in content["annotations"]]
+    (data / "coco.json").write_text(json.dumps({**content, "annotations": content["annotations"] + again}))
+    words = {"truth": data / "coco.json", "sheet": data / "sheet.csv", "group_by": "patient", "task": "detection"}
+    found = audit(init(tmp_path / "p", data / "images", **words).path)  # type: ignore[arg-type]
+    twice = next(c for c in found.concerns if c.key == "object-labelled-twice")
+    assert twice.severity == "warning"
+    assert dict(found.looked)["objects labelled twice or under two classes, of unusual size, cut by the border; clean images"]
+    page = (found.folder / "audit.html").read_text()
+    assert "Objects of each class" in page
+    assert found.record["tables"]["objects"]

@@ -85,12 +85,28 @@ def test_instances_in_volumes(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "out").glob("*.nii.gz")) == ["scan00_instances.nii.gz", "scan01_instances.nii.gz"]
 
 
-def test_verbs_that_cannot_take_objects_say_so(tmp_path: Path) -> None:
+def test_a_detector_under_degradation(tmp_path: Path) -> None:
     project = film_project(tmp_path, "detection")
-    with pytest.raises(OverreadError, match="Robustness is measured by paired tests of case scores") as refused:
-        robustness(project)
-    assert "overread evaluate" in str(refused.value.next)
-    with pytest.raises(OverreadError, match="A learning curve is drawn of scores that cases have one by one"):
-        learning_curve(project)
+    train(project, epochs=1)
+    result = robustness(project, only=["blur", "rotation", "adversarial"])
+    assert result["endpoint"]["metric"] == "froc"
+    assert {row["degradation"] for row in result["rows"]} == {"blur"}
+    assert {row["degradation"]: row["reason"] for row in result["not_run"]} == {
+        "rotation": "it turns the patient, and an upright box cannot be turned back onto the image",
+        "adversarial": "its step is taken against an answer per image or voxel, and this model answers with a list of objects",
+    }
+    assert not any("answered otherwise" in note for note in result["notes"])
+
+
+def test_a_learning_curve_of_a_detector(tmp_path: Path) -> None:
+    project = film_project(tmp_path, "detection")
+    result = learning_curve(project, shares=[0.5], epochs=1, repeats=1)
+    assert [point["share"] for point in result["points"]] == [0.5, 1.0]
+    assert result["endpoint"]["metric"] == "froc"
+    assert all(point["runs"][0]["score"] is not None for point in result["points"])
+    assert all(point["interval"]["estimate"] is not None for point in result["points"])
+
+
+def test_a_baseline_of_a_cohort_of_objects_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OverreadError, match="this project asks for objects"):
-        baseline(project)
+        baseline(film_project(tmp_path, "detection"))

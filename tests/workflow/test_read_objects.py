@@ -10,6 +10,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 
 from imaging.answers import ct
@@ -17,6 +18,7 @@ from overread.core.case import ImageReference
 from overread.core.grid import Grid
 from overread.core.kinds import Boxes, Instances, Piece
 from overread.core.question import Question, Reading
+from overread.imaging.dicom.sr_reading import read_sr
 from overread.workflow.readings.dicom_results import write_dicom_results
 from overread.workflow.readings.object_results import COLUMNS, coco, counts_row, write_instance_masks, write_object_results
 
@@ -134,6 +136,10 @@ def test_dicom_objects_of_boxes_and_of_nothing(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "boxes").iterdir()] == ["study_sr.dcm"]
     nothing = Instances((), (), np.zeros(0), image.grid)
     notes = write_dicom_results(tmp_path / "none", ("seg", "sr", "sc"), exam, Reading("study", nothing), image, card(), "m", None)
-    lacking = "was written: nothing was found, and it must hold an object"
-    assert notes == (f"study: no SEG {lacking}", f"study: no SR {lacking}")
-    assert [path.suffix for path in (tmp_path / "none").iterdir()] == [".dcm"]
+    assert notes[0] == "study: no SEG was written: nothing was found, and it must hold an object"
+    assert "study_sr.dcm" in [path.name for path in (tmp_path / "none").iterdir()]
+    groups = read_sr(tmp_path / "none" / "study_sr.dcm").groups
+    assert [group.finding for group in groups] == ["Nodule", "Cyst"]
+    assert not any(group.regions for group in groups)
+    said = [str(i.value) for i in pydicom.dcmread(tmp_path / "none" / "study_sr.dcm").iterall() if i.keyword == "TextValue"]
+    assert "Looked for by the model and not called at its operating point: nodule, cyst." in said

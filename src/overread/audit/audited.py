@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from overread.core.image import Image
-from overread.core.kinds import Kind
+from overread.core.kinds import Boxes, Kind
 from overread.core.question import Question
 
 
@@ -60,6 +60,7 @@ class Audited:
     open_image        case_id -> Image; may raise OverreadError. It travels to worker processes, so it is a plain function,
                       a partial of one, or an object that can be pickled
     open_truth        case_id -> Kind, for cases that are not sealed; None where no masks of structures were drawn
+    open_objects      case_id -> Boxes of its objects, for cases that are not sealed; None where no objects are asked
     truth_counts      partition -> class -> number of cases, sealed partitions too (from the seal's summary)
     """
 
@@ -70,6 +71,7 @@ class Audited:
     open_truth: Callable[[str], Kind] | None = None
     truth_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     is_phantom: bool = False
+    open_objects: Callable[[str], Boxes] | None = None
 
     @property
     def is_drawn(self) -> bool:

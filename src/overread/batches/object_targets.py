@@ -20,30 +20,43 @@ def object_target(boxes: Tensor, classes: np.ndarray, numbers: Tensor | None, pa
     boxes    (N, 6) float in index coordinates of the patch, not yet cut to it
     classes  (N,) integers
     numbers  (L, *patch) integers, k + 1 where object k is; None where boxes are all that is known
-    returns  boxes (M, 6) float32, classes (M,) int64 and, with numbers, numbers (L, [Z,] Y, X) int16 of the objects that stay
+    returns  boxes (M, 6) float32 cut to the patch, whole (M, 6) float32 as if the patch had no edge, classes (M,) int64 and,
+             with numbers, numbers (L, [Z,] Y, X) int16 of the objects that stay
 
     An object stays where at least `LEAST_LEFT` of its box's volume lies in the patch, and a voxel of it where voxels are
-    known: then its box is the smallest around the voxels that are left.
+    known: then its box is the smallest around the voxels that are left, and beyond an edge that cuts it the whole box ends
+    where the box given does.
     """
     faces = torch.tensor(patch, dtype=torch.float32) - 0.5
     cut = torch.cat([boxes[:, :3].clamp(min=-0.5), torch.minimum(boxes[:, 3:], faces)], dim=1)
     share = (cut[:, 3:] - cut[:, :3]).clamp(min=0).prod(1) / (boxes[:, 3:] - boxes[:, :3]).prod(1).clamp(min=1e-6)
     stays = share.numpy() >= LEAST_LEFT
     if numbers is None:
-        return {"boxes": cut[stays], "classes": torch.from_numpy(classes[stays].astype(np.int64))}
+        return {"boxes": cut[stays], "whole": boxes[stays], "classes": torch.from_numpy(classes[stays].astype(np.int64))}
     layers = numbers.cpu().numpy()
-    tight = boxes_of_numbers(layers, len(boxes))
-    stays &= np.isfinite(tight[:, 0])
+    tight = torch.from_numpy(boxes_of_numbers(layers, len(boxes)))
+    stays &= np.isfinite(tight[:, 0].numpy())
     rows = np.zeros(len(boxes) + 1, dtype=np.int16)
     rows[1:][stays] = np.arange(1, stays.sum() + 1)
     kept = rows[layers]
     used = [layer for layer in kept if layer.any()] or [np.zeros_like(kept[0])]
     flat = np.stack(used)[:, 0] if dimensions == 2 else np.stack(used)
     return {
-        "boxes": torch.from_numpy(tight[stays]),
+        "boxes": tight[stays],
+        "whole": _beyond_edges(tight, boxes, faces)[stays],
         "classes": torch.from_numpy(classes[stays].astype(np.int64)),
         "numbers": torch.from_numpy(flat),
     }
+
+
+def _beyond_edges(tight: Tensor, boxes: Tensor, faces: Tensor) -> Tensor:
+    """The tight boxes (N, 6), which end at an edge of the patch that cuts the object, continued there to the faces of `boxes`.
+
+    faces  (3,) last faces of the patch; the first are at -0.5
+    """
+    low = torch.where(tight[:, :3] <= -0.5, torch.minimum(tight[:, :3], boxes[:, :3]), tight[:, :3])
+    high = torch.where(tight[:, 3:] >= faces, torch.maximum(tight[:, 3:], boxes[:, 3:]), tight[:, 3:])
+    return torch.cat([low, high], dim=1)
 
 
 def object_targets(

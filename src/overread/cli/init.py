@@ -24,7 +24,7 @@ PATH = click.Path(exists=True, path_type=Path)
 SECTIONS = {
     "What is there": ("images", "truth", "sheet"),
     "The question": (
-        "task", "label", "positive", "names", "objects", "multi_label", "ordered", "units", "unit", "aggregation",
+        "task", "label", "positive", "names", "classes", "objects", "multi_label", "ordered", "units", "unit", "aggregation",
         "index_exam",
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
@@ -43,6 +43,13 @@ SECTIONS = {
 @click.option("--positive", metavar="CLASS", help="Which class is the disease; never guessed.")
 @click.option(
     "--name", "names", metavar="VALUE=NAME", multiple=True, callback=pairs, help="What a value of the truth means, e.g. 1=liver."
+)
+@click.option(
+    "--class",
+    "classes",
+    metavar="NAME",
+    multiple=True,
+    help="Of the drawn classes, one that is asked; the others are background. May be repeated; without it all are asked.",
 )
 @click.option(
     "--objects",
@@ -106,7 +113,11 @@ SECTIONS = {
 )
 @click.option("--tuning", type=click.FloatRange(0, 1), default=0.15, show_default=True, help="Share of the patients for tuning.")
 @click.option(
-    "--internal", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share of the patients for the internal test."
+    "--internal",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Share of the patients for the internal test; 0 makes none, and then nothing can be claimed.",
 )
 @click.option("--stratify-by", metavar="COLUMN", help="Column that shall be alike in all partitions, besides the label.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws another split.")

@@ -35,6 +35,7 @@ VERBS = {
     "train": "Train a network and freeze it as a model.",
     "select": "Choose among ways to train, without the test having any part in it.",
     "learning-curve": "Would more patients help? Train on parts of the patients and forecast the score at twice as many.",
+    "ensemble": "Let several trained models answer together, as one run with one model file.",
     "baseline": "Fit a baseline of hand-made features on the same split: what does a network add?",
     "evaluate": "Score a model, or anybody's answers, with intervals.",
     "external": "Take in patients from elsewhere, and let the frozen model read them.",

@@ -28,15 +28,16 @@ overread read liver-first.overread new_study --out answers --dicom seg,sr,sc"""
     metavar="NAMES",
     default="seg",
     show_default=True,
-    help="DICOM objects to write for DICOM input, with commas between: seg (masks), sr (report with measurements), "
-    "sc (pictures with the answer drawn in), fractional (probabilities as a segmentation), map (probabilities as a "
-    "parametric map); or none.",
+    help="DICOM objects to write for DICOM input, with commas between: seg (masks and instances), sr (report with "
+    "measurements, or boxes; also that nothing was found), sc (pictures with the answer drawn in), fractional "
+    "(probabilities as a segmentation), map (probabilities as a parametric map); or none.",
 )
 def read(model: Path, studies: tuple[Path, ...], out: Path, probabilities: bool, series: dict[str, str], dicom: str) -> Outcome:
     """Let a model read studies that it has never seen.
 
     Takes DICOM folders, NIfTI, PNG and JPEG. Answers lie on the grid of the source: a mask as NIfTI (for
-    DICOM also as DICOM SEG), or probabilities and measurements; always a CSV and a JSON of all of them.
+    DICOM also as DICOM SEG), or probabilities and measurements; always a CSV and a JSON of all of them. Detection and
+    instances list each object in objects.csv, in millimetres of the patient, and in coco.json.
     A study that cannot be answered is listed with the reason; that is not a negative answer.
     """
     from overread.imaging.dicom.outputs import parse_objects

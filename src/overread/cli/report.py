@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from overread.cli.verb import Outcome, Verb, command, project_argument, run_option
+from overread.cohort.index import has_internal_test, read_splits
 from overread.reporting.paper.answers import FILE
 from overread.workflow.project import Project
 from overread.workflow.report import report as write_report
@@ -36,7 +37,7 @@ def report(project: Path, run_name: str | None) -> Outcome:
 
 def _next(project: Path, report: Path) -> str:
     """Tuning scores lead to the internal test; after that the model may read."""
-    if (report.parent / "evaluation-internal.json").exists():
+    if (report.parent / "evaluation-internal.json").exists() or not has_internal_test(read_splits(project)):
         models = sorted(report.parent.glob("*.overread"))
         return command("read", *models[:1], "STUDY", "--out", "answers") if models else command("ledger", project)
     return command("evaluate", project, "--run", report.parent.name, "--on", "internal")

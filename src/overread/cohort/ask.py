@@ -25,6 +25,8 @@ class Said:
     names      value as written in the truth -> name of the class or structure
     one_class  whether all cases may be of one class, from which nothing is learned: in a test elsewhere
     objects    how masks tell objects apart: "components" or "values"
+    only       of the classes that the truth has, those that are asked; empty asks for all
+    others     of a project: classes of the truth that it does not ask for
     """
 
     task: str | None = None
@@ -40,6 +42,8 @@ class Said:
     sided: bool | None = None
     one_class: bool = False
     objects: str | None = None
+    only: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

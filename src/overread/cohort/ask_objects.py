@@ -10,6 +10,10 @@ from overread.core.errors import OverreadError
 from overread.core.question import OBJECTS, Question
 
 ONE_CLASS = "object"  # what the class is called where masks hold numbers of objects
+COMPONENTS = (
+    "in masks, connected voxels of one structure are one object (26 neighbours touch, in 2D 8; to part them otherwise, give maps "
+    "of numbers and say --objects values)"
+)
 MANY_VALUES = 3  # so many values that nobody named may as well be numbers of objects
 
 
@@ -35,7 +39,7 @@ def of_objects(task: str, said: Said, declared: Mapping[str, int], found: Mappin
     if not found and not said.one_class:
         raise OverreadError("No image holds an object, so nothing can be learned.", "check that --truth names the right labels")
     asked = replace(question, task=task, objects="components")
-    reasons["question.objects"] = "you said so" if said.objects else "in masks, connected voxels of one structure are one object"
+    reasons["question.objects"] = "you said so" if said.objects else COMPONENTS
     return asked, reasons
 
 

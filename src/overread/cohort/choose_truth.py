@@ -10,13 +10,16 @@ from pathlib import Path
 from overread.cohort import ask
 from overread.cohort.ask import Said
 from overread.cohort.ask_objects import of_objects
+from overread.cohort.chosen_classes import refuse_choice
 from overread.cohort.columns import Roles
 from overread.cohort.draft import Draft, LeftOut, Step
 from overread.cohort.inspect import Seen, declared_names
 from overread.cohort.join import Joined
 from overread.cohort.labels.find import find_objects, label_root
 from overread.cohort.labels.objects import Objects
-from overread.cohort.labels.read import Truths, findings_of_masks, label_truths
+from overread.cohort.labels.read_drawn import findings_of_masks
+from overread.cohort.labels.read_values import label_truths
+from overread.cohort.labels.truths import Truths
 from overread.cohort.layouts import Layout
 from overread.cohort.request import Request
 from overread.core.errors import OverreadError
@@ -71,6 +74,7 @@ def masks_or_labels(
     task, source, columns, why = ask.choose_task(said, masks is not None, joined, roles, labels)
     if masks is not None and source == "masks":
         return task, source, columns, why, masks
+    refuse_choice(said, "the truth is values, one for each case")
     return task, source, columns, why, label_truths(task, source, columns, drafts, joined, said, request.aggregation, request.how)
 
 

@@ -15,13 +15,10 @@ from typing import Any
 import numpy as np
 
 from overread.cohort.index import Cohort
-from overread.cohort.load import class_of_value, load_image, load_truth, open_case_objects
-from overread.cohort.object_facts import ObjectFacts, SeenObject, object_facts, seen_object
+from overread.cohort.looked import Looked, look
+from overread.cohort.object_facts import ObjectFacts, object_facts
 from overread.cohort.progress import Progress, counted
-from overread.core.case import Case
 from overread.core.errors import OverreadError
-from overread.core.image import reorient
-from overread.core.kinds import LabelMap
 
 VOXELS_PER_CASE = 20_000  # intensities are estimated from at most so many voxels of each case, evenly taken
 VOXELS_IN_ALL = 4_000_000  # and from about so many in all, so that memory stays small in a large cohort
@@ -95,26 +92,6 @@ class Fingerprint:
         return {k: _plain(v) for k, v in asdict(self).items()}
 
 
-@dataclass(frozen=True)
-class _Looked:
-    """What one case contributes. Intensities are (N, C) float32."""
-
-    shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    spacing_known: bool
-    is_planar: bool
-    channels: tuple[str, ...]
-    units: str
-    modality: str
-    voxels: np.ndarray
-    inside: np.ndarray
-    extremes: np.ndarray  # (2, C) smallest and largest value
-    volumes: Mapping[str, float]
-    spans: Mapping[str, tuple[int, int, int]]
-    objects: tuple[SeenObject, ...] = ()
-    have_voxels: bool = True
-
-
 def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint:
     """Look at every training case once."""
     cases = cohort.of("training")
@@ -123,7 +100,7 @@ def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint
     share = min(VOXELS_PER_CASE, max(VOXELS_IN_ALL // len(cases), 50))
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         looked = list(
-            counted(pool.map(lambda c: _look(cohort, c, share), cases), len(cases), "looking at the training cases", progress)
+            counted(pool.map(lambda c: look(cohort, c, share), cases), len(cases), "looking at the training cases", progress)
         )
     first = looked[0]
     known = all(x.spacing_known for x in looked)
@@ -145,85 +122,30 @@ def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint
         _intensities([x.inside for x in looked], None),
         {} if is_regression else _class_counts(cohort, looked, values),
         {n: _quantity([v.get(n) for v in values]) for n in names} if is_regression else {},
-        {n: _spread([x.volumes[n] for x in looked if n in x.volumes]) for n in names if any(n in x.volumes for x in looked)},
-        {n: _median_span([x.spans[n] for x in looked if n in x.spans]) for n in names if any(n in x.spans for x in looked)},
+        {
+            n: _spread([x.drawn.volumes[n] for x in looked if n in x.drawn.volumes])
+            for n in names
+            if any(n in x.drawn.volumes for x in looked)
+        },
+        {
+            n: _median_span([x.drawn.spans[n] for x in looked if n in x.drawn.spans])
+            for n in names
+            if any(n in x.drawn.spans for x in looked)
+        },
         float(medians.max() / max(float(medians.min()), 1e-6)),
-        object_facts([x.objects for x in looked], names) if of_objects else {},
-        sum(not x.objects for x in looked) if of_objects else 0,
-        of_objects and all(x.have_voxels for x in looked),
+        object_facts([x.drawn.objects for x in looked], names) if of_objects else {},
+        sum(not x.drawn.objects for x in looked) if of_objects else 0,
+        of_objects and all(x.drawn.have_voxels for x in looked),
     )
 
 
-def _class_counts(cohort: Cohort, looked: Sequence[_Looked], values: Sequence[Mapping[str, float | None]]) -> dict[str, int]:
+def _class_counts(cohort: Cohort, looked: Sequence[Looked], values: Sequence[Mapping[str, float | None]]) -> dict[str, int]:
     names = cohort.question.classes
     if cohort.question.task == "segmentation":
-        return {n: sum(n in x.volumes for x in looked) for n in names}
+        return {n: sum(n in x.drawn.volumes for x in looked) for n in names}
     if cohort.question.is_of_objects:
-        return {n: sum(any(o.name == n for o in x.objects) for x in looked) for n in names}
+        return {n: sum(any(o.name == n for o in x.drawn.objects) for x in looked) for n in names}
     return {n: sum(v.get(n) == 1 for v in values) for n in names}
-
-
-def _look(cohort: Cohort, case: Case, share: int) -> _Looked:
-    image = load_image(cohort, case)
-    axes = image.grid.canonical_axes()  # sizes count along the patient's axes, whichever way the slices were cut
-    grid = image.grid.reoriented(*axes)
-    channels = image.array.shape[0]
-    flat = image.array.reshape(channels, -1)
-    lacking = [image.channels.index(c) for c in image.source.get("missing_channels", ())]
-    if lacking:
-        flat = flat.astype(np.float32)
-        flat[lacking] = np.nan  # was filled with zeros, which say nothing of the channel's intensities
-    step = max(1, flat.shape[1] // share)
-    inside = np.zeros((0, channels), np.float32)
-    volumes: dict[str, float] = {}
-    spans: dict[str, tuple[int, int, int]] = {}
-    if cohort.question.task == "segmentation" and case.truth is not None:
-        truth = load_truth(cohort, case)
-        assert isinstance(truth, LabelMap)
-        places = np.flatnonzero(truth.layers.any(0).reshape(-1))
-        places = places[:: max(1, len(places) // share)]
-        inside = flat[:, places].T.astype(np.float32)
-        size = image.grid.voxel_ml if image.grid.spacing_known else 1.0
-        for name in truth.names:
-            mask = truth.mask(name)
-            count = int(mask.sum())
-            if count:
-                volumes[name] = count * size
-                spans[name] = _span(reorient(mask, *axes))
-    objects: tuple[SeenObject, ...] = ()
-    have_voxels = True
-    if cohort.question.is_of_objects and case.truth is not None:
-        found, called = open_case_objects(cohort, case), class_of_value(cohort.question)
-        objects = tuple(seen_object(called[o.value], o.corners, image.grid, axes[0]) for o in found.objects)
-        have_voxels = all(o.piece is not None for o in found.objects)
-        places = found.voxels()
-        inside = flat[:, places[:: max(1, len(places) // share)]].T.astype(np.float32)
-    modality = str(image.source.get("modality") or (image.channels[0] if image.channels[0] != "image" else ""))
-    return _Looked(
-        grid.shape,
-        grid.spacing,
-        image.grid.spacing_known,
-        image.grid.is_planar,
-        image.channels,
-        image.units,
-        modality,
-        flat[:, ::step].T.astype(np.float32),
-        inside,
-        np.stack([flat.min(1), flat.max(1)]).astype(np.float32),
-        volumes,
-        spans,
-        objects,
-        have_voxels,
-    )
-
-
-def _span(mask: np.ndarray) -> tuple[int, int, int]:
-    """Extent of a mask along each axis, in voxels."""
-    lengths = []
-    for axis in range(3):
-        hits = np.flatnonzero(mask.any(axis=tuple(k for k in range(3) if k != axis)))
-        lengths.append(int(hits[-1] - hits[0] + 1))
-    return lengths[0], lengths[1], lengths[2]
 
 
 def _intensities(voxels: Sequence[np.ndarray], extremes: Sequence[np.ndarray] | None) -> tuple[Intensity, ...]:

@@ -22,10 +22,11 @@ from overread.cohort.folders import folder_of, masks_inside, scan_images, sheet_
 from overread.cohort.identity import refuse_spellings
 from overread.cohort.inspect import Seen, inspect_cases, refuse_mixture, refuse_unlike
 from overread.cohort.join import Joined, describe_unknown
-from overread.cohort.labels.read import drawn_truths, mask_truths
+from overread.cohort.labels.read_drawn import drawn_truths
+from overread.cohort.labels.read_masks import mask_truths
 from overread.cohort.layouts import Layout, recognise
 from overread.cohort.names import NAME_RULES, patient_by_name
-from overread.cohort.object_notes import object_notes
+from overread.cohort.object_notes import object_notes, others_note, without_others
 from overread.cohort.patients import check_unit, hints, keep_index_exams, with_patients
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
@@ -52,6 +53,7 @@ class Gathered:
     matched     lines about how truth was joined to images
     unknown     rows or masks that fit no image
     sheet_rows  draft name -> its (first) row in the sheet
+    others      classes of the truth that are not asked
     """
 
     images_folder: Path
@@ -77,6 +79,7 @@ class Gathered:
     unknown: tuple[str, ...]
     notes: tuple[str, ...]
     sheet_rows: Mapping[str, int]
+    others: tuple[str, ...] = ()
 
     def column(self, name: str) -> list[str | None]:
         """The cells of a sheet's column, one per draft."""
@@ -175,6 +178,8 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
     drafts, seen, steps = keep_usable(drafts, seen, steps, request.faulty)
     refuse_mixture(drafts, seen)
     refuse_unlike(drafts, seen)
+    told = others_note(seen, truths.others, of_objects=task in OBJECT_TASKS)
+    seen = without_others(seen, truths.others)
     question, more = question_of(task, request.said, truths, drafts, seen)
     if objects is not None:
         more = of_labels(more)
@@ -206,8 +211,10 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
             *layout.notes,
             *(images.sheet.notes if images.sheet else ()),
             *truths.notes,
-            *object_notes(question, seen),
+            *object_notes(question, seen, truths.others),
+            *told,
             *hints(folder, drafts, known, joined is not None),
         ),
         images.sheet_rows,
+        truths.not_asked,
     )

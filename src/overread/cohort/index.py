@@ -176,6 +176,11 @@ def load_cohort(
     )
 
 
+def has_internal_test(splits: Mapping[str, Any]) -> bool:
+    """Whether any case is set aside as a test; with folds each is, in its turn."""
+    return "fold" in splits or "internal" in splits["partition"].values()
+
+
 def fold_numbers(splits: Mapping[str, Any]) -> list[int]:
     return sorted(set(splits.get("fold", {}).values()))
 

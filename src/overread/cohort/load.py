@@ -131,8 +131,17 @@ def _objects(cohort: Cohort, case: Case, truth: TruthReference, *, voxels: bool)
     question, grid = cohort.question, cohort.grids[case.case_id]
     by_value = question.objects == "values"
     found = open_objects(case.case_id, truth, _truth_folder(cohort), grid, by_value=by_value, voxels=voxels)
+    left = not_asked(truth, question)
+    found = replace(found, objects=tuple(o for o in found.objects if o.value not in left)) if left else found
     refuse_undeclared(case.case_id, found.counts(), class_of_value(question))
     return found
+
+
+def not_asked(truth: TruthReference, question: Question) -> set[int]:
+    """Label values that the truth has a name for and the question does not ask: background."""
+    if not question.values or truth.format == "value":
+        return set()
+    return {int(value) for value in truth.values.values() if value is not None} - set(question.values)
 
 
 def _truth_folder(cohort: Cohort) -> Path:
@@ -169,7 +178,8 @@ def open_layers(what: str, truth: TruthReference, folder: Path, grid: Grid) -> n
 def open_label_map(what: str, truth: TruthReference, folder: Path, question: Question, grid: Grid) -> LabelMap:
     """The label map of a case, checked against its image's grid and the declared values."""
     layers = open_layers(what, truth, folder, grid)
-    return label_map(what, layers, question, grid)
+    left = not_asked(truth, question)
+    return label_map(what, np.where(np.isin(layers, list(left)), 0, layers) if left else layers, question, grid)
 
 
 def label_map(what: str, layers: np.ndarray, question: Question, grid: Grid) -> LabelMap:

@@ -18,10 +18,15 @@ from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 
+NO_TEST = (
+    "WARNING: no internal test is set aside (--internal 0), so nothing can be claimed of a model: scores come from tuning cases, "
+    "on which its decisions are fitted. An external cohort can still test it (`overread external`)"
+)
+
 
 @dataclass(frozen=True)
 class Wish:
-    """How to divide, where no split is given. Shares are of all patients; folds take none.
+    """How to divide, where no split is given. Shares are of all patients; folds take none. No internal test has the share 0.
 
     by     a fold for each value of this column; the column of dates (or "date"): the newest patients are the internal test
     after  patients whose first exam is of this day or later are the internal test
@@ -105,9 +110,16 @@ def divide(gathered: Gathered, given: Given | None, wish: Wish, extra: Sequence[
         place = folds_by_group(groups, strata, wish.folds, wish.seed)
         tuning = _tuning_of_folds(groups, strata, place, wish)
         return Division("folds", tuple(place), tuple(groups), tuning, by, (), {"split.scheme": reason}, notes)
-    shares = {"training": 1 - wish.tuning - wish.internal, "tuning": wish.tuning, "internal": wish.internal}
-    drawn = split_by_group(groups, strata, shares, wish.seed)
+    drawn = split_by_group(groups, strata, shares_of(wish.tuning, wish.internal), wish.seed)
+    if not wish.internal:
+        reason, notes = f"{reason}; you asked for no internal test", (*notes, NO_TEST)
     return Division("partitions", tuple(drawn), tuple(groups), {}, by, (), {"split.scheme": reason}, notes)
+
+
+def shares_of(tuning: float, internal: float) -> dict[str, float]:
+    """Partition -> share of the patients; without an internal test where its share is 0."""
+    shares = {"training": 1 - tuning - internal, "tuning": tuning, "internal": internal}
+    return shares if internal else {k: v for k, v in shares.items() if k != "internal"}
 
 
 def _by_column(
@@ -132,6 +144,10 @@ def _by_column(
 def _by_time(
     gathered: Gathered, wish: Wish, groups: list[str], strata: list[list[Hashable]], by: str, notes: tuple[str, ...]
 ) -> Division:
+    if wish.after is None and not wish.internal:
+        raise OverreadError(
+            "The newest patients are to be the internal test, and --internal 0 leaves none.", "leave out one of the two"
+        )
     test, after = newest(groups, [d.date for d in gathered.drafts], wish.after, wish.internal)
     before = [k for k, is_test in enumerate(test) if is_test is False]
     shares = {"training": 1 - wish.tuning, "tuning": wish.tuning}
@@ -177,7 +193,9 @@ def all_sealed(gathered: Gathered) -> Division:
 
 
 def _refuse_few(groups: Sequence[str], wish: Wish, steps: Sequence[Step]) -> None:
-    least, what = (wish.folds + 1, f"{wish.folds} folds") if wish.folds else (3, "training, tuning and test")
+    least, what = (3, "training, tuning and test") if wish.internal else (2, "training and tuning")
+    if wish.folds:
+        least, what = wish.folds + 1, f"{wish.folds} folds"
     count = len(set(groups))
     if count >= least:
         return
@@ -186,9 +204,15 @@ def _refuse_few(groups: Sequence[str], wish: Wish, steps: Sequence[Step]) -> Non
     raise OverreadError(
         f"Of {count} patient{'s' if count != 1 else ''} no {what} can be made; at least {least} are needed."
         + (f" Left out before: {lost}." if lost else ""),
-        f"add patients{' or ask for fewer --folds' if wish.folds else ''}, or check "
+        f"add patients{_or_fewer(wish, count)}, or check "
         + ("what was left out before" if lost else "that the column given with --group-by names patients"),
     )
+
+
+def _or_fewer(wish: Wish, count: int) -> str:
+    if wish.folds:
+        return " or ask for fewer --folds"
+    return " or do without an internal test (--internal 0; nothing can be claimed then)" if count == 2 else ""
 
 
 def _honour(

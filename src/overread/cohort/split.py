@@ -43,7 +43,7 @@ def split_by_group(
         told = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
         raise OverreadError(
             f"Every partition needs a share above 0, and the shares sum to 1; got {told}.",
-            "change --tuning or --internal: neither may be 0, and training gets what they leave",
+            "change --tuning or --internal: training gets what they leave, tuning may not be 0 (--internal 0 makes no test)",
         )
     names, counts = _count(groups, strata)
     wanted = np.array(list(shares.values()))[:, None] * counts.sum(0)[None, :]  # (P, S)

@@ -30,7 +30,7 @@ PER_FINDING = (
 )  # fmt: skip
 OVER_CLASSES = ("auc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "f1", "brier", "ece")  # have a macro mean
 
-# Of questions about cases and voxels; objects have rows of their own, `objects.rows.ROWS`, where "sensitivity" is of objects.
+# Of questions about cases and voxels; objects have rows of their own, `objects.rows.ROWS`, whose keys are others.
 METRICS: dict[str, Metric] = {
     m.key: m
     for m in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from overread.batches.sampler import flatten
 from overread.batches.windows import Shape, centred_start, cut, window_starts
 from overread.networks.layout import memory_format
+from overread.reading.answering import Answering
+from overread.reading.ensemble import Ensemble
 from overread.reading.predictor import WINDOW_BATCH, Predictor
 
 LEAST = 1e-30  # of a probability whose logarithm is taken
@@ -81,6 +83,14 @@ class Attacked(Predictor):
             return -answer.gather(1, own).clamp_min(LEAST).log().sum()
         own_side = torch.where(answer.detach() > 0.5, answer, 1 - answer)
         return -own_side.clamp_min(LEAST).log().sum()
+
+
+def attacked(reader: Answering, epsilon: float) -> Answering:
+    """A reader whose images are stepped against its own answer; of an ensemble each member's against that member's."""
+    if isinstance(reader, Ensemble):
+        return replace(reader, members=tuple(Attacked.of(member, epsilon) for member in reader.members))
+    assert isinstance(reader, Predictor)
+    return Attacked.of(reader, epsilon)
 
 
 def _add(total: np.ndarray, values: np.ndarray, start: Shape) -> None:

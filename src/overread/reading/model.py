@@ -1,4 +1,7 @@
-"""A trained model as a folder and as one file: `model.safetensors` and `model.json`, zipped. No pickles."""
+"""A trained model as a folder and as one file: `model.safetensors` and `model.json`, zipped. No pickles.
+
+Of an ensemble the tensors of member k are called "k.NAME", those of its gate "gate.NAME".
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,59 +23,30 @@ from torch import nn
 
 from overread import networks
 from overread.core.errors import OverreadError
-from overread.core.preparation import Preparation
-from overread.core.question import Decisions, Question
 from overread.networks.layout import to_channels_last
+from overread.reading.answering import Answering
+from overread.reading.card import FORMAT_OF_SEVERAL, ModelCard, card_of
+from overread.reading.ensemble import Ensemble
 from overread.reading.predictor import Predictor
 from overread.record.files import digest_bytes, write_bytes, write_json, write_with
 from overread.tasks import Scaling, make
 
-FORMAT = 1
+__all__ = [
+    "Model",
+    "ModelCard",
+    "build_network",
+    "load_model",
+    "load_network",
+    "network_of",
+    "pack_model",
+    "predictor_of",
+    "side_by_side",
+    "write_model",
+]
+
 CARD, WEIGHTS = "model.json", "model.safetensors"
+GATE = "gate"
 WAITING = ".next.safetensors"  # new weights, until the card names them
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What `model.json` says; plain values only, nothing that points to a patient.
-
-    network      name, in_channels, out_channels, dimensions, serves, options: enough to build it
-    task         loss, centre and scale of a regression, and of objects the route by which they are found
-    reading      overlap, mirrorings, precision, and how images of one unit of analysis are combined
-    training     population (counts), seed, steps, minutes, versions, machine
-    intended_use what it may be used for
-    state        "frozen", or "in training" for the snapshot of an unfinished run
-    """
-
-    question: Question
-    preparation: Preparation
-    decisions: Decisions
-    network: dict[str, Any]
-    task: dict[str, Any]
-    reading: dict[str, Any]
-    training: dict[str, Any]
-    intended_use: str
-    is_phantom: bool
-    state: str
-    weights: str = ""  # digest of the tensors
-    sha256: str = ""  # digest of weights and card together: the model's name in the ledger
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "state": self.state,
-            "is_phantom": self.is_phantom,
-            "intended_use": self.intended_use,
-            "question": self.question.as_dict(),
-            "preparation": self.preparation.as_dict(),
-            "decisions": self.decisions.as_dict(),
-            "network": self.network,
-            "task": self.task,
-            "reading": self.reading,
-            "training": self.training,
-            "weights": self.weights,
-            "sha256": self.sha256,
-        }
 
 
 def write_model(folder: Path, network: nn.Module, card: ModelCard) -> ModelCard:
@@ -87,7 +62,7 @@ def write_model(folder: Path, network: nn.Module, card: ModelCard) -> ModelCard:
     write_bytes(folder / WAITING, content)
     write_json(folder / CARD, values)
     os.replace(folder / WAITING, folder / WEIGHTS)
-    return _card(values)
+    return card_of(values)
 
 
 def pack_model(folder: Path, file: Path) -> Path:
@@ -107,27 +82,34 @@ class Model:
     """A model that can read."""
 
     card: ModelCard
-    predictor: Predictor
+    predictor: Answering
 
 
 def load_model(path: Path, *, device: str = "auto", precision: str = "auto") -> Model:
     """Load a `.overread` file or a model folder; damage, or a newer form, is named."""
+    card, network = load_network(path)
+    return Model(card, predictor_of(card, network, device=device, precision=precision))
+
+
+def load_network(path: Path) -> tuple[ModelCard, nn.Module]:
+    """The card and the network, with its weights, of a `.overread` file or a model folder."""
     path = Path(path)
     text, content = _contents(path)
     try:
         values = json.loads(text)
-        if values["format"] > FORMAT:
+        if values["format"] > FORMAT_OF_SEVERAL:
             raise OverreadError(
-                f"{path.name} was made by a newer version of Overread (form {values['format']}; this one reads {FORMAT}).",
+                f"{path.name} was made by a newer version of Overread (form {values['format']}; this one reads "
+                f"{FORMAT_OF_SEVERAL}).",
                 "update Overread, then try again",
             )
         _verify(path, values, content)
-        card = _card(values)
-        network = build_network(card.network)
+        card = card_of(values)
+        network = network_of(card)
         network.load_state_dict(load_tensors(content))
     except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
-    return Model(card, predictor_of(card, network, device=device, precision=precision))
+    return card, network
 
 
 def build_network(values: dict[str, Any], weights: str = "random") -> nn.Module:
@@ -143,7 +125,31 @@ def build_network(values: dict[str, Any], weights: str = "random") -> nn.Module:
     )
 
 
-def predictor_of(card: ModelCard, network: nn.Module, *, device: str = "auto", precision: str = "auto") -> Predictor:
+def network_of(card: ModelCard) -> nn.Module:
+    """The network of a card; of an ensemble those of its members and of its gate, side by side."""
+    if not card.members:
+        return build_network(card.network)
+    members = [network_of(member.card) for member in card.members]
+    return side_by_side(members, None if card.gate is None else network_of(card.gate))
+
+
+def side_by_side(members: Sequence[nn.Module], gate: nn.Module | None) -> nn.ModuleDict:
+    """Networks under the names that their tensors have in the file of an ensemble."""
+    named = {str(number): network for number, network in enumerate(members)}
+    return nn.ModuleDict(named if gate is None else {**named, GATE: gate})
+
+
+def predictor_of(card: ModelCard, network: nn.Module, *, device: str = "auto", precision: str = "auto") -> Answering:
+    """What reads by a card; `network` as from `network_of`, with its weights."""
+    if not card.members:
+        return _single(card, network, device, precision)
+    assert isinstance(network, nn.ModuleDict)
+    members = [_single(m.card, network[str(k)], device, precision) for k, m in enumerate(card.members)]
+    gate = None if card.gate is None else predictor_of(card.gate, network[GATE], device=device, precision=precision)
+    return Ensemble.of(members, [member.share for member in card.members], card.decisions, gate)
+
+
+def _single(card: ModelCard, network: nn.Module, device: str, precision: str) -> Predictor:
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     task = make(
         card.question,
@@ -202,20 +208,3 @@ def _verify(path: Path, values: dict[str, Any], content: bytes) -> None:
 
 def _damaged(path: Path, why: str) -> OverreadError:
     return OverreadError(f"The model {path.name} is damaged: {why}.", "copy it again from its run folder, or train it again")
-
-
-def _card(values: dict[str, Any]) -> ModelCard:
-    return ModelCard(
-        question=Question.from_dict(values["question"]),
-        preparation=Preparation.from_dict(values["preparation"]),
-        decisions=Decisions.from_dict(values["decisions"]),
-        network=values["network"],
-        task=values["task"],
-        reading=values["reading"],
-        training=values["training"],
-        intended_use=values["intended_use"],
-        is_phantom=values["is_phantom"],
-        state=values["state"],
-        weights=values["weights"],
-        sha256=values["sha256"],
-    )

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from overread.batches.prepare import Prepared, undo_argmax, undo_map
+from overread.batches.prepare import Prepared, prepare_image
 from overread.batches.sampler import flatten
 from overread.batches.windows import Merger, Shape, centred_start, cut
-from overread.core.kinds import Boxes, Instances, Kind, Map
+from overread.core.image import Image
+from overread.core.kinds import Boxes, Instances
 from overread.core.preparation import Preparation
 from overread.core.question import Decisions
-from overread.metrics.objects.decide import apply_decisions
-from overread.metrics.voxel_table import tempered_volumes
 from overread.networks.layout import memory_format
+from overread.reading.answering import Answering
 from overread.reading.objects import Lists, candidates, read_windows
 from overread.tasks.base import ObjectTask, Task
 from overread.tasks.found import Found
@@ -28,7 +28,7 @@ MAPS = ("dense", "centres")  # routes whose network answers per voxel
 
 
 @dataclass
-class Predictor:
+class Predictor(Answering):
     """A network with everything that it needs to read: task, preparation, decisions.
 
     overlap    share by which neighbouring windows overlap
@@ -45,6 +45,18 @@ class Predictor:
     mirror: tuple[int, ...] = ()
     precision: str = "float32"
     device: str = "cpu"
+
+    def prepare(self, image: Image) -> Prepared:
+        """An image as the network sees it; one of another kind than trained on is refused."""
+        return prepare_image(image, self.preparation)
+
+    def raw_of(self, prepared: Prepared) -> np.ndarray:
+        """Raw answer for one prepared image, see `raw`."""
+        return self.raw(prepared.array)
+
+    def raws_of(self, several: Sequence[Prepared], batch: int) -> np.ndarray:
+        """(N, K) raw answers for N prepared images, where there is one answer per case."""
+        return self.raw_several([prepared.array for prepared in several], batch)
 
     def raw(self, array: np.ndarray) -> np.ndarray:
         """Raw answer for one prepared image (C, Z, Y, X): (K, Z, Y, X) maps, or (K,) per case."""
@@ -69,34 +81,6 @@ class Predictor:
     def candidates(self, prepared: Prepared) -> Boxes | Instances:
         """Objects on the source grid before any decision, low scores too; questions of objects only."""
         return candidates(self.found(prepared.array), prepared, self.task.question)
-
-    def answer(self, prepared: Prepared) -> Kind:
-        """The answer on the source grid, decisions applied."""
-        if self.task.question.is_of_objects:
-            return apply_decisions(self.candidates(prepared), self.decisions, self.task.question.classes)
-        return self.answer_from(self.raw(prepared.array), prepared)
-
-    def answer_from(self, raw: np.ndarray, prepared: Prepared) -> Kind:
-        if self.task.serves != "dense":
-            return self.task.decode(raw, self.decisions)
-        return self.task.decode_map(self.labels(raw, prepared), prepared.source, self.decisions)
-
-    def labels(self, raw: np.ndarray, prepared: Prepared) -> np.ndarray:
-        """Class index (Z, Y, X), or bits (S, Z, Y, X) where structures overlap, on the source grid."""
-        if self.task.question.exclusive:
-            return undo_argmax(raw, prepared)
-        return np.stack([undo_map(channel, prepared) > 0.5 for channel in raw]).astype(np.uint8)
-
-    def maps(self, raw: np.ndarray, prepared: Prepared) -> tuple[Map, ...]:
-        """Probability maps by structure on the source grid, after the frozen temperature; it changes no mask."""
-        question, temperature = self.task.question, self.decisions.temperature
-        first = 1 if question.exclusive else 0
-        if temperature == 1.0:
-            volumes = [undo_map(channel, prepared) for channel in raw[first:]]
-        else:
-            every = (undo_map(channel, prepared) for channel in raw)
-            volumes = tempered_volumes(every, temperature, exclusive=question.exclusive)[first:]
-        return tuple(Map(v, prepared.source, "probability", name) for v, name in zip(volumes, question.classes, strict=True))
 
     def _dense(self, array: np.ndarray) -> np.ndarray:
         shape: Shape = array.shape[1:]

@@ -42,6 +42,7 @@ class ReportInput:
     robustness   training -> robustness.json of its model as it is now; empty where the suite was not run
     degraded     training -> the picture of one case under each degradation
     thumbnails   partition -> (case, number of the object in its list) -> a small picture of an error, PNG
+    matching     partition -> the matching criterion on objects of its cases
     part         what has to be said where the run is one training of a learning curve or a selection; "" for others
     beside       partition -> the scores of such a baseline, and what the run differs by; see `reporting.baseline`
     """
@@ -72,6 +73,7 @@ class ReportInput:
     robustness: Mapping[str, Record] = field(default_factory=dict)
     degraded: Mapping[str, Panel] = field(default_factory=dict)
     thumbnails: Mapping[str, Mapping[tuple[str, int], bytes]] = field(default_factory=dict)
+    matching: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
 
     @property
     def shown(self) -> str | None:

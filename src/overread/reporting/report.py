@@ -198,7 +198,7 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
         "points": evaluation.get("operating_points") or [],
         "confusion": confusion_rows(evaluation["confusion"]) if evaluation.get("confusion") else [],
         "probability": [_probability_charts(n, evaluation) for n in curves.get("roc") or {} if not is_of_objects(evaluation)],
-        "objects": object_section(evaluation, given.thumbnails.get(partition, {})),
+        "objects": object_section(evaluation, given.thumbnails.get(partition, {}), given.matching.get(partition, ())),
         "agreement": [
             {
                 "name": name,

@@ -35,8 +35,7 @@ class Task(Protocol):
 
     serves   what it asks of a network: "image" (an answer per case), "dense" (per voxel), "objects" (a list of boxes or masks
              per image) or "centres" (per voxel: class, heat of centres, way to the centre)
-    losses_by_name   the losses that it can be taught with; the first is the default
-    losses_by_route  the same for every `serves` that the task can have; the first is the default
+    losses_by_route  for every `serves` that the task can have, the losses that it can be taught with; the first is the default
     """
 
     name: ClassVar[str]
@@ -55,9 +54,6 @@ class Task(Protocol):
     def serves(self) -> str: ...
 
     @property
-    def losses_by_name(self) -> tuple[str, ...]: ...
-
-    @property
     def outputs(self) -> int:
         """Channels that the network must give."""
         ...
@@ -71,7 +67,7 @@ class Task(Protocol):
 
     def losses(self, network: nn.Module, images: Tensor, targets: Any) -> dict[str, Tensor]:
         """Named terms; their sum is minimised. images (B, C, [Z,] Y, X); targets as encoded, batched: a tensor, or for
-        "objects" and "centres" one dict per image (boxes, classes, numbers)."""
+        "objects" and "centres" one dict per image (boxes, whole, classes, numbers; see `object_target`)."""
         ...
 
     def respond(self, network: nn.Module, images: Tensor) -> Any:

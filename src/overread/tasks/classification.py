@@ -35,8 +35,7 @@ class Classification:
 
     name: ClassVar[str] = "classification"
     serves: ClassVar[str] = "image"
-    losses_by_name: ClassVar[tuple[str, ...]] = tuple(losses.EXCLUSIVE)
-    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: losses_by_name}
+    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: tuple(losses.EXCLUSIVE)}
 
     @property
     def is_graded(self) -> bool:

@@ -46,10 +46,6 @@ class Detection:
         return self.route
 
     @property
-    def losses_by_name(self) -> tuple[str, ...]:
-        return self.losses_by_route[self.route]
-
-    @property
     def outputs(self) -> int:
         return len(self.question.classes) + (1 if self.route == "dense" else 0)
 

@@ -50,10 +50,6 @@ class InstanceSegmentation:
         return self.route
 
     @property
-    def losses_by_name(self) -> tuple[str, ...]:
-        return self.losses_by_route[self.route]
-
-    @property
     def outputs(self) -> int:
         """ "centres" and "objects": number of classes, from which the network knows its channels; "dense": and background."""
         return len(self.question.classes) + (1 if self.route == "dense" else 0)

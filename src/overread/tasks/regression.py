@@ -28,8 +28,7 @@ class Regression:
 
     name: ClassVar[str] = "regression"
     serves: ClassVar[str] = "image"
-    losses_by_name: ClassVar[tuple[str, ...]] = tuple(losses.BY_NAME)
-    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: losses_by_name}
+    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: tuple(losses.BY_NAME)}
 
     @property
     def outputs(self) -> int:

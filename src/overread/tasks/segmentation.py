@@ -35,8 +35,7 @@ class Segmentation:
 
     name: ClassVar[str] = "segmentation"
     serves: ClassVar[str] = "dense"
-    losses_by_name: ClassVar[tuple[str, ...]] = tuple(losses.EXCLUSIVE)
-    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: losses_by_name}
+    losses_by_route: ClassVar[Mapping[str, tuple[str, ...]]] = {serves: tuple(losses.EXCLUSIVE)}
 
     @property
     def outputs(self) -> int:

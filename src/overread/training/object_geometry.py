@@ -21,7 +21,10 @@ from overread.training.object_networks import choose_network, options_of
 from overread.training.wishes import PLANE_VOXELS, Budget, Shape, Wishes
 
 CELLS = 2.5  # strides that the 10th percentile of the objects should span at least
+CELLS_OF_A_VOLUME = 1.5  # for the answer in 3D, where half the stride costs several times the steps
 LEAST_STRIDE, USUAL_STRIDE = 2, 4
+AMPLE = {"cpu": 24.0, "cuda": 64.0}  # pixels across the small objects beyond which a larger film teaches less than more steps
+LEAST_EDGE = 128
 GAIN = 1.02
 
 
@@ -67,14 +70,15 @@ def smallest(facts: Fingerprint) -> np.ndarray:
 
 
 def stride_of(small: np.ndarray, dimensions: int) -> tuple[int, ...]:
-    """Largest step of the answer along each axis: 4 where the small objects span 2.5 of them, else 2, or 1 in thick slices.
+    """Largest step of the answer along each axis: 4 where the small objects span 2.5 of them (1.5 in 3D), else 2, else 1.
 
     small  (3,) Z, Y, X extents in voxels that the network sees; long and slim objects lie either way, so in the plane the
            mean of both counts
     """
     across = float(np.sqrt(small[1] * small[2]))
     small = np.array([small[0], across, across])
-    return tuple(int(next((s for s in (USUAL_STRIDE, LEAST_STRIDE) if e >= CELLS * s), 1)) for e in small[3 - dimensions :])
+    cells = CELLS if dimensions == 2 else CELLS_OF_A_VOLUME
+    return tuple(int(next((s for s in (USUAL_STRIDE, LEAST_STRIDE) if e >= cells * s), 1)) for e in small[3 - dimensions :])
 
 
 def seen_sizes(facts: Fingerprint, preparation: Preparation) -> Mapping[str, np.ndarray]:
@@ -98,7 +102,8 @@ def _plane(
     """The whole film at a fixed shape where its small objects survive that, else windows at as coarse a spacing as they allow."""
     median = np.array(facts.median_shape)[1:]
     across = float(np.sqrt(np.prod(small[1:])))
-    edge = min(budget.object_edge_2d, float(median.max()))
+    ample = max(LEAST_EDGE, AMPLE[device] / across * float(median.max()))
+    edge = min(budget.object_edge_2d, float(median.max()), ample)
     factor = edge / float(median.max())
     if wishes.spacing == "auto" and (wishes.patch != "auto" or across * factor >= CELLS * LEAST_STRIDE):
         window = np.array(wishes.patch[1:], float) if wishes.patch != "auto" else np.ceil(median * factor / 32) * 32
@@ -112,6 +117,7 @@ def _plane(
             else (
                 f"the whole film fits in {shape[1]} x {shape[2]}: the small objects (10th percentile) are {across:.0f} pixels "
                 f"across, and {across * factor:.0f} there"
+                + (", enough for their outline: more steps in the time teach more than more pixels" if edge == ample else "")
             )
         )
         return None, shape, stages, np.array([1.0, factor, factor])

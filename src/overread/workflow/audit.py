@@ -15,6 +15,8 @@ from overread.audit.labels.counts import count_labels
 from overread.audit.labels.look import look_for_label_faults
 from overread.audit.leaks.look import look_for_leaks
 from overread.audit.masks.look import look_for_mask_faults
+from overread.audit.objects.counts import object_table
+from overread.audit.objects.look import measure_objects, object_concerns
 from overread.audit.shortcuts.acquisition import look_for_differences
 from overread.audit.shortcuts.marks import look_for_marks
 from overread.audit.shortcuts.probes import look_for_shortcuts
@@ -103,6 +105,8 @@ def _look(subject: Subject, progress: Progress | None) -> _Found:
     acquired, table = look_for_differences(audited, targets, progress=progress)
     labels = look_for_label_faults(audited, drawn, progress=progress)
     masks = look_for_mask_faults(audited, progress, refused)
+    objects = measure_objects(audited, progress)
+    drawn_so = object_concerns(audited, objects)
     size = look_for_size(audited)
     missing = _missing(subject, refused)
     tables = {
@@ -111,10 +115,11 @@ def _look(subject: Subject, progress: Progress | None) -> _Found:
         "marks": {name: value for name, value in marked.items() if name != "marks"},
         "acquisition": table,
         "size": size_table(audited),
+        "objects": object_table(audited, objects),
     }
-    concerns = by_severity([*missing, *leaks, *blank, *shortcuts, *marks, *acquired, *labels, *masks, *size])
+    concerns = by_severity([*missing, *leaks, *blank, *shortcuts, *marks, *acquired, *labels, *drawn_so, *masks, *size])
     looked = _looked(audited, {"leak": leaks, "shortcut": shortcuts + marks, "acquisition": acquired + blank, "labels": labels,
-                               "masks": masks, "size": size})  # fmt: skip
+                               "objects": drawn_so, "masks": masks, "size": size})  # fmt: skip
     return _Found(tuple(concerns), tables, looked, pictures_of(_everything(subject), concerns, progress))
 
 
@@ -156,6 +161,7 @@ WORDS = {
     "shortcut": "ways to the answer that are not disease: headers, borders, background, intensities, marks",
     "acquisition": "how images were made, against label and partition; images that show nothing",
     "labels": "counts, rare classes, suspect labels",
+    "objects": "objects labelled twice or under two classes, of unusual size, cut by the border; clean images",
     "masks": "islands, holes, wrong side, outside the body",
     "size": "how wide intervals will be, and what a comparison can show",
 }
@@ -164,6 +170,8 @@ WORDS = {
 def _looked(audited: Audited, found: Mapping[str, Sequence[Concern]]) -> tuple[tuple[str, str], ...]:
     rows = []
     for subject, concerns in found.items():
+        if subject == "objects" and audited.open_objects is None:
+            continue
         if subject != "leak" and audited.question is None and subject != "acquisition":
             rows.append((WORDS[subject], "not looked for: no truth was given"))
         elif subject == "masks" and audited.open_truth is None:

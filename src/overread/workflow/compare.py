@@ -15,7 +15,7 @@ import numpy as np
 from overread.core.errors import OverreadError
 from overread.evaluation.comparing.claims import claims, margin_of
 from overread.evaluation.comparing.compared import Contender, Lined, line_up
-from overread.evaluation.comparing.endpoints import HITS, Endpoint
+from overread.evaluation.comparing.endpoints import AT_THRESHOLDS, Endpoint
 from overread.evaluation.comparing.paired import difference
 from overread.evaluation.comparing.spread import fold_values, run_values
 from overread.metrics.table import default_endpoint
@@ -152,7 +152,7 @@ def _notes(
     models = [run["model"] for run in runs if run.get("model")]
     if len(set(models)) < len(models):
         notes.append("Two of these evaluations are of one and the same model.")
-    if any(e.metric.key in HITS for e in asked) and runs[0].get("operating_points"):
+    if any(e.metric.key in AT_THRESHOLDS for e in asked) and runs[0].get("operating_points"):
         notes.append(
             "Calls are each one's own, at the threshold that was frozen in it; a difference in calls may lie in the threshold."
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from overread.cohort.index import current_digest, read_splits
+from overread.cohort.index import current_digest, has_internal_test, read_splits
 from overread.cohort.progress import Progress
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
@@ -24,6 +24,7 @@ from overread.evaluation.unseal import Declaration, make_declaration, open_seal
 from overread.metrics.table import default_endpoint
 from overread.record.files import digest_json, write_json
 from overread.workflow.audits.leaks import shared_with
+from overread.workflow.ensembles.record import is_over_folds
 from overread.workflow.evaluate_answers import evaluate_answers
 from overread.workflow.external import PREFIX
 from overread.workflow.learning.panels import write_panels
@@ -39,6 +40,11 @@ __all__ = ["evaluate", "evaluate_answers"]
 TUNING_NOTE = (
     "These are tuning cases: the decisions frozen in the model were fitted on them, and settings may have been chosen by them, "
     "so expect less on new cases. This says nothing of the internal test, which is opened by --on internal."
+)
+
+NO_TEST_NOTE = (
+    "These are tuning cases: the decisions frozen in the model were fitted on them, and settings may have been chosen by them, "
+    "so expect less on new cases. This project has no internal test, so nothing is claimed."
 )
 
 
@@ -69,7 +75,8 @@ def evaluate(
     parts = parts_of(project, run_name, on, fold)
     reference = _reference(project, parts, fold, panels=panels) if is_external else None
     truths: list[dict[str, TruthReference]] = [_plain_truths(part) for part in parts]
-    opening, notes, back = None, [TUNING_NOTE] if on == "tuning" else [], None
+    has_test = has_internal_test(read_splits(project.path))
+    opening, notes, back = None, [TUNING_NOTE if has_test else NO_TEST_NOTE] if on == "tuning" else [], None
     if on != "tuning":
         back = look_back(project, on, fold)
         truths, opening, notes = _open(project, parts, declare, back["notes"], tell)
@@ -111,8 +118,13 @@ def evaluate(
     return result
 
 
-def _reference(project: Project, parts: Sequence[Part], fold: int | None, *, panels: bool) -> Result:
-    """What an external result is compared with: the internal test of the same model, else its tuning cases."""
+def _reference(project: Project, parts: Sequence[Part], fold: int | None, *, panels: bool) -> Result | None:
+    """What an external result is compared with: the internal test of the same model, else its tuning cases.
+
+    None for one model over all folds, which has neither.
+    """
+    if is_over_folds(parts[0].run):
+        return None
     found = compared_with(parts[0])
     return found if found is not None else evaluate(project, _run_name(parts[0]), "tuning", fold, panels=panels)
 

@@ -142,7 +142,7 @@ def _settings(
     base = project.settings
     name = base.project.model_copy(update={"name": f"{base.project.name}-{folder.name}"})
     kept = {"project": name, "question": base.question, "evaluation": base.evaluation}
-    reasons = {k: v for k, v in reasons.items() if not k.startswith("question.")}
+    reasons = {k: v for k, v in reasons.items() if not k.startswith(("question.", "evaluation."))}
     return drafted.model_copy(update=kept), {**reasons, "question.task": "the project's"}
 
 

@@ -59,6 +59,7 @@ def init(
     index_exam: str = "all",
     units: Sequence[str] = (),
     multi_label: bool = False,
+    classes: Sequence[str] = (),
     objects: str | None = None,
     ordered: bool = False,
     tuning: float = 0.15,
@@ -94,7 +95,9 @@ def init(
     index_exam   "all", "first", "last", or "nearest to COLUMN within N days"
     missing      "refuse" leaves exams out that lack a channel, "zeros" fills the channel
     multi_label  one column of 0 and 1 is a finding, not one of two classes
+    classes      of the classes that were drawn, those that are asked; the others are background. None asks for all
     objects      detection and instances from masks: "components" (connected voxels are one object) or "values" (each value is)
+    internal     share of the patients for the internal test; with 0 there is none, and nothing can be claimed of a model
     split_by     a fold for each value of this column: leave one site out; "date": the newest patients are the internal test
     split_after  patients whose first exam is of this day (2020-01-01) or later are the internal test
     leak_override     why a leak in the given split is accepted; recorded in the ledger
@@ -104,7 +107,20 @@ def init(
     _refuse_existing(folder, Path(images).resolve())
     _refuse_objects_of(task, objects)
     exclusive = False if multi_label else None
-    said = Said(task, tuple(label), dict(names or {}), (), (), positive, exclusive, ordered, tuple(units), unit, objects=objects)
+    said = Said(
+        task,
+        tuple(label),
+        dict(names or {}),
+        (),
+        (),
+        positive,
+        exclusive,
+        ordered,
+        tuple(units),
+        unit,
+        objects=objects,
+        only=tuple(classes),
+    )
     request = Request(
         Path(images),
         None if truth is None else Path(truth),

@@ -133,16 +133,10 @@ class Training:
 def curve_endpoint(project: Project) -> Endpoint:
     """The primary endpoint, known before anything is trained; refused where more of it is neither better nor worse."""
     question = project.question
-    if question.is_of_objects:
-        raise OverreadError(
-            f"A learning curve is drawn of scores that cases have one by one, and the scores of {question.task} are made of all "
-            "cases together.",
-            f"train on fewer patients by hand, each as a run of its own with `{project.command('train', '--name', 'NAME')}`, "
-            "and set the intervals of their evaluations side by side",
-        )
     name = project.settings.evaluation.primary_endpoint or default_endpoint(question)
     metric, _ = resolve_endpoint(question, name)
-    if metric.key not in COMPARABLE or metric.better not in ("higher", "lower"):
+    is_comparable = metric.key in COMPARABLE or question.is_of_objects
+    if not is_comparable or metric.better not in ("higher", "lower"):
         raise OverreadError(
             f"The primary endpoint '{name}' cannot be drawn as a learning curve: it is not made of cases, or has no better and "
             "worse.",

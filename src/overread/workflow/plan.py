@@ -25,11 +25,14 @@ from overread.training.measure import expected_memory_gib, free_memory_gib, meas
 from overread.training.plan import Plan, make_plan
 from overread.training.wishes import Wishes
 from overread.workflow.cohorts.aim import aim_note
+from overread.workflow.ensembles.record import FILE as ENSEMBLE
 from overread.workflow.learning.plan_file import write_plan
 from overread.workflow.learning.preflight_page import write_page
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import check_settings
+
+OF_THEIR_OWN = ("baseline.json", "select.json", ENSEMBLE)  # what lies in a run that is no training
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ def plan(
 
     overrides  "training.loss" -> "dice": settings for this run alone
     """
-    run = project.run(run_name or next_name(project), fold)
+    chosen = run_name or next_name(project)
+    refuse_ensemble(project, chosen)
+    run = project.run(chosen, fold)
     if run.checkpoint.exists():
         raise OverreadError(
             f"Run '{run_name}' has been trained by the plan it holds, which is the record of that training.",
@@ -188,13 +193,19 @@ def _classes_held(cases: tuple[Case, ...]) -> dict[str, int]:
     return counts
 
 
+def refuse_ensemble(project: Project, name: str) -> None:
+    """Nothing is planned or trained in the folder of an ensemble."""
+    if any(project.run(name).path.rglob(ENSEMBLE)):
+        raise OverreadError(f"'{name}' is an ensemble, no training.", "choose another name with --name")
+
+
 def next_name(project: Project) -> str:
     """The latest run that was planned and not trained; else "first", then "run-2", "run-3" ...
 
-    A hand-made baseline and a selection are runs of their own: no other training goes into them.
+    A hand-made baseline, a selection and an ensemble are runs of their own: no other training goes into them.
     """
     taken = project.runs()
-    networks = [name for name in taken if not any(_holds(project, name, file) for file in ("baseline.json", "select.json"))]
+    networks = [name for name in taken if not any(_holds(project, name, file) for file in OF_THEIR_OWN)]
     trained = [name for name in networks if _holds(project, name, "checkpoint.safetensors")]
     waiting = [name for name in networks if name not in trained]
     if waiting:

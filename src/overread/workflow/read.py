@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from overread.batches.prepare import Prepared, prepare_image
+from overread.batches.prepare import Prepared
 from overread.cohort.load import open_channels
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
@@ -112,7 +112,7 @@ def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple
     try:
         image = open_channels(exam.name, exam.references, exam.folder, gaps=exam.gaps, tilt=exam.tilt)
         image, assumed = as_trained(image, model.card)
-        prepared = prepare_image(image, model.card.preparation)
+        prepared = model.predictor.prepare(image)
     except OverreadError as refusal:
         return Reading(exam.name, None, refusal=refusal.what), None
     answer, maps = _answered(model, prepared, probabilities=probabilities)
@@ -123,7 +123,7 @@ def _answered(model: Model, prepared: Prepared, *, probabilities: bool) -> tuple
     """The answer, decisions applied, and the probabilities of every voxel where they are asked for and answer the question."""
     if model.card.question.is_of_objects:
         return model.predictor.answer(prepared), ()
-    raw = model.predictor.raw(prepared.array)
+    raw = model.predictor.raw_of(prepared)
     maps = model.predictor.maps(raw, prepared) if probabilities and raw.ndim == 4 else ()
     return model.predictor.answer_from(raw, prepared), maps
 

@@ -27,6 +27,7 @@ from overread.reporting.paper.cards import data_card, model_card
 from overread.reporting.paper.methods import as_text
 from overread.reporting.report import write_report
 from overread.workflow.baselines.report import beside_baseline, fitted_baseline
+from overread.workflow.ensembles.record import as_plan, ensemble_of, made_by
 from overread.workflow.external import external_cohorts
 from overread.workflow.learning.part_of import part_note
 from overread.workflow.partitions import partition_summaries
@@ -143,6 +144,7 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         part=clean(next((note for m in members.values() if (note := part_note(m))), "")),
         robustness=clean({name: found for name, m in members.items() if (found := robustness_of(m))}),
         thumbnails={p: _thumbnails(home, p) for p in ("tuning", "internal")},
+        matching={p: _matching(home, p, clean) for p in ("tuning", "internal")},
         degraded={name: picture for name, m in members.items() if (picture := degraded_picture(m))},
     )
 
@@ -204,10 +206,12 @@ def _question(project: Project) -> dict[str, Any]:
 
 
 def _plan(members: Mapping[str, RunFolder]) -> dict[str, Any]:
-    """The plan of the run; of the first fold where there are several."""
+    """The plan of the run; of the first fold where there are several. An ensemble has none: what its card says of it."""
     for member in members.values():
         if member.plan.exists():
             return tomllib.loads(member.plan.read_text(encoding="utf-8"))
+        if ensemble_of(member):
+            return as_plan(read_json(member.model / "model.json"))
     return {}
 
 
@@ -236,6 +240,16 @@ def _thumbnails(run: RunFolder, partition: str) -> dict[tuple[str, int], bytes]:
     return {(e["case_id"], e["number"]): (folder / e["file"]).read_bytes() for e in listed if (folder / e["file"]).exists()}
 
 
+def _matching(run: RunFolder, partition: str, clean: Cleaner) -> list[Panel]:
+    folder = run.path / f"panels-{partition}"
+    listed = _read(folder / "panels.json", {}).get("matching", [])
+    return [
+        Panel((folder / e["file"]).read_bytes(), e["case_id"], "matching", clean(e["caption"]))
+        for e in listed
+        if (folder / e["file"]).exists()
+    ]
+
+
 def _provenance(
     project: Project,
     run: RunFolder,
@@ -257,6 +271,8 @@ def _provenance(
         commands = [f"overread baseline {place} --name {name}{folds}"]
         trained = {key: fitted[key] for key in ("versions", "seed")}
         hashes |= {"Model": fitted["model"]}
+    elif joined := next((record for member in members.values() if (record := ensemble_of(member))), None):
+        commands = [made_by(place, name, joined, folds)]
     else:
         commands = [f"overread train {place} --name {name}{folds}{_started_with(members)}"]
     commands += [f"overread evaluate {place} --run {name}{fold}{_declared(e)}" for e in evaluations.values()]

@@ -20,6 +20,7 @@ from overread.evaluation.robustness.verdicts import drops, rule_words
 from overread.reading.model import Model
 from overread.record.files import write_bytes, write_json
 from overread.workflow.project import Project
+from overread.workflow.robust.objects import fitting
 from overread.workflow.robust.pictures import picture_of
 from overread.workflow.robust.readings import Subject, read_otherwise, read_under, score
 from overread.workflow.robust.record import FILE, PICTURE
@@ -57,7 +58,6 @@ def robustness(
     limit  the most cases to read, the same ones every time
     """
     names = chosen_names(only)
-    _refuse_objects(project)
     run = run_of(project, run_name, fold)
     model = model_of(project, run)
     cohort = project.cohort(fold)
@@ -65,6 +65,9 @@ def robustness(
     subject = _subject(project, cohort, model, limit)
     endpoint, notes = endpoint_of(project)
     tried, not_run = conditions(names, load_image(cohort, subject.cases[0]))
+    if project.question.is_of_objects:
+        tried, unfit = fitting(tried, str(model.card.task.get("route", "")))
+        not_run += unfit
     if not tried:
         why = "; ".join(f"{one['title']}: {one['reason']}" for one in not_run)
         raise OverreadError(f"Nothing of this can be tried on these images. {why}.", "name others with --only, or leave it out")
@@ -106,23 +109,14 @@ def robustness(
     return result
 
 
-def _refuse_objects(project: Project) -> None:
-    if project.question.is_of_objects:
-        raise OverreadError(
-            f"Robustness is measured by paired tests of case scores, and the scores of {project.question.task} are made of all "
-            "cases together, so no drop can be tested here.",
-            f"look at the sizes and groups of `{project.command('evaluate')}`, or test on images from elsewhere with "
-            f"`{project.command('external', 'NAME', '--images', 'FOLDER')}`",
-        )
-
-
 def _subject(project: Project, cohort: Cohort, model: Model, limit: int | None) -> Subject:
     cases = some_of(cohort.of("tuning"), project.question, limit)
     if not cases:
         raise OverreadError("There are no tuning cases in this project.", "look at cohort/splits.json")
     settings = project.settings
     decisions, tolerance = model.card.decisions, settings.evaluation.surface_tolerance_mm
-    return Subject(model.predictor, decisions, cohort, cases, settings.question.aggregation, tolerance)
+    aggregation, matching = settings.question.aggregation, settings.evaluation.matching
+    return Subject(model.predictor, decisions, cohort, cases, aggregation, tolerance, matching)
 
 
 def _contender(subject: Subject, condition: Condition, progress: Progress | None, number: str) -> Contender:

@@ -76,6 +76,7 @@ class QuestionSection(_Section):
     task: Task  # what is asked
     classes: tuple[str, ...]  # classes, structures or quantities, in order
     values: tuple[int, ...] = ()  # label value of each structure, or class of objects, in the masks
+    others: tuple[str, ...] = ()  # classes of the truth that are not asked: background, and an answer there is false
     positive: str | None = None  # the class that counts as disease
     exclusive: bool = True  # exactly one class per case; structures do not overlap
     ordered: bool = False  # the classes are grades, from low to high

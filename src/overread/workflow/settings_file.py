@@ -27,7 +27,7 @@ BRIEF_KEYS = {
     "training": ("architecture", "seed"),
     "evaluation": ("hypothesis", "primary_endpoint", "declared", "sampling", "threshold_rule"),
 }
-RARE = ("question.objects",)  # lines that say nothing to most projects
+RARE = ("question.objects", "question.others")  # lines that say nothing to most projects
 ASKED = {  # what a line asks of whoever fills it in
     "evaluation.sampling": "consecutive (cases as they came), or enriched (positives sought out; then state prevalence = 0.02)",
 }
@@ -157,7 +157,8 @@ def _table(section: str, values: BaseModel, reasons: Mapping[str, str]) -> Table
         table.add(tomlkit.comment(BRIEF[section]))
     for key, value in values.model_dump(mode="json").items():
         reason = reasons.get(f"{section}.{key}", "") or ASKED.get(f"{section}.{key}", "")
-        changed = value != type(values).model_fields[key].get_default(call_default_factory=True)
+        usual = type(values).model_fields[key].get_default(call_default_factory=True)
+        changed = value != (list(usual) if isinstance(usual, tuple) else usual)
         is_brief = (section in BRIEF and key not in BRIEF_KEYS[section]) or f"{section}.{key}" in RARE
         if value is None or (is_brief and not reason and not changed):
             continue

@@ -54,6 +54,7 @@ def train(
     chosen = name or (project.latest(*PLANNED) if resume else "") or planning.next_name(project)
     if (project.run(chosen).path / CURVE).exists():
         raise OverreadError(f"'{chosen}' is a learning curve, not a run.", "choose another name with --name")
+    planning.refuse_ensemble(project, chosen)
     numbers = [None] if not folds else list(folds) if fold == "all" else [int(str(fold))]
     for number in numbers:
         run = project.run(chosen, number)

@@ -277,3 +277,11 @@ def test_damaged_files_are_refused_by_name_and_never_crash(tmp_path: Path) -> No
             except OverreadError as error:
                 refusals.append(error.what)
         assert refusals, name
+
+
+def test_a_yolo_polygon_may_end_with_a_score(tmp_path: Path) -> None:
+    corners = " ".join(f"{x / 30} {y / 20}" for x, y in CORNERS)
+    (image,) = read_yolo(write(tmp_path / "a.txt", f"0 {corners} 0.75\n"), ("nodule",)).images
+    (mark,) = image.marks
+    assert mark.score == 0.75
+    np.testing.assert_allclose(mark.outlines[0] * (30, 20), CORNERS)

@@ -16,8 +16,8 @@ from imaging.test_rtstruct import write_rtstruct
 from imaging.test_sr_reading import NODULE, SQUARE, group, write_report
 from overread.cohort.ask import Said
 from overread.cohort.draft import Draft
+from overread.cohort.labels.answered import answer
 from overread.cohort.labels.find import find_objects
-from overread.cohort.labels.objects import answer
 from overread.cohort.labels.recognise import find_labels, read_labels
 from overread.cohort.labels.values import How
 from overread.cohort.load import load_truth

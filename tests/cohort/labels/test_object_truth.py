@@ -18,7 +18,7 @@ from imaging.test_sr_reading import NODULE, SQUARE, group, write_report
 from overread.cohort.labels.drawn import Address, drawn_format
 from overread.cohort.labels.linked_marks import linked
 from overread.cohort.labels.marks import Mark
-from overread.cohort.labels.object_truth import TrueObjects, open_objects
+from overread.cohort.labels.object_truth import BY_NUMBER, BY_OVERLAP, ON_ONE_SLICE, TrueObjects, open_objects
 from overread.cohort.load import load_truth
 from overread.core.case import TruthReference
 from overread.core.errors import Refused
@@ -78,7 +78,25 @@ def test_marks_of_a_volume_masks_and_numbers_are_the_same_objects(tmp_path: Path
         assert found.counts() == {1: 2}
         np.testing.assert_array_equal(found.voxels(), np.flatnonzero(array))
     (done,) = forms["coco"].done.items()
-    assert done == ("marks were joined to another mark of the same object, as it was drawn slice by slice", 1)
+    assert done == (BY_OVERLAP, 1)
+    assert "so objects that touch become one: to keep them apart give the annotations of one object one `instance`" in BY_OVERLAP
+
+
+def test_what_was_joined_is_told_by_number_and_by_overlap(tmp_path: Path) -> None:
+    def told(*marks: tuple[int, float, str]) -> dict[str, int]:
+        images = [{"id": k, "file_name": "a.nii.gz", "slice": k, "width": 30, "height": 20} for k in range(4)]
+        drawn = [
+            {"id": n, "image_id": k, "category_id": 1, "bbox": [x, 2, 6, 4]} | ({"instance": number} if number else {})
+            for n, (k, x, number) in enumerate(marks)
+        ]
+        content = {"images": images, "annotations": drawn, "categories": [{"id": 1, "name": "nodule"}]}
+        (tmp_path / "c.json").write_text(json.dumps(content))
+        places = [Address(0, str(k), k) for k in range(4)]
+        return dict(opened(tmp_path, TruthReference({"nodule": 1.0}, ("c.json",), drawn_format("coco", places))).done)
+
+    assert told((0, 2, "7"), (1, 4, "7"), (2, 6, "7"), (2, 2, "8")) == {BY_NUMBER: 2}
+    bridge = told((0, 2, ""), (0, 10, ""), (1, 6, ""))  # the mark above touches both
+    assert bridge == {BY_OVERLAP: 2, ON_ONE_SLICE: 1}
 
 
 def test_a_map_of_numbers_keeps_touching_objects_apart_and_scattered_ones_together(tmp_path: Path) -> None:

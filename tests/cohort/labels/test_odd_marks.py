@@ -20,13 +20,13 @@ from overread.core.errors import Refused
 WIDTH, HEIGHT = 40, 24
 
 
-def joined(folder: Path, truth: Path, count: int = 4) -> Objects:
+def joined(folder: Path, truth: Path, count: int = 4, *, leave_out: bool = False) -> Objects:
     drafts = []
     for k in range(count):
         name = f"f{k}.png"
         Image.fromarray(np.full((HEIGHT, WIDTH), k, np.uint8)).save(folder / name)
         drafts.append(Draft(name, (name,), (ImageReference("image", "raster", (name,)),)))
-    found = find_objects(truth, drafts, folder)
+    found = find_objects(truth, drafts, folder, leave_out=leave_out)
     assert found is not None
     return found
 
@@ -84,6 +84,8 @@ def test_sides_that_were_exchanged_are_told_by_statistics(tmp_path: Path) -> Non
     with pytest.raises(Refused, match="6 of these fit when x and y are exchanged") as refusal:
         joined(tmp_path, coco(tmp_path, turned))
     assert "width and height were not exchanged" in refusal.value.next
+    (warning,) = joined(tmp_path, coco(tmp_path, [*turned[:3], {"bbox": [4, 4, 3, 5]}]), leave_out=True).notes
+    assert warning == "WARNING: 3 of 4 boxes reach outside their image; 3 of these fit when x and y are exchanged."
     with pytest.raises(Refused, match=r"24 x 40 pixels .* the image has 40 x 24\. Width and height are exchanged"):
         joined(tmp_path, coco(tmp_path, tall, width=HEIGHT, height=WIDTH))
 
@@ -126,6 +128,15 @@ def test_oriented_boxes_are_named(tmp_path: Path) -> None:
     shares = " ".join(f"{v:.5f}" for v in (turned / (WIDTH, HEIGHT)).reshape(-1))
     (tmp_path / "f0.txt").write_text(f"0 {shares}\n" * 3)
     with pytest.raises(Refused, match=r"YOLO labels hold 3 boxes that are turned .* oriented boxes .* are not supported"):
+        joined(tmp_path, tmp_path / "f0.txt")
+    wider = " ".join(f"{v:.5f}" for v in (turned * (1.0, 0.5) / (WIDTH, HEIGHT)).reshape(-1))  # the image was stretched since
+    (tmp_path / "f0.txt").write_text(f"0 {wider}\n" * 3)
+    with pytest.raises(Refused, match="YOLO labels hold 3 boxes that are turned"):
+        joined(tmp_path, tmp_path / "f0.txt")
+    (tmp_path / "f0.txt").write_text("0 .5 .5 .2 .3 0.9\n0 .5 .5 .2 .3 -0.78\n")
+    with pytest.raises(
+        Refused, match=r"f0\.txt, line 2: a line holds a class, x, y, width, height and an angle \(-0\.78\): oriented"
+    ):
         joined(tmp_path, tmp_path / "f0.txt")
     dota = tmp_path / "dota" / "f0.txt"
     dota.parent.mkdir()

@@ -35,12 +35,12 @@ def test_a_case_by_hand() -> None:
         found_case(QUESTION, "C-2", "P-2", boxes([]), boxes([("nodule", 0.7, 5, 5, 15, 15)]), Decisions()),
     ]  # fmt: skip
     found = evaluate_objects(QUESTION, cases, {-1: Decisions()}, RULES)
-    assert score(found, "sensitivity", "nodule").estimate == 0.5
-    assert score(found, "ppv", "nodule").estimate == 0.5
+    assert score(found, "lesion_sensitivity", "nodule").estimate == 0.5
+    assert score(found, "lesion_ppv", "nodule").estimate == 0.5
     assert score(found, "fp_per_case", "nodule").estimate == 0.5
     assert score(found, "froc", "nodule").estimate == pytest.approx((2 * 0.5 + 5 * 1.0) / 7)
     assert score(found, "wafroc", "nodule").estimate == 0.5
-    assert score(found, "auc", "nodule").estimate == 1.0
+    assert score(found, "patient_auc", "nodule").estimate == 1.0
     assert [row["state"] for row in found.cases[0]["objects"]] == ["matched", "missed"]
     assert found.cases[0]["objects"][0]["overlap"] == 1.0
     assert [(row["state"], row["score"]) for row in found.cases[1]["objects"]] == [("false", 0.7)]
@@ -128,7 +128,7 @@ def test_patients_with_several_cases_make_intervals_wider() -> None:
     wide, narrow = score(found, "froc", "nodule"), score(once, "froc", "nodule")
     assert wide.estimate == pytest.approx(narrow.estimate)
     assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, rel=1e-6)
-    assert score(found, "sensitivity", "nodule").method.startswith("Wilson by patient")
+    assert score(found, "lesion_sensitivity", "nodule").method.startswith("Wilson by patient")
 
 
 def of_one_class(truth, answer, question, k):
@@ -156,7 +156,7 @@ def test_a_refused_case_has_missed_everything_and_is_wrong_where_there_is_nothin
     truth = boxes([("nodule", 1, 10, 10, 20, 20)])
     case = refused_case(QUESTION, "C-1", "P-1", truth)
     found = evaluate_objects(QUESTION, [case], {}, RULES)
-    assert score(found, "sensitivity", "nodule").estimate == 0.0
+    assert score(found, "lesion_sensitivity", "nodule").estimate == 0.0
     assert score(found, "fp_per_case", "mass").estimate == 1.0
     assert case.refused
 
@@ -170,7 +170,7 @@ def test_rows_of_the_file_give_the_same_scores_again() -> None:
     again = [case_of_row(QUESTION, row) for row in rows]
     once = np.ones((1, 20))
     for scored in found.scores:
-        if scored.subject in QUESTION.classes and scored.metric.key != "auc":
+        if scored.subject in QUESTION.classes and scored.metric.key != "patient_auc":
             value = class_statistic(scored.metric, scored.subject, again)(once)[0]
             assert value == pytest.approx(scored.interval.estimate, abs=1e-6), scored.metric.key
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from evaluation.drawn_objects import QUESTION, boxes, drawn_case, instances
+from evaluation.drawn_objects import GRID, QUESTION, boxes, drawn_case, instances
 from overread.core.errors import OverreadError
+from overread.core.grid import Grid
 from overread.core.kinds import Boxes
 from overread.core.question import Decisions, Question
 from overread.evaluation.decisions.false_positives import cases_needed, false_positives_rule
@@ -119,3 +120,30 @@ def test_decisions_survive_the_model_file() -> None:
 def test_an_aim_that_is_none_is_refused(aim) -> None:
     with pytest.raises(OverreadError, match="cannot be reached by any threshold"):
         false_positives_rule(aim)
+
+
+def test_no_least_size_where_some_sizes_are_in_pixels() -> None:
+    """Half of the images know their spacing: one limit cannot serve both."""
+    known = Grid.from_spacing((1, 100, 100), (1.0, 0.1, 0.1), is_planar=True)
+    pairs = []
+    for k in range(20):
+        grid = known if k % 2 else GRID
+        false = [("nodule", 0.95, y, 80, y + 2, 82) for y in range(0, 60, 10)]
+        pairs.append((boxes([("nodule", 1, 10, 10, 30, 30)], grid), boxes([("nodule", 0.9, 10, 10, 30, 30), *false], grid)))
+    assert fitted(pairs, ONE).minimum_size == {}
+    assert fitted(pairs[::2], ONE).minimum_size != {}
+
+
+def test_what_was_tried_travels_with_the_model() -> None:
+    """A card says which rules were looked at, not only which was taken: each look is a chance to fit the tuning cases."""
+    random = np.random.default_rng(12)
+    decisions = fitted([drawn_case(random) for _ in range(30)])
+    merges = [one for one in decisions.tried if one.rule == "merge_overlap"]
+    assert [one.value for one in merges] == [0.1, 0.3, 0.5]
+    assert all(one.subject == "mean" and 0 <= one.before <= 1 and 0 <= one.after <= 1 for one in merges)
+    taken = [one.value for one in merges if one.taken]
+    assert taken == ([] if decisions.merge_overlap is None else [decisions.merge_overlap])
+    sizes = {one.subject: one.value for one in decisions.tried if one.rule == "minimum_size" and one.taken}
+    assert sizes == decisions.minimum_size
+    assert Decisions.from_dict(decisions.as_dict()) == decisions
+    assert "tried" not in Decisions().as_dict()

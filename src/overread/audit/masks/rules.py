@@ -59,7 +59,7 @@ def wrong_side(masks: Sequence[MaskFacts], structures: int) -> Flagged | None:
     """As if mirrored; the number is the place, +1 the edge of the body at the patient's left.
 
     The structure must lie on one side by the cohort: its median clearly off the middle, nearly all on that side. A case is
-    flagged that lies beyond half the mirrored median, and further from the median than chance lets it (see `_far`).
+    flagged that lies beyond half the mirrored median, and further from the median than chance lets it (see `robust_z`).
     """
     if len(masks) < FEWEST:
         return None
@@ -67,7 +67,7 @@ def wrong_side(masks: Sequence[MaskFacts], structures: int) -> Flagged | None:
     usual = float(np.median(side))
     if abs(usual) < OFF_CENTRE or np.mean(side * usual > 0) < ONE_SIDED:
         return None
-    mirrored = (side * np.sign(usual) < -abs(usual) / 2) & (np.abs(_far(side)) > _limit(len(masks), structures))
+    mirrored = (side * np.sign(usual) < -abs(usual) / 2) & (np.abs(robust_z(side)) > chance_limit(len(masks), structures))
     return _flagged([(m, m.side) for m, flag in zip(masks, mirrored, strict=True) if flag], len(masks))
 
 
@@ -86,18 +86,18 @@ def volume(masks: Sequence[MaskFacts], structures: int) -> Flagged | None:
     """
     if len(masks) < FEWEST:
         return None
-    far, limit = _far(np.log([m.volume for m in masks])), _limit(len(masks), structures)
+    far, limit = robust_z(np.log([m.volume for m in masks])), chance_limit(len(masks), structures)
     return _flagged([(m, float(z)) for m, z in zip(masks, far, strict=True) if abs(z) > limit], len(masks))
 
 
-def _far(values: np.ndarray) -> np.ndarray:
+def robust_z(values: np.ndarray) -> np.ndarray:
     """(N,) robust z: distance from the median over 1.4826 times the median absolute distance; 0 where all are alike."""
     distance = values - np.median(values)
     spread = 1.4826 * float(np.median(np.abs(distance)))
     return np.asarray(distance / spread if spread > 0 else np.zeros_like(distance))
 
 
-def _limit(count: int, structures: int) -> float:
+def chance_limit(count: int, structures: int) -> float:
     """The robust z that normal values of a clean cohort pass with probability `LEVEL`, all structures together.
 
     Student's quantile, as the spread is itself estimated: the median absolute deviation is as sure as the standard deviation

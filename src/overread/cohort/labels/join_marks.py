@@ -10,9 +10,10 @@ from pathlib import Path
 
 from overread.cohort.draft import Draft
 from overread.cohort.labels.drawn import Address
+from overread.cohort.labels.exchanged import Shaped, against_shape_note, exchanged_in_words, exchanged_note
 from overread.cohort.labels.marks import Mark, MarkedImage, MarkFile, fit
 from overread.cohort.labels.objects import Drawing, Objects
-from overread.cohort.labels.odd_marks import Placed, crossing_note, exchanged_in_words, exchanged_note, refuse_turned
+from overread.cohort.labels.odd_marks import Placed, crossing_note, refuse_turned
 from overread.cohort.labels.recognise import NAMES, LabelFiles, read_labels
 from overread.cohort.match import Match, match
 from overread.core.errors import OverreadError, Refused
@@ -31,6 +32,18 @@ class Named:
     path: str
 
 
+def _refuse_scored(marks: Sequence[Mark], what: str) -> None:
+    """An outline with an odd number of numbers was read as one with a score: right for an answer, and damage in a truth."""
+    scored = [mark for mark in marks if mark.outlines and mark.score != 1]
+    if scored:
+        raise Refused(
+            "damaged-outline",
+            f"{what}: an outline of '{scored[0].class_name}' has a score ({scored[0].score:g}), or has lost a number; a truth "
+            "was expected.",
+            "give the labels of a reader; a model's answers are scored by `overread evaluate --answers`",
+        )
+
+
 def join_marks(labels: LabelFiles, drafts: Sequence[Draft], images_folder: Path, *, leave_out: bool = False) -> Objects:
     """Every label file, read, checked against the size of its image and joined.
 
@@ -43,22 +56,30 @@ def join_marks(labels: LabelFiles, drafts: Sequence[Draft], images_folder: Path,
     things, places = _things(drafts)
     joined, rules, readers = _joined(named, things)
     size_of = _sizes(drafts, images_folder)
+
+    def exchanged() -> str:
+        return exchanged_in_words((named[m].image, size_of(places[t][0])) for m, t in joined.items())
+
     drawn: dict[str, dict[str, list[tuple[Named, int | None, tuple[Mark, ...]]]]] = defaultdict(lambda: defaultdict(list))
     refused: dict[str, str] = {}
     counts: Counter[str] = Counter()
     every: list[Placed] = []
+    shaped: list[Shaped] = []
     for n, thing in joined.items():
         draft, where = places[thing]
         item = named[n]
         where = item.image.slice if where is None and _is_volume(drafts[draft]) else where
         try:
-            marks = fit(item.image, size_of(draft), f"{drafts[draft].name} ({item.file if item.file != '.' else root.name})")
+            what = f"{drafts[draft].name} ({item.file if item.file != '.' else root.name})"
+            marks = fit(item.image, size_of(draft), what)
+            _refuse_scored(marks, what)
         except Refused as fault:
             if not leave_out:
-                told = exchanged_in_words((named[m].image, size_of(places[t][0])) for m, t in joined.items())
+                told = exchanged()
                 raise Refused(fault.code, f"{fault.what} {told}".strip(), fault.next) from None
             refused[drafts[draft].name] = f"refused: {fault.code}"
             continue
+        shaped.append(Shaped(size_of(draft), marks, item.image.relative))
         every += [Placed(mark, drafts[draft].name) for mark in marks]
         counts.update("outlines" if mark.has_area else "boxes" for mark in marks)
         for reader in item.image.readers or ("",):
@@ -87,6 +108,8 @@ def join_marks(labels: LabelFiles, drafts: Sequence[Draft], images_folder: Path,
         (
             *crossing_note(every, title),
             *exchanged_note(every),
+            *against_shape_note(shaped),
+            *((f"WARNING: {told}",) if refused and (told := exchanged()) else ()),
             *tuple(dict.fromkeys(note for file in read.values() for note in file.notes))[:SHOWN],
         ),
     )

@@ -30,6 +30,12 @@ from overread.core.kinds import Boxes, Instances, Piece
 from overread.imaging.dicom.rtstruct_reading import draw_rois, read_rtstruct
 from overread.imaging.labels import open_labels
 
+BY_NUMBER = "marks were joined to another mark of the same object, as it was drawn slice by slice; by the number of the object"
+BY_OVERLAP = (
+    "marks were joined to another mark of the same object, as it was drawn slice by slice; by overlap on neighbouring slices, so "
+    "objects that touch become one: to keep them apart give the annotations of one object one `instance` (or `track_id`)"
+)
+ON_ONE_SLICE = "objects that were joined by overlap have two marks on one slice and may be two objects"
 TOUCHING = np.ones((3, 3, 3), bool)  # 26 neighbours; on a planar grid 8
 
 
@@ -181,11 +187,20 @@ def _of_marks(
         else:
             kept.append((k, mark))
     groups = linked(kept, values, grid.shape[1:])
-    joined = len(kept) - len(groups)
-    if joined:
-        done["marks were joined to another mark of the same object, as it was drawn slice by slice"] += joined
+    _tell_joined(groups, done)
     for group in groups:
         yield TrueObject(values[group[0][1].class_name], _around(group), outlined(group, grid, done) if voxels else None)
+
+
+def _tell_joined(groups: Sequence[Sequence[OnSlice]], done: Counter[str]) -> None:
+    """How many marks were joined to another mark of their object, and by what: its number, or overlap."""
+    for group in groups:
+        if len(group) > 1 and group[0][1].number:
+            done[BY_NUMBER] += len(group) - 1
+        elif len(group) > 1:
+            done[BY_OVERLAP] += len(group) - 1
+            if len(group) > len({k for k, _ in group}):
+                done[ON_ONE_SLICE] += 1
 
 
 def _around(group: Sequence[OnSlice]) -> np.ndarray:

@@ -1,9 +1,9 @@
 """YOLO: one text file for each image, a line for each object: class number, then a box or a polygon.
 
 Source: Ultralytics data set formats (detect: class, centre x, centre y, width, height; segment: class, x1, y1, x2,
-y2, ...), all as shares of the image's width and height, from pixel edges. A sixth number of a box is a score. The
-names of the classes stand in data.yaml, obj.names or classes.txt. An empty file says that there is nothing; no file
-says nothing.
+y2, ...), all as shares of the image's width and height, from pixel edges. A sixth number of a box is a score, and so is
+one that follows the corners of a polygon. The names of the classes stand in data.yaml, obj.names or classes.txt. An empty
+file says that there is nothing; no file says nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from overread.cohort.labels.marks import Mark, MarkedImage, MarkFile, box_of, outline_of
+from overread.cohort.labels.odd_marks import oriented
 from overread.cohort.labels.parsing import damaged, read_text, real
 from overread.core.errors import Refused
 
@@ -136,6 +137,8 @@ def _mark(parts: Sequence[str], names: Sequence[str], where: str) -> tuple[int, 
         raise damaged(where, f"class {number} has no name; named are 0 to {len(names) - 1}")
     name = names[number] if names else f"class {number}"
     values = [real(p, where) for p in parts[1:]]
+    if len(values) == 5 and not 0 <= values[4] <= 1:
+        raise oriented(f"{where}: a line holds a class, x, y, width, height and an angle ({values[4]:g})")
     outside = [v for v in values if not -SLACK <= v <= 1 + SLACK]
     if outside:
         raise Refused(
@@ -147,4 +150,5 @@ def _mark(parts: Sequence[str], names: Sequence[str], where: str) -> tuple[int, 
         x, y, width, height = values[:4]
         box = box_of(x - width / 2, y - height / 2, x + width / 2, y + height / 2, where)
         return number, Mark(name, box, score=values[4] if len(values) == 5 else 1.0)
-    return number, Mark(name, outlines=(outline_of(values, where),))
+    corners, score = (values[:-1], values[-1]) if len(values) % 2 else (values, 1.0)
+    return number, Mark(name, outlines=(outline_of(corners, where),), score=score)

@@ -11,10 +11,11 @@ from overread.core.errors import OverreadError
 from overread.evaluation.comparing.difference import holm
 from overread.evaluation.comparing.endpoints import HITS
 from overread.evaluation.comparing.paired import Difference
+from overread.metrics.objects.rows import ROWS as OBJECT_ROWS
 
 SHARES = (  # scores between 0 and 1
     *HITS, "ppv", "npv", "f1", "balanced_accuracy", "brier", "auc", "average_precision",
-    "dice", "iou", "surface_dice", "voxel_sensitivity", "voxel_ppv",
+    "dice", "iou", "surface_dice", "voxel_sensitivity", "voxel_ppv", *(m.key for m in OBJECT_ROWS.values() if not m.unit),
 )  # fmt: skip
 AIMS = ("non-inferior", "superior", "equivalent")
 

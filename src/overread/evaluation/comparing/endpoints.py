@@ -21,6 +21,8 @@ from overread.evaluation.objects.statistics import mean_statistic
 from overread.evaluation.scored import spread
 from overread.metrics import agreement, decided
 from overread.metrics.metric import Metric
+from overread.metrics.objects.counts import COUNTED
+from overread.metrics.objects.panoptic import PANOPTIC
 from overread.metrics.ranking import Ranking
 from overread.metrics.table import PER_CASE, PRESENCE_SENSITIVITY, PRESENCE_SPECIFICITY, metrics_for, resolve_endpoint
 
@@ -28,6 +30,7 @@ HITS = ("sensitivity", "specificity", "accuracy", PRESENCE_SENSITIVITY.key, PRES
 MEANS = (*HITS, "brier", "brier_multiclass", "mae", *(metric.key for metric in PER_CASE))
 SUMS = ("ppv", "npv", "f1", "balanced_accuracy", "mcc", "rmse", "r2", "concordance")
 RANKED: dict[str, RankMetric] = {"auc": Ranking.auc, "average_precision": Ranking.average_precision}
+AT_THRESHOLDS = (*HITS, *(metric.key for metric in (*COUNTED, *PANOPTIC)))  # depend on the frozen threshold of each
 COMPARABLE = (*MEANS, *SUMS, *RANKED)
 
 
@@ -136,10 +139,15 @@ def sum_terms(endpoint: Endpoint, rows: Sequence[Row]) -> list[tuple[np.ndarray,
     return found
 
 
-def statistic(endpoint: Endpoint, rows: Sequence[Row], fold: np.ndarray, number: np.ndarray) -> Statistic:
-    """The endpoint of one run as a function of how often each patient counts; number (N,) of the patient of each case."""
+def statistic(
+    endpoint: Endpoint, rows: Sequence[Row], fold: np.ndarray, number: np.ndarray, names: Sequence[str] | None = None
+) -> Statistic:
+    """The endpoint of one run as a function of how often each patient counts; number (N,) of the patient of each case.
+
+    names  of objects: the classes whose mean is taken; by default those for which it is defined here
+    """
     if endpoint.question.is_of_objects:
-        return _of_objects(endpoint, rows, number)
+        return _of_objects(endpoint, rows, number, defined_classes(endpoint, rows) if names is None else names)
     patients = int(number.max()) + 1
     if endpoint.metric.key not in RANKED:
         parts = [(np.stack([np.bincount(number, t, patients) for t in terms.T], 1), f) for terms, f in sum_terms(endpoint, rows)]
@@ -153,10 +161,19 @@ def statistic(endpoint: Endpoint, rows: Sequence[Row], fold: np.ndarray, number:
     return partial(_mean_rank, RANKED[endpoint.metric.key], classes)
 
 
-def _of_objects(endpoint: Endpoint, rows: Sequence[Row], number: np.ndarray) -> Statistic:
-    """Computed again from what was found, missed and false; the mean is over the classes that occur in the truth."""
+def defined_classes(endpoint: Endpoint, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Objects: the classes that occur in the truth and for which the score is defined; of one class that class."""
+    if endpoint.subject != "mean":
+        return endpoint.classes
     cases = [case_of_row(endpoint.question, row) for row in rows]
-    names = [n for n in endpoint.classes if endpoint.subject != "mean" or any(n in case.truth.classes for case in cases)]
+    once = np.ones((1, len(cases)))
+    there = [name for name in endpoint.classes if any(name in case.truth.classes for case in cases)]
+    return tuple(name for name in there if np.isfinite(object_statistic(endpoint.metric, name, cases)(once)).all())
+
+
+def _of_objects(endpoint: Endpoint, rows: Sequence[Row], number: np.ndarray, names: Sequence[str]) -> Statistic:
+    """Computed again from what was found, missed and false; the mean is over these classes."""
+    cases = [case_of_row(endpoint.question, row) for row in rows]
     if not names:
         return lambda counts: np.full(len(counts), np.nan)
     mean = mean_statistic([object_statistic(endpoint.metric, name, cases) for name in names])

@@ -11,7 +11,7 @@ spread stands beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from overread.core.errors import OverreadError
 from overread.core.score import Interval
 from overread.evaluation.comparing.compared import Lined, Row
 from overread.evaluation.comparing.difference import NoTest, Test, difference_interval, students_test
-from overread.evaluation.comparing.endpoints import HITS, MEANS, Endpoint, case_values, rankings, statistic
+from overread.evaluation.comparing.endpoints import HITS, MEANS, Endpoint, case_values, defined_classes, rankings, statistic
 from overread.evaluation.comparing.flips import FEWEST_PATIENTS, FlipTest
 from overread.evaluation.comparing.jackknife import Statistic, jackknife_test
 from overread.evaluation.comparing.mcnemar import McNemarTest
@@ -67,7 +67,7 @@ def difference(lined: Lined, endpoint: Endpoint, model: int, *, level: float = 0
             "leave --test out; the test that fits is taken",
         )
     if of_objects:
-        found = _of_sums(lined, endpoint, runs, bootstrap_test)
+        found = _of_objects(lined, endpoint, runs)
     elif endpoint.metric.key in MEANS:
         found = _of_means(lined, endpoint, runs, ranks)
     elif endpoint.metric.key == AUC.key and len(endpoint.classes) == 1:
@@ -194,9 +194,23 @@ def few_of_a_class(positives: int, negatives: int) -> str:
     return f"Only {positives} positive and {negatives} negative patients: the interval is a rough one."
 
 
-def _of_sums(lined: Lined, endpoint: Endpoint, runs: Runs, make: MakeTest = jackknife_test) -> _Found | None:
+def _of_objects(lined: Lined, endpoint: Endpoint, runs: Runs) -> _Found | None:
+    """A mean over classes is taken over those for which every run has the score: else means of different classes would meet."""
+    defined = [set(defined_classes(endpoint, rows)) for side in runs for rows in side]
+    both = tuple(name for name in endpoint.classes if all(name in own for own in defined))
+    found = _of_sums(lined, endpoint, runs, bootstrap_test, both)
+    only = [name for name in endpoint.classes if name not in both and any(name in own for own in defined)]
+    if found is None or not only:
+        return found
+    left = f"Left out of the mean, as it is not defined there for every run: {', '.join(only)} ({endpoint.metric.undefined})."
+    return replace(found, remark=left)
+
+
+def _of_sums(
+    lined: Lined, endpoint: Endpoint, runs: Runs, make: MakeTest = jackknife_test, names: Sequence[str] | None = None
+) -> _Found | None:
     patients = lined.patients
-    parts = [[statistic(endpoint, rows, lined.fold, patients.number) for rows in side] for side in runs]
+    parts = [[statistic(endpoint, rows, lined.fold, patients.number, names) for rows in side] for side in runs]
 
     def sides(counts: np.ndarray) -> np.ndarray:
         return np.stack([np.mean([run(counts) for run in side], axis=0) for side in parts])

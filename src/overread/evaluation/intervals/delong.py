@@ -77,7 +77,8 @@ def area_interval(found: Area | None, patients: Patients, level: float, *, folds
     if found is None:
         return Interval(None, None, None, method, cases, count, level, "cases of one class only")
     if found.variance is None:
-        few = f"{found.positives} positive and {found.negatives} negative patients; two of each are the least"
+        where = ", in every fold" if folds > 1 else ""
+        few = f"{found.positives} positive and {found.negatives} negative patients; two of each are the least{where}"
         return Interval(found.value, None, None, method, cases, count, level, few)
     z = float(stats.norm.ppf(0.5 + level / 2))
     if found.variance <= 1e-15 or not 0 < found.value < 1:

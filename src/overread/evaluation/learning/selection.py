@@ -82,7 +82,8 @@ def mean_interval(metric: Metric, subject: str, evaluations: Sequence[Evaluation
     ids = [str(row["patient_id"]) for evaluation in evaluations for row in evaluation["cases"]]
     patients = Patients.of(ids)
     known = [score for score in scores if score is not None]
-    if metric.key not in COMPARABLE or len(known) < len(scores):
+    is_comparable = metric.key in COMPARABLE or question.is_of_objects
+    if not is_comparable or len(known) < len(scores):
         why = "not defined on every inner part" if len(known) < len(scores) else "no resampling by patient for this score"
         mean = float(np.mean(known)) if known and len(known) == len(scores) else None
         return Interval(mean, None, None, "none", patients.cases, patients.count, rules.level, why)

@@ -7,14 +7,14 @@ most objects are found with at most the stated false positives per case, and of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from overread.core.question import Decisions, OperatingPoint, Question
+from overread.core.question import Decisions, OperatingPoint, Question, Tried
 from overread.evaluation.comparing.jackknife import left_out
 from overread.evaluation.decisions.false_positives import cases_needed, false_positives_rule
 from overread.evaluation.intervals.patients import Patients
@@ -72,15 +72,15 @@ def fit_object_decisions(
     """
     tuning = Tuning(question, tuple(truths), tuple(answers), tuple(patients), matching)
     plain = tuning.found(EVERYTHING)
-    decisions, cases = _merging(tuning, plain)
-    decisions, cases = _sizes(tuning, decisions, cases)
+    decisions, cases, merges = _merging(tuning, plain)
+    decisions, cases, sizes = _sizes(tuning, decisions, cases)
     points = tuple(_point(name, cases, tuning.units, false_positives) for name in question.classes)
-    return replace(decisions, operating_points=points)
+    return replace(decisions, operating_points=points, tried=(*merges, *sizes))
 
 
 def as_found(decisions: Decisions) -> Decisions:
     """Without merging and least sizes."""
-    return replace(decisions, merge_overlap=None, minimum_size={})
+    return replace(decisions, merge_overlap=None, minimum_size={}, tried=())
 
 
 def before_and_after(question: Question, before: Sequence[FoundCase], after: Sequence[FoundCase]) -> list[dict[str, Any]]:
@@ -101,35 +101,41 @@ def before_and_after(question: Question, before: Sequence[FoundCase], after: Seq
     return rows
 
 
-def _merging(tuning: Tuning, plain: list[FoundCase]) -> tuple[Decisions, list[FoundCase]]:
-    """One limit of overlap for all classes, or none."""
+def _merging(tuning: Tuning, plain: list[FoundCase]) -> tuple[Decisions, list[FoundCase], list[Tried]]:
+    """One limit of overlap for all classes, or none; and what each came to."""
     names = [name for name in tuning.question.classes if any(name in case.truth.classes for case in plain)]
-    best, reached = (EVERYTHING, plain), 0.0
-    for limit in MERGES:
+    best, reached, tried = (EVERYTHING, plain), 0.0, []
+    for limit in MERGES if names else ():
         decisions = Decisions(merge_overlap=limit)
         cases = tuning.found(decisions)
-        gain = _clear_gain(names, plain, cases, tuning.units)
-        if gain > reached:
-            best, reached = (decisions, cases), gain
-    return best
+        gain = _gain(names, plain, cases, tuning.units)
+        tried.append(Tried("merge_overlap", "mean" if len(names) > 1 else names[0], limit, gain.before, gain.after, taken=False))
+        if gain.clear > reached:
+            best, reached = (decisions, cases), gain.clear
+    taken = best[0].merge_overlap
+    return *best, [replace(one, taken=one.value == taken) for one in tried]
 
 
-def _sizes(tuning: Tuning, decisions: Decisions, plain: list[FoundCase]) -> tuple[Decisions, list[FoundCase]]:
+def _sizes(tuning: Tuning, decisions: Decisions, plain: list[FoundCase]) -> tuple[Decisions, list[FoundCase], list[Tried]]:
     """A least size of each class, or none: just above those of false answers, and below that of every object of the truth."""
-    tried = {name: _candidates(name, plain) for name in tuning.question.classes}
+    mixed = len({case.unit for case in plain}) > 1  # a size in mm means nothing where others are in pixels
+    candidates = {} if mixed else {name: _candidates(name, plain) for name in tuning.question.classes}
     chosen: dict[str, float] = {}
-    reached = dict.fromkeys(tried, 0.0)
-    for step in range(max((len(sizes) for sizes in tried.values()), default=0)):
-        sizes = {name: own[step] for name, own in tried.items() if step < len(own)}
+    reached = dict.fromkeys(candidates, 0.0)
+    tried = []
+    for step in range(max((len(sizes) for sizes in candidates.values()), default=0)):
+        sizes = {name: own[step] for name, own in candidates.items() if step < len(own)}
         cases = tuning.found(replace(decisions, minimum_size=sizes))
         for name, size in sizes.items():
-            gain = _clear_gain([name], plain, cases, tuning.units)
-            if gain > reached[name]:
-                chosen[name], reached[name] = size, gain
+            gain = _gain([name], plain, cases, tuning.units)
+            tried.append(Tried("minimum_size", name, size, gain.before, gain.after, taken=False))
+            if gain.clear > reached[name]:
+                chosen[name], reached[name] = size, gain.clear
+    tried = [replace(one, taken=chosen.get(one.subject) == one.value) for one in tried]
     if not chosen:
-        return decisions, plain
+        return decisions, plain, tried
     decisions = replace(decisions, minimum_size=chosen)
-    return decisions, tuning.found(decisions)
+    return decisions, tuning.found(decisions), tried
 
 
 def _candidates(name: str, cases: Sequence[FoundCase]) -> list[float]:
@@ -146,18 +152,30 @@ def _candidates(name: str, cases: Sequence[FoundCase]) -> list[float]:
     return sorted({float(f"{min(size, BELOW_SMALLEST * min(true)):.4g}") for size in wanted})
 
 
-def _clear_gain(names: Sequence[str], before: Sequence[FoundCase], after: Sequence[FoundCase], patients: Patients) -> float:
-    """How much the mean sensitivity over these classes rises; 0 where that is not clear."""
+@dataclass(frozen=True)
+class _Gain:
+    """before, after: mean sensitivity over classes; clear: how much it rises, 0 where that is not clear"""
+
+    before: float
+    after: float
+    clear: float
+
+
+def _gain(names: Sequence[str], before: Sequence[FoundCase], after: Sequence[FoundCase], patients: Patients) -> _Gain:
     pairs = [(class_statistic(FROC, name, before), class_statistic(FROC, name, after)) for name in names]
-    if not pairs or patients.count < 2:
-        return 0.0
 
-    def difference(counts: np.ndarray) -> np.ndarray:
+    def means(counts: np.ndarray) -> np.ndarray:
         weights = counts[:, patients.number]
-        return np.mean([new(weights) - old(weights) for old, new in pairs], axis=0)
+        return np.mean([[old(weights), new(weights)] for old, new in pairs], axis=0)
 
+    reached = [float(f"{value:.6g}") for value in means(np.ones((1, patients.count)))[:, 0]]
+    return _Gain(reached[0], reached[1], _clear(lambda counts: np.diff(means(counts), axis=0)[0], patients))
+
+
+def _clear(difference: Callable[[np.ndarray], np.ndarray], patients: Patients) -> float:
+    """The difference, where it is larger than what is noise; else 0."""
     gain = float(difference(np.ones((1, patients.count)))[0])
-    if not gain > SMALLEST_GAIN:
+    if not gain > SMALLEST_GAIN or patients.count < 2:
         return 0.0
     without = left_out(difference, patients.count)
     without = without[np.isfinite(without)]

@@ -14,14 +14,18 @@ from overread.evaluation.intervals.bootstrap import bootstrap_interval
 from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.objects.bands import band_table
+from overread.evaluation.objects.border import told
 from overread.evaluation.objects.case_rows import case_rows
 from overread.evaluation.objects.curves import froc_curves, pr_curves, roc_curves
 from overread.evaluation.objects.found_case import FoundCase
+from overread.evaluation.objects.oddities import oddities
 from overread.evaluation.objects.patient_level import patient_level
+from overread.evaluation.objects.rates import none_seen, of_one_patient
 from overread.evaluation.objects.statistics import BOX, OfCases, class_statistic, mean_statistic, of_patients, sums
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Evaluated, Scored
 from overread.metrics.metric import Metric
+from overread.metrics.objects.counts import FALSE, FP_PER_CASE
 from overread.metrics.objects.rows import AP, AP50, PATIENT_AUC
 from overread.metrics.table import metrics_for
 
@@ -64,7 +68,7 @@ def evaluate_objects(
             "roc": roc_curves(question, cases),
         },
         _rules(cases, decisions),
-        tuple(_notes(question, cases)),
+        (*_notes(question, cases), *_left_out(scores, having)),
         {"sizes": band_table(question, cases, patients, rules)},
     )
 
@@ -83,6 +87,8 @@ def class_score(metric: Metric, name: str, cases: Sequence[FoundCase], patients:
         return Scored(metric, name, interval if interval.estimate is not None else replace(interval, reason=metric.undefined))
     if metric.interval == "wilson":
         return Scored(metric, name, share_interval(metric, name, cases, rules))
+    if metric.key == FP_PER_CASE.key and patients.count and not sums(metric.key, name, cases)[:, FALSE].any():
+        return Scored(metric, name, none_seen(patients, rules.level))
     drawn = of_patients(class_statistic(metric, name, cases), patients)
     return Scored(metric, name, bootstrap_interval(drawn, patients, rules, metric.undefined))
 
@@ -94,8 +100,8 @@ def share_interval(metric: Metric, name: str, cases: Sequence[FoundCase], rules:
     hits = terms[:, list(top)].sum(1).astype(int)
     every = terms[:, list(bottom)].sum(1).astype(int)
     hit = np.concatenate([np.zeros(0), *(np.arange(n) < h for h, n in zip(hits, every, strict=True))])
-    whose = np.repeat([case.patient_id for case in cases], every)
-    return proportion_interval(hit, np.ones(len(hit)), Patients.of(whose), rules.level, metric.undefined)
+    whose = Patients.of(np.repeat([case.patient_id for case in cases], every))
+    return of_one_patient(proportion_interval(hit, np.ones(len(hit)), whose, rules.level, metric.undefined), whose)
 
 
 def mean_score(metric: Metric, having: Sequence[str], cases: Sequence[FoundCase], patients: Patients, rules: Rules) -> Scored:
@@ -129,6 +135,18 @@ def _rules(cases: Sequence[FoundCase], decisions: Mapping[int, Decisions]) -> di
     }
 
 
+def _left_out(scores: Sequence[Scored], having: Sequence[str]) -> list[str]:
+    """Which classes a mean leaves out, as it is not defined for them though they occur: one that nobody answered has no PPV."""
+    means = {scored.metric.key for scored in scores if scored.subject == "mean" and scored.interval.estimate is not None}
+    without: dict[tuple[str, str], list[str]] = {}
+    for scored in scores:
+        if scored.subject in having and scored.metric.key in means and scored.interval.estimate is None:
+            without.setdefault((scored.metric.name, scored.interval.reason), []).append(scored.subject)
+    return [
+        f"{name}: the mean over classes leaves out {', '.join(names)} ({reason})." for (name, reason), names in without.items()
+    ]
+
+
 def _notes(question: Question, cases: Sequence[FoundCase]) -> list[str]:
     """Cases without an object, and what was called in them."""
     clean = [case for case in cases if not case.truth.classes]
@@ -141,11 +159,13 @@ def _notes(question: Question, cases: Sequence[FoundCase]) -> list[str]:
             f"{sum(called)} false positives in all ({sum(called) / len(clean):.2g} per such case)."
         )
     else:
-        notes.append(
-            "Every case holds an object, so nothing is said of cases without findings: their false positives, the weighted AFROC "
-            "area and the patient-level area need them."
-        )
+        areas = "" if len(question.classes) > 1 else ", and the weighted AFROC area and the patient-level area need them"
+        notes.append(f"Every case holds an object, so nothing is said of cases without findings{areas}.")
     absent = [name for name in question.classes if not any(name in case.truth.classes for case in cases)]
     if absent:
         notes.append(f"{', '.join(absent)}: no object in the truth of these cases; the means over classes leave it out.")
-    return notes
+    return [
+        *notes,
+        *oddities(question, cases),
+        *told([case.overshoot for case in cases], sum(len(case.answer.classes) for case in cases)),
+    ]

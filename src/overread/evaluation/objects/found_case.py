@@ -10,6 +10,7 @@ import numpy as np
 from overread.core.kinds import Boxes, Instances, Piece
 from overread.core.question import Decisions, Question
 from overread.evaluation.answered import NO_FOLD
+from overread.evaluation.objects.border import NOTHING, Overshoot, within
 from overread.metrics.objects.average_precision import LIMITS, MOST, highest, of_class
 from overread.metrics.objects.criterion import Criterion
 from overread.metrics.objects.decide import select, tidied
@@ -67,6 +68,7 @@ class FoundCase:
     bands          unit, "mm" or "px" -> class -> (bands, 5) sums of called objects; no "mm" where the spacing is not known
     criterion      in words
     refused        there was no answer: every truth is missed
+    overshoot      answers that reached beyond the image
     """
 
     case_id: str
@@ -82,6 +84,7 @@ class FoundCase:
     is_planar: bool
     fold: int = NO_FOLD
     refused: bool = False
+    overshoot: Overshoot = NOTHING
 
     @property
     def unit(self) -> str:
@@ -114,13 +117,14 @@ def found_case(
     fold: int = NO_FOLD,
     refused: bool = False,
 ) -> FoundCase:
-    """Tidy, match and count one case.
+    """Cut at the border, tidy, match and count one case.
 
     answer    raw, as it left the network
     matching  as in the settings: "auto", "iou 0.5", "distance 10 mm", "distance 10 px", "hit"
     """
     grid = truth.grid
-    kept = tidied(answer, decisions)
+    inside, overshoot = within(answer)
+    kept = tidied(inside, decisions)
     criterion = criterion_of(question, matching, is_planar=grid.is_planar)
     matched = match(truth, kept, criterion, grid)
     called = np.asarray(kept.scores, dtype=float) >= np.array([decisions.threshold(name) for name in kept.classes], dtype=float)
@@ -139,6 +143,7 @@ def found_case(
         grid.is_planar,
         fold,
         refused,
+        overshoot,
     )
     return _counted(whole, question, truth, select(kept, called), "mask" if question.task == "instances" else "box")
 

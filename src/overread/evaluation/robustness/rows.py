@@ -9,18 +9,21 @@ from overread.core.question import Question
 from overread.evaluation.answered import Answered, ScoredCase
 from overread.evaluation.case_rows import case_rows
 from overread.evaluation.comparing.compared import Contender
+from overread.evaluation.objects.case_rows import case_rows as object_rows
+from overread.evaluation.objects.found_case import FoundCase
 from overread.evaluation.scored import number
 
 
-def contender(name: str, question: Question, cases: Answered | Sequence[ScoredCase]) -> Contender:
+def contender(name: str, question: Question, cases: Answered | Sequence[ScoredCase] | Sequence[FoundCase]) -> Contender:
     """One reading of the cases, under a name."""
     return Contender(name, ({"question": question.as_dict(), "cases": rows(question, cases)},))
 
 
-def rows(question: Question, cases: Answered | Sequence[ScoredCase]) -> list[dict[str, Any]]:
-    """A row per case: what is true, what was answered, what was called, or how well the outlines agree."""
+def rows(question: Question, cases: Answered | Sequence[ScoredCase] | Sequence[FoundCase]) -> list[dict[str, Any]]:
+    """A row per case: what is true, what was answered, called, how well outlines agree, or which objects were found."""
     if not isinstance(cases, Answered):
-        return [_outlined(question, case) for case in cases]
+        found = [case for case in cases if isinstance(case, FoundCase)]
+        return object_rows(question, found) if found else [_outlined(question, c) for c in cases if isinstance(c, ScoredCase)]
     return _measured(question, cases) if question.task == "regression" else case_rows(question, cases)
 
 

@@ -48,7 +48,9 @@ def read_box_sheets(
     """names  of the classes; empty takes those of the truth"""
     if task != "detection":
         raise OverreadError("A sheet of boxes holds no outlines.", "say --task detection, or give masks or COCO with outlines")
-    true, answered = _read(truth, patient_column, with_score=False), _read(answers, None, with_score=True)
+    true = _read(truth, patient_column, with_score=False)
+    nobody = _Rows(answers, {}, {}, true.is_deep)
+    answered = nobody if _is_header_alone(answers) else _read(answers, None, with_score=True)
     if true.is_deep != answered.is_deep:
         one, other = (answers, truth) if true.is_deep else (truth, answers)
         raise OverreadError(f"{other.name} has z0 and z1, {one.name} has not.", "give both, or none for pictures")
@@ -87,12 +89,28 @@ def _read(path: Path, patient_column: str | None, *, with_score: bool) -> _Rows:
         if case is None:
             raise OverreadError(f"{path.name}, line {line}: the case ('{case_column}') is blank.", "give every row a case")
         objects = cases.setdefault(case, [])
-        if who is not None and row[who] is not None:
-            patient[case] = str(row[who])
+        if who is not None and row[who] is not None and patient.setdefault(case, str(row[who])) != row[who]:
+            raise OverreadError(
+                f"{path.name}, line {line}: the case {case} belongs to the patients {patient[case]} and {row[who]}.",
+                "give each case one patient",
+            )
         found = _object(sheet, {k.casefold().strip(): v for k, v in row.items()}, line, is_deep, with_score)
         if found is not None:
             objects.append(found)
+    without = [case for case in cases if case not in patient]
+    if patient and without:
+        raise OverreadError(
+            f"{path.name}: {len(without)} of {len(cases)} cases have no {who}, {without[0]} for example.", "complete the column"
+        )
     return _Rows(path, cases, patient, is_deep)
+
+
+def _is_header_alone(path: Path) -> bool:
+    """A detector that found nothing anywhere writes its header and no more."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        return False
+    lines = [line for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()]
+    return len(lines) == 1 and "class" in lines[0].casefold()
 
 
 def _object(

@@ -17,12 +17,11 @@ from overread.core.kinds import Instances
 from overread.core.question import Question
 from overread.evaluation.sources.foreign_masks import SUFFIXES, described, mask_files, open_mask
 from overread.evaluation.sources.objects_file import Objects
-from overread.evaluation.sources.pair_of_objects import NOWHERE, ObjectPairs, nothing
+from overread.evaluation.sources.pair_of_objects import NO_SCORES, NOWHERE, ObjectPairs, nothing
 
 ONE_CLASS = "object"
 BY_VALUE = "Every value of the masks is one object of the one class '{}': no structures were named (--class NAME=VALUE)."
 BY_PART = "Voxels of a structure that touch, by an edge or a corner too, are one object."
-NO_SCORES = "Masks have no scores, so every object counts with 1: curves have one point, and average precision means little."
 
 
 def holds_masks(folder: Path) -> bool:
@@ -49,7 +48,7 @@ def read_instance_masks(
             placed = place_layers(own, source, grid, what=f"the answer to {case}")
             replies[case] = _objects(f"the answer to {case}", placed, question, grid)
     replies |= {case: nothing(task, NOWHERE) for case in answered if case not in true}  # left out, and named
-    notes = (NO_SCORES, BY_PART if values else BY_VALUE.format(ONE_CLASS))
+    notes = (f"Masks have no scores. {NO_SCORES}", BY_PART if values else BY_VALUE.format(ONE_CLASS))
     return ObjectPairs(question, truths, replies, lists_all=True, notes=notes)
 
 

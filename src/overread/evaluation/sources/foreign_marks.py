@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from overread.cohort.labels.coco import read_coco
-from overread.cohort.labels.convert import Converted, boxes_of_marks, instances_of_marks
-from overread.cohort.labels.marks import MarkedImage, fit
+from overread.cohort.labels.marks import MarkedImage
 from overread.cohort.labels.parsing import read_json_labels
 from overread.cohort.labels.recognise import NAMES, find_labels, read_labels
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
-from overread.core.kinds import Boxes, Instances
 from overread.core.question import Question
+from overread.evaluation.sources.crowds import off_crowds
+from overread.evaluation.sources.drawn_cases import DrawnCase, answered_objects, by_case, is_deep, true_objects
 from overread.evaluation.sources.objects_file import Objects
-from overread.evaluation.sources.pair_of_objects import ObjectPairs, nothing
+from overread.evaluation.sources.pair_of_objects import NO_SCORES, NOWHERE, ObjectPairs, nothing
 from overread.imaging.door import open_image
 
+ON_CROWDS = "answers lie on crowds and find no object; they count neither as right nor as false, as in COCO."
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-CROWDS = "crowds in the truth are no single object and were left out; answers that lie on them count as false."
 
 
 @dataclass(frozen=True)
 class _Marked:
-    """Label files read: case -> picture, classes in their order."""
+    """Label files read: case -> its picture or slices, classes in their order."""
 
-    images: Mapping[str, MarkedImage]
+    cases: Mapping[str, DrawnCase]
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     content: Any = None  # of a COCO truth, whose ids the results name
@@ -50,17 +50,20 @@ def read_marks(
     truths: dict[str, Objects] = {}
     replies: dict[str, Objects] = {}
     notes: Counter[str] = Counter()
-    for case, image in true.images.items():
-        grid = _grid(case, image, answered.images.get(case), true.folder, spacing)
-        found = _objects(f"the truth of {case}", image, classes, task, grid, notes)
-        truths[case] = found
-        if case in answered.images:
-            reply = _check(answered.images[case], true.classes, answers)
-            replies[case] = _objects(f"the answer to {case}", reply, classes, task, grid, Counter())
-    left: dict[str, Objects] = {
-        case: nothing(task, truths[min(truths)].grid) for case in answered.images if case not in true.images
-    }
+    for case, drawn in true.cases.items():
+        reply = answered.cases.get(case)
+        grid = _grid(case, drawn, reply, true.folder, spacing)
+        truths[case], crowds = true_objects(f"the truth of {case}", drawn, classes, task, grid, notes)
+        if reply is not None:
+            _check(reply, true.classes, answers)
+            every = answered_objects(f"the answer to {case}", reply, classes, task, grid, notes)
+            replies[case] = off_crowds(every, truths[case], crowds, "mask" if task == "instances" else "box")
+            if len(replies[case].classes) < len(every.classes):
+                notes[ON_CROWDS] += len(every.classes) - len(replies[case].classes)
+    left: dict[str, Objects] = {case: nothing(task, NOWHERE) for case in answered.cases if case not in true.cases}
     told = [f"{n} {text}" for text, n in notes.items()]
+    if results is None and all(mark.score == 1 for drawn in answered.cases.values() for i in drawn.values() for mark in i.marks):
+        told.append(f"{answers.name} gives no scores. {NO_SCORES}")
     return ObjectPairs(Question(task, classes), truths, {**replies, **left}, lists_all=False, notes=(*true.notes, *told))
 
 
@@ -73,7 +76,7 @@ def _read(place: Path) -> _Marked:
             "and y1; or a folder of masks",
         )
     extra = (found.folder / found.extra if found.folder.is_dir() else found.folder.parent / found.extra) if found.extra else None
-    images: dict[str, MarkedImage] = {}
+    images: list[MarkedImage] = []
     classes: dict[str, None] = {}
     notes: list[str] = []
     for name in found.files:
@@ -81,24 +84,11 @@ def _read(place: Path) -> _Marked:
         labels = read_labels(found.form, path, extra)
         classes |= dict.fromkeys(labels.classes)
         notes += labels.notes
-        for image in labels.images:
-            _add(images, image, place)
+        images += labels.images
     content = read_json_labels(found.folder) if found.form == "coco" and found.files == (".",) else None
     folder = found.folder if found.folder.is_dir() else found.folder.parent
     told = tuple(f"{NAMES[found.form]}: {note}" for note in dict.fromkeys(notes))
-    return _Marked(images, tuple(classes), told, content, folder)
-
-
-def _add(images: dict[str, MarkedImage], image: MarkedImage, place: Path) -> None:
-    case = PurePosixPath(image.name.replace("\\", "/")).stem
-    if image.slice is not None:
-        raise OverreadError(
-            f"{place.name} labels slices of volumes ({image.name}, slice {image.slice}).",
-            "give masks or a sheet of boxes in 3D, or make a project of the volumes",
-        )
-    if case in images:
-        raise OverreadError(f"{place.name} names two pictures '{case}'.", "name every picture once")
-    images[case] = image
+    return _Marked(by_case(images, place.name), tuple(classes), told, content, folder)
 
 
 def _results(path: Path) -> list[Any] | None:
@@ -119,37 +109,41 @@ def _of_results(true: _Marked, truth: Path, path: Path, rows: list[Any]) -> _Mar
     without = next((k for k, row in enumerate(rows, 1) if not isinstance(row, dict) or "score" not in row), None)
     if without is not None:
         raise OverreadError(f"{path.name}, row {without}: no score.", "COCO results need image_id, category_id, bbox and score")
-    named = [{"id": k, **row, "iscrowd": 0} for k, row in enumerate(rows, 1)]
-    labels = read_coco(path, {**true.content, "annotations": named})
-    images: dict[str, MarkedImage] = {}
-    for image in labels.images:
-        if image.marks:
-            _add(images, image, path)
-    return _Marked(images, labels.classes, labels.notes)
+    rows_of = [{"id": k, **row, "iscrowd": 0} for k, row in enumerate(rows, 1)]
+    labels = read_coco(path, {**true.content, "annotations": rows_of})
+    named = [image for image in labels.images if image.marks]
+    return _Marked(by_case(named, path.name), labels.classes, labels.notes)
 
 
-def _check(image: MarkedImage, classes: Sequence[str], path: Path) -> MarkedImage:
-    for mark in image.marks:
-        if mark.class_name not in classes:
-            raise OverreadError(
-                f"{path.name} names the class '{mark.class_name}'; the truth has {', '.join(classes)}.",
-                "name the classes alike in both",
-            )
-        if not 0 <= mark.score <= 1:
-            raise OverreadError(
-                f"{path.name}: an object on {image.name} has the score {mark.score:g}; 0 to 1 was expected.",
-                "give probabilities, no logits or percentages",
-            )
-    return image
+def _check(case: DrawnCase, classes: Sequence[str], path: Path) -> None:
+    for image in case.values():
+        for mark in image.marks:
+            if mark.class_name not in classes:
+                raise OverreadError(
+                    f"{path.name} names the class '{mark.class_name}'; the truth has {', '.join(classes)}.",
+                    "name the classes alike in both",
+                )
+            if not 0 <= mark.score <= 1:
+                raise OverreadError(
+                    f"{path.name}: an object on {image.name} has the score {mark.score:g}; 0 to 1 was expected.",
+                    "give probabilities, no logits or percentages",
+                )
 
 
 def _grid(
-    case: str, image: MarkedImage, reply: MarkedImage | None, folder: Path | None, spacing: tuple[float, float, float] | None
+    case: str, drawn: DrawnCase, reply: DrawnCase | None, folder: Path | None, spacing: tuple[float, float, float] | None
 ) -> Grid:
-    """The picture's grid: its size as either file says, else as the picture beside the labels has it."""
-    size = image.size or (reply.size if reply is not None else None) or _size_of_picture(case, folder)
+    """Of the size that either file says, else that of the picture beside the labels; a volume reaches to its last slice."""
+    if reply is not None and is_deep(reply) != is_deep(drawn):
+        raise OverreadError(f"'{case}' is a picture in one file and a volume in the other.", "name slices in both, or in none")
+    sizes = {image.size: None for image in (*drawn.values(), *(reply or {}).values()) if image.size}
+    if len(sizes) > 1 and is_deep(drawn):
+        told = " and ".join(f"{x} x {y}" for y, x in sizes)
+        raise OverreadError(f"The slices of '{case}' are not of one size: {told} pixels (width x height).", "correct the sizes")
+    size = next(iter(sizes), None) or _size_of_picture(case, folder)
+    depth = 1 + max((*drawn, *(reply or {}))) if is_deep(drawn) else 1
     step = spacing or (1.0, 1.0, 1.0)
-    return Grid.from_spacing((1, *size), step, spacing_known=spacing is not None, is_planar=True)
+    return Grid.from_spacing((depth, *size), step, spacing_known=spacing is not None, is_planar=not is_deep(drawn))
 
 
 def _size_of_picture(case: str, folder: Path | None) -> tuple[int, int]:
@@ -165,22 +159,3 @@ def _size_of_picture(case: str, folder: Path | None) -> tuple[int, int]:
         f"How large the picture '{case}' is, neither the truth nor the answers say, and it does not lie beside them.",
         "put the pictures in a folder 'images' beside 'labels', or give the truth as COCO, which holds their sizes",
     )
-
-
-def _objects(what: str, image: MarkedImage, classes: Sequence[str], task: str, grid: Grid, notes: Counter[str]) -> Objects:
-    marks = fit(image, (grid.shape[1], grid.shape[2]), what)
-    of_classes = [mark for mark in marks if mark.class_name in classes]
-    own = [mark for mark in of_classes if not mark.is_crowd]
-    if len(own) < len(of_classes):
-        notes[CROWDS] += len(of_classes) - len(own)
-    if task == "detection":
-        boxes: Converted[Boxes] = boxes_of_marks({0: own}, grid)
-        return boxes.kind
-    bare = [mark for mark in own if not mark.has_area]
-    if bare:
-        raise OverreadError(
-            f"{what}: a '{bare[0].class_name}' is a box without an outline.",
-            "give outlines or masks of every object, or say --task detection",
-        )
-    found: Converted[Instances] = instances_of_marks({0: own}, grid)
-    return found.kind

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from overread.cohort.labels.recognise import form_of
+from overread.cohort.labels.recognise import find_labels, form_of
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.evaluation.sources.foreign import match_ids, no_patients_note, read_patients
@@ -53,7 +53,7 @@ def read_foreign_objects(
         column = str(patients) if patients is not None and not Path(patients).exists() else None
         found = read_box_sheets(truth, answers, task, names, column, spacing)
         patients = None if column else patients
-    elif truth.is_dir() and holds_masks(truth):
+    elif truth.is_dir() and holds_masks(truth) and find_labels(truth) is None:  # pictures may lie beside their labels
         values = classes if isinstance(classes, Mapping) else None
         found = read_instance_masks(truth, answers, task, values, spacing)
     else:
@@ -76,6 +76,11 @@ def _matched(found: ObjectPairs, truth: Path, answers: Path, patients: str | Pat
     notes += [f"{silent} of {len(ids)} cases are not named by the answers, which means that nothing was found."] if silent else []
     who = dict(found.patients)
     if patients is not None:
+        if not Path(patients).is_file():
+            raise OverreadError(
+                f"'{patients}', said to name the patients, is no file.",
+                "give a sheet of case and patient: --patients SHEET",
+            )
         who = read_patients(Path(patients), ids)
     if not who:
         notes.append(no_patients_note(len(ids)))

@@ -12,6 +12,7 @@ from overread.core.kinds import Boxes, Instances
 from overread.core.question import Question
 from overread.evaluation.sources.objects_file import Objects
 
+NO_SCORES = "Every object counts with 1: curves have one point, and average precision means little."
 NOWHERE = Grid.from_spacing((1, 1, 1), spacing_known=False, is_planar=True)  # of answers to cases without a truth
 
 

@@ -32,6 +32,7 @@ class Answered:
     index     the one frame that was read from a multi-frame file
     maps      probability maps of structures, where asked for
     called    findings called at the operating point, None where there is none
+    asked     boxes and instances: every class that was looked for
     lines     words for the picture
     warnings  sentences that the reader must see
     """
@@ -44,6 +45,7 @@ class Answered:
     index: int | None = None
     maps: tuple[Map, ...] = ()
     called: Collection[str] | None = None
+    asked: Collection[str] = ()
     lines: Sequence[str] = ()
     warnings: Sequence[str] = ()
     codes: Mapping[str, Code] = field(default_factory=dict)
@@ -138,6 +140,7 @@ class _Writer:
                 algorithm=self.answered.algorithm,
                 structure_codes=self.answered.codes,
                 called=self.answered.called,
+                asked=self.answered.asked,
                 warnings=self.answered.warnings,
                 seg=self.seg,
                 evidence=self.evidence,

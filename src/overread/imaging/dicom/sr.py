@@ -70,6 +70,7 @@ def write_sr(
     algorithm: Algorithm | str = "Overread model",
     structure_codes: Mapping[str, Code] | None = None,
     called: Collection[str] | None = None,
+    asked: Collection[str] = (),
     warnings: Sequence[str] = (),
     seg: WrittenSeg | None = None,
     evidence: Evidence | None = None,
@@ -80,16 +81,20 @@ def write_sr(
     grid             of the image that was read
     structure_codes  class, structure or quantity -> standard code
     called           findings: those called at the operating point; None where there is none
+    asked            boxes and instances: every class that was looked for; one without an object is reported as absent
     warnings         sentences that the reader of the report must see
     seg              structures and instances: the segmentation of the same answer, to which the report points
     """
     made_by = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
     evidence = evidence or read_evidence(source_files, grid)
     writer = _Groups(evidence, made_by, structure_codes or {}, seg)
-    groups = writer.groups(answer, called)
-    content = digest_of(*_parts(answer), sorted(called or ()), tuple(warnings), seg.written.sop_uid if seg else "")
+    absent = [name for name in asked if name not in answer.classes] if isinstance(answer, Boxes | Instances) else []
+    groups = [*writer.groups(answer, called), *(writer.absent(name) for name in absent)]
+    parts = [*_parts(answer), sorted(called or ()), *([tuple(absent)] if absent else [])]
+    content = digest_of(*parts, tuple(warnings), seg.written.sop_uid if seg else "")
     about = About("SR", evidence, made_by, description, SERIES_NUMBER, content)
-    sentences = [DISCLAIMER, made_by.sentence + ".", *filter(None, [evidence.unassessed_text()]), *warnings]
+    negative = [f"Looked for by the model and not called at its operating point: {', '.join(absent)}."] if absent else []
+    sentences = [DISCLAIMER, made_by.sentence + ".", *negative, *filter(None, [evidence.unassessed_text()]), *warnings]
     sources = list(evidence.tags)
     if seg:
         sources.append(pydicom.dcmread(seg.written.path, stop_before_pixels=True))
@@ -154,6 +159,14 @@ class _Groups:
             **self._common(name, name, "finding"),
             measurements=[_certainty(value)],
             qualitative_evaluations=calls,
+            source_images=self._images(),
+        )
+
+    def absent(self, class_name: str) -> Group:
+        """A class that was looked for, and of which no object was called."""
+        return sr.MeasurementsAndQualitativeEvaluations(
+            **self._common(f"no {class_name}", class_name),
+            qualitative_evaluations=[sr.QualitativeEvaluation(coded(CALLED), coded(ABSENT))],
             source_images=self._images(),
         )
 

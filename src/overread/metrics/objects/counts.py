@@ -15,15 +15,15 @@ FOUND, MISSED, FALSE, OVERLAP, CASE = range(5)  # columns; OVERLAP is the sum ov
 
 SENSITIVITY = replace(
     proportion(
-        "sensitivity", "Lesion sensitivity", "objects found / objects in the truth, at the operating point",
+        "lesion_sensitivity", "Lesion sensitivity", "objects found / objects in the truth, at the operating point",
         (FOUND,), (FOUND, MISSED), "no object in the truth",
     ),
     synonyms=("recall", "lesion localisation fraction"),
 )  # fmt: skip
 PPV = replace(
     proportion(
-        "ppv", "Lesion positive predictive value", "answers that found an object / all answers, at the operating point",
-        (FOUND,), (FOUND, FALSE), "nothing was answered", depends_on_prevalence=True,
+        "lesion_ppv", "Lesion positive predictive value", "answers that found an object / all answers, at the operating point",
+        (FOUND,), (FOUND, FALSE), "nothing was called", depends_on_prevalence=True,
     ),
     synonyms=("precision",),
 )  # fmt: skip

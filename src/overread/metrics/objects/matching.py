@@ -109,7 +109,8 @@ def _quality(truth: Objects, answer: Objects, criterion: Criterion, grid: Grid) 
     if criterion.unit == "mm" and not grid.spacing_known:
         raise OverreadError(
             f"Matching by '{criterion.text}' needs millimetres, and an image has no pixel spacing.",
-            'set matching to "distance 10 px" or "iou 0.5" under [evaluation], or use a format that carries the spacing',
+            'match by "distance 10 px" or "iou 0.5" (--matching, or matching under [evaluation]), or give the millimetres '
+            "between pixels (--spacing Z Y X, or a format that carries them)",
         )
     spacing = grid.spacing if criterion.unit == "mm" else _PIXEL
     return -_distances(truth, answer, criterion, spacing), -criterion.limit

@@ -38,15 +38,19 @@ WAFROC = Metric(
     "higher", undefined="every case holds an object, or none does", synonyms=("wAFROC-AUC",),
 )  # fmt: skip
 AP50 = Metric(
-    "ap50", "Average precision at IoU 0.5", "COCO: precision at 101 recalls, averaged; an answer is true from an IoU of 0.5",
+    "ap50", "Average precision at IoU 0.5",
+    "COCO: precision at 101 recalls, averaged, of the 100 highest answers in each case; an answer is true from an IoU of "
+    "0.5",
     "higher", undefined=_NO_TRUTH, synonyms=("AP50", "mAP50"), depends_on_prevalence=True,
 )  # fmt: skip
 AP = Metric(
-    "ap", "Average precision, IoU 0.5 to 0.95", "COCO: mean over ten limits of the IoU, 0.50 to 0.95, of the average precision",
+    "ap", "Average precision, IoU 0.5 to 0.95",
+    "COCO: mean over ten limits of the IoU, 0.50 to 0.95, of the average precision of the 100 highest answers in each case",
     "higher", undefined=_NO_TRUTH, synonyms=("AP", "mAP"), depends_on_prevalence=True,
 )  # fmt: skip
 PATIENT_AUC = replace(
     AUC,
+    key="patient_auc",
     name="Patient-level area under the ROC curve",
     formula="share of (patient with, patient without) pairs in which the highest score of the one is higher; ties count half",
     undefined="every patient has the object, or none has",

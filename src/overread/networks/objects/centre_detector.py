@@ -53,8 +53,9 @@ class CentreDetector(nn.Module):
     def forward(self, images: Tensor, targets: Sequence[Mapping[str, Tensor]] | None = None) -> object:
         """Loss terms by name where targets are given, else per image a dict of boxes (N, 6), scores (N,), classes (N,).
 
-        targets  per image: boxes (N, 6) in index coordinates of the image, classes (N,), and numbers (L, [Z,] Y, X), k + 1
-                 where object k is, where the truth has voxels
+        targets  per image: boxes (N, 6) in index coordinates of the image, classes (N,); whole (N, 6), the boxes as they
+                 go on beyond the image, where it is a window; and numbers (L, [Z,] Y, X), k + 1 where object k is, where the
+                 truth has voxels
         """
         maps = self.pyramid(images)
         heat, boxes = self.heat(maps), self.box(maps)

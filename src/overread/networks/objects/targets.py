@@ -19,7 +19,8 @@ class Places:
     """The truth of one image on the coarser grid.
 
     heat    (K, *places) 1 at the centres of a class, a Gaussian around them, as wide along each axis as the object
-    where   (P, D) places that are asked for a box;  boxes (P, 6) in voxels;  weights (P,), summing to 1 per object
+    where   (P, D) places that are asked for a box;  boxes (P, 6) in voxels, whole also where the window cuts an object;
+            weights (P,), summing to 1 per object
     """
 
     heat: Tensor
@@ -38,12 +39,14 @@ def middles(size: Sequence[int], stride: Sequence[int], device: torch.device) ->
 def places_of(target: Mapping[str, Tensor], classes: int, size: Sequence[int], stride: Sequence[int]) -> Places:
     """The targets of one image.
 
-    target  boxes (N, 6) and classes (N,) of a patch;  size of the coarser grid;  stride in voxels
+    target  boxes (N, 6) and classes (N,) of a patch, and where its edges cut objects whole (N, 6);  size of the coarser grid;
+            stride in voxels
+    An object whose middle lies outside the patch has its peak at the place nearest to it.
     A place near several objects belongs to the one whose heat is highest there. Sources: Zhou et al., Objects as Points,
     2019; Liu et al., Training-Time-Friendly Network, AAAI 2020 (every place near the centre learns the box, weighted by its
     heat; here each object weighs the same, large or small).
     """
-    boxes, named = target["boxes"].float(), target["classes"].long()
+    boxes, named = target.get("whole", target["boxes"]).float(), target["classes"].long()
     axes = len(size)
     first, last = boxes[:, 3 - axes : 3], boxes[:, 6 - axes :]
     bells = _bells((first + last) / 2, last - first, size, stride)  # (N, *size)

@@ -63,7 +63,8 @@ def _ensemble(given: ReportInput) -> Known:
 
 def _metrics(given: ReportInput) -> Known:
     names = list(dict.fromkeys(s["name"] for s in (given.evaluation or {}).get("scores", ())))
-    return partly(f"Computed: {listed(names)}; each with its formula." if names else "", "report.html#results")
+    text = f"Computed: {listed(names)}; each with its formula." if names else ""
+    return partly(f"{text} {facts.objects(given)}".strip(), "report.html#results")
 
 
 def _uncertainty(given: ReportInput) -> Known:
@@ -140,11 +141,19 @@ def _accuracy(given: ReportInput) -> Known:
 def _failures(given: ReportInput) -> Known:
     shown = sum(len(panels) for panels in given.panels.values())
     parts = [
+        _errors_listed(given),
         "Confusion counts are in the report." if (given.evaluation or {}).get("confusion") else "",
         f"{shown} cases are pictured, worst, median and random, chosen by rule." if shown else "",
         "Every case is ranked by its error in the evaluation file." if given.evaluation else "",
     ]
     return partly(" ".join(part for part in parts if part), "report.html#results", "report.html#cases")
+
+
+def _errors_listed(given: ReportInput) -> str:
+    """False positives and misses; "" where the answers are no objects."""
+    items = [item["state"] for case in (given.evaluation or {}).get("cases", ()) for item in case.get("objects") or ()]
+    wrong, missed = items.count("false"), items.count("missed")
+    return f"All {wrong} false positives and {missed} misses are listed with score, size and what they are." if items else ""
 
 
 def _limitations(given: ReportInput) -> Known:

@@ -61,13 +61,29 @@ def division(given: ReportInput) -> str:
 
 def operating_points(evaluation: Record | None) -> str:
     points = (evaluation or {}).get("operating_points") or []
+    what = "score" if (evaluation or {}).get("task") in ("detection", "instances") else "probability"
     named = [
-        f"{p['class_name']}{f' (fold {k})' if (k := p.get('fold')) is not None else ''} was called from a probability of "
+        f"{p['class_name']}{f' (fold {k})' if (k := p.get('fold')) is not None else ''} was called from a {what} of "
         f"{p['threshold']:.3f} (rule: {words.rule_words(p['rule'])}; chosen on {p.get('fitted_on', 'tuning')} "
         "cases, then frozen)"
         for p in points
     ]
     return f"{upper_first('; '.join(named))}." if named else ""
+
+
+def objects(given: ReportInput) -> str:
+    """What counted as found, on how many objects, and what was done to answers before; "" where the answers are no objects."""
+    evaluation = given.evaluation
+    if evaluation is None or evaluation["task"] not in ("detection", "instances"):
+        return ""
+    counts = [f"{sum(case['truth'].get(n, 0) for case in evaluation['cases'])} of {n}" for n in evaluation["question"]["classes"]]
+    clean = sum(not any(case["truth"].values()) for case in evaluation["cases"])
+    rules = evaluation.get("rules") or {}
+    told = [f"To be found were {words.listed(counts)}; {clean} of {evaluation['n_cases']} cases held none"]
+    told += [upper_first(str(rules["matching"]))] if rules.get("matching") else []
+    done = str(rules.get("post_processing", ""))
+    told += [f"Before, {done}" if not done.startswith("none") else "Answers were not cleaned up before"] if done else []
+    return " ".join(f"{sentence.rstrip('.')}." for sentence in told)
 
 
 def openings(given: ReportInput) -> str:
@@ -133,12 +149,14 @@ def results(given: ReportInput) -> list[str]:
     head = primary(evaluation)
     first = [head] if head is not None else []
     calibration = ("calibration_slope", "observed_expected")
-    objects = ("froc", "sensitivity_at_1fp", "ppv", "fp_per_case", "pq", "ap50")
+    objects = ("froc", "sensitivity_at_1fp", "lesion_sensitivity", "lesion_ppv", "fp_per_case", "pq", "ap50", "patient_auc")
     usual = ("auc", "sensitivity", "specificity", "accuracy", *calibration, "dice", "hd95", "mae", "bias", *objects)
     rest = [
         s for key in usual for s in evaluation["scores"]
         if s["metric"] == key and s is not head and s["interval"]["estimate"] is not None
     ]  # fmt: skip
+    if evaluation["task"] in ("detection", "instances"):
+        rest.sort(key=lambda s: s["subject"] != "mean")  # of several classes the means before each
     return [sentence(score) for score in [*first, *rest[:9]]]
 
 

@@ -15,7 +15,9 @@ _LOSSES = {
     "dice_ce": "the sum of soft Dice loss and cross-entropy",
     "dice": "soft Dice loss",
     "focal": "focal loss",
+    "own": "the network's own sum of terms for what and where objects are",
 }
+_HEAT = {"focal": "focal loss", "squared": "squared error"}
 
 
 def preparation(plan: Record) -> str:
@@ -84,7 +86,7 @@ def training(given: ReportInput) -> str:
     recipe: Mapping[str, Any] = plan if "loss" in plan else plan.get("training") or {}
     parts = []
     if "loss" in recipe:
-        parts.append(f"The loss was {_LOSSES.get(recipe['loss'], recipe['loss'])}.")
+        parts.append(f"The loss was {_loss(str(recipe['loss']), str((plan.get('network') or {}).get('serves', '')))}.")
     if "optimizer" in recipe:
         rate = f" with a learning rate of {recipe['learning_rate']:g}" if "learning_rate" in recipe else ""
         decay = f" and a weight decay of {recipe['weight_decay']:g}" if "weight_decay" in recipe else ""
@@ -95,6 +97,16 @@ def training(given: ReportInput) -> str:
     parts.append(_augmentation(plan.get("augmentation")))
     parts.append(_machine(given, recipe))
     return " ".join(part for part in parts if part)
+
+
+def _loss(name: str, serves: str) -> str:
+    """A network of centres has three terms, of which the setting names the one for the heat of centres."""
+    if serves == "centres":
+        heat = _HEAT.get(name, name)
+        return (
+            f"the sum of soft Dice loss and cross-entropy of the voxels' classes, {heat} of the centres and the error of offsets"
+        )
+    return _LOSSES.get(name, name)
 
 
 def _length(given: ReportInput, batch: int | None) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from overread.reporting.given import Record, ReportInput
 from overread.reporting.paper.carried_over import fallen, uncalibrated, uncovered
+from overread.reporting.paper.limitation import Limitation
+from overread.reporting.paper.limitations_objects import of_objects
 from overread.reporting.paper.undone import test_openings, times_opened
 from overread.reporting.sections.results import primary
 from overread.reporting.words import leaks_accepted, listed, partition_name
@@ -17,19 +18,12 @@ _FEW_OF_A_CLASS = 20
 _WIDE = 0.15  # of an interval of a share, end to end
 
 
-@dataclass(frozen=True)
-class Limitation:
-    """A sentence for the discussion, and the part of the record that called for it."""
-
-    sentence: str
-    because: str
-
-
 def limitations(given: ReportInput) -> list[Limitation]:
     """The gravest first."""
     return [
         *_of_the_images(given),
         *_of_the_test(given),
+        *of_objects(given.evaluation),
         *_of_the_reference(given),
         *_of_the_cohort(given),
         *_of_the_audit(given.audit),

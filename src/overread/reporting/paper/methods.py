@@ -110,7 +110,13 @@ def _testing(given: ReportInput) -> str:
         return f"{not_stated('no evaluation was made')}."
     rules = " ".join(f"{str(rule).rstrip('.')}." for name, rule in given.evaluation["rules"].items() if name == "empty_truth")
     return " ".join(
-        [facts.openings(given), facts.operating_points(given.evaluation), facts.statistics(given.evaluation), upper_first(rules)]
+        [
+            facts.openings(given),
+            facts.objects(given),
+            facts.operating_points(given.evaluation),
+            facts.statistics(given.evaluation),
+            upper_first(rules),
+        ]
     )
 
 

@@ -22,6 +22,7 @@ def case_panel(
     is_phantom: bool,
     window: tuple[float, float] | None = None,
     objects: Sequence[Mapping[str, Any]] = (),
+    named: bool = False,
 ) -> bytes:
     """Draw one case as PNG.
 
@@ -30,6 +31,7 @@ def case_panel(
     answer  the model's answer, likewise
     window  lowest and highest value shown; None chooses by units
     objects the objects of the case as the evaluation lists them: matched, missed or false
+    named   say the class beside each object: the question has several
     """
     shape = truth if truth is not None else answer
     if isinstance(shape, LabelMap):
@@ -38,6 +40,6 @@ def case_panel(
         return reading_panel(image, truth, answer, title, is_phantom, window)
     if isinstance(shape, Boxes | Instances):
         drawn = [k if isinstance(k, Boxes | Instances) else None for k in (truth, answer)]
-        return objects_panel(image, drawn[0], drawn[1], objects, title, is_phantom, window)
+        return objects_panel(image, drawn[0], drawn[1], objects, title, is_phantom, window, named=named)
     known = "LabelMap, Boxes, Instances, Findings, Measurements"
     raise OverreadError(f"A panel of {type(shape).__name__} cannot be drawn; known are {known}.")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
@@ -18,11 +16,11 @@ from overread.core.kinds import Boxes, Instances, Piece
 from overread.reporting.pictures import canvas
 from overread.reporting.pictures.display import grey
 from overread.reporting.pictures.planes import Plane, planes
+from overread.reporting.pictures.words_beside import Free
 
 Record = Mapping[str, Any]
 _MOST_SLICES = 4
 _MOST_NAMED = 12  # boxes of one slice with words beside them; more would hide the image
-_THUMB = 132  # pixels
 _SAME = 0.02  # voxels by which two boxes of one object may differ
 
 
@@ -67,16 +65,19 @@ def objects_panel(
     title: str,
     is_phantom: bool,
     window: tuple[float, float] | None,
+    *,
+    named: bool = False,
 ) -> bytes:
     """Draw one case as PNG.
 
     listed   the case's objects as the evaluation file has them; without them, truths and answers are drawn unmatched
+    named    the question has several classes: say the class beside each object, in place of its size
     """
     order, flips = image.grid.canonical_axes()
     pixels = grey(image, window)
     shown = reorient(pixels, order, flips) if pixels.ndim == 3 else pixels
     plane = planes(image.grid.reoriented(order, flips))[order.index(0)]
-    drawn = [_turned(d, image.grid, order, flips) for d in _all_drawn(truth, answer, listed)]
+    drawn = [_turned(d, image.grid, order, flips) for d in _all_drawn(truth, answer, listed, named=named)]
     indices = [0] if image.grid.is_planar else _telling_slices(drawn, shown.shape, plane.normal)
     rows = [indices[k : k + 2] for k in range(0, len(indices), 2)]
     aspect = plane.size[0] / plane.size[1]
@@ -101,7 +102,9 @@ def _present(drawn: Sequence[Drawn]) -> list[str]:
 # ---- what is drawn ----------------------------------------------------------------------------------
 
 
-def _all_drawn(truth: Boxes | Instances | None, answer: Boxes | Instances | None, listed: Sequence[Record]) -> list[Drawn]:
+def _all_drawn(
+    truth: Boxes | Instances | None, answer: Boxes | Instances | None, listed: Sequence[Record], *, named: bool
+) -> list[Drawn]:
     """References that were found, then what the evaluation says of the others and of every answer."""
     missed = [_corners(item) for item in listed if item["state"] == "missed"]
     found = [] if truth is None else [k for k, c in enumerate(truth.corners) if not any(_same(c, m) for m in missed)]
@@ -116,21 +119,22 @@ def _all_drawn(truth: Boxes | Instances | None, answer: Boxes | Instances | None
         holder = truth if item["state"] == "missed" else answer
         corners = _corners(item)
         rank = item["score"] if item["score"] is not None else 1.0 + float(item.get("size_px") or 0)
-        drawn.append(Drawn(LOOKS[item["state"]], corners, object_words(item), _piece_at(holder, corners), float(rank)))
+        words, piece = object_words(item, named=named), _piece_at(holder, corners)
+        drawn.append(Drawn(LOOKS[item["state"]], corners, words, piece, float(rank)))
     return drawn
 
 
-def object_words(item: Record) -> str:
-    """``0.87, 14 mm``: score where there is one, and size."""
+def object_words(item: Record, *, named: bool = False) -> str:
+    """``0.87, 14 mm``: score where there is one, and size; among several classes ``cyst 0.87``."""
     score = [f"{item['score']:.2f}"] if item.get("score") is not None else []
-    return ", ".join([*score, size_words(item)])
+    return " ".join([item["class"], *score]) if named else ", ".join([*score, size_words(item)])
 
 
 def size_words(item: Record) -> str:
-    """Longest edge in mm, or area or volume in pixels where the spacing is not known."""
+    """Longest edge in mm, or area in square pixels where the spacing is not known."""
     if item.get("size_mm") is not None:
         return f"{item['size_mm']:.0f} mm" if item["size_mm"] >= 9.5 else f"{item['size_mm']:.1f} mm"
-    return f"{item['size_px']:.0f} px"
+    return f"{item['size_px']:.0f} px²"
 
 
 def _corners(item: Record) -> np.ndarray:
@@ -197,6 +201,7 @@ def _draw(axes: Axes, drawn: Sequence[Drawn], plane: Plane, index: int, shape: S
     down, across = (axis for axis in range(3) if axis != plane.normal)
     step_y, step_x = height / shape[down], width / shape[across]
     named = {id(d) for d in sorted(drawn, key=lambda d: -d.rank)[:_MOST_NAMED]}
+    free = Free(axes, width, height)
     for item in drawn:
         (y0, x0), (y1, x1) = item.corners[:, [down, across]] + 0.5
         if plane.normal != 0:  # head up
@@ -212,61 +217,5 @@ def _draw(axes: Axes, drawn: Sequence[Drawn], plane: Plane, index: int, shape: S
             style = {"fill": False, "edgecolor": item.look.colour, "linestyle": item.look.style, "linewidth": item.look.width}
             axes.add_patch(Rectangle((left, low), *size, **style))  # type: ignore[arg-type]
         if item.words and id(item) in named:
-            _name(axes, item, left, height - y0 * step_y, (x1 - x0) * step_x, low, width, height)
-
-
-def _name(axes: Axes, item: Drawn, left: float, top: float, wide: float, low: float, width: float, height: float) -> None:
-    """Words beside a box, kept on the picture: answers above it, misses below."""
-    is_below = item.look is LOOKS["missed"] or top > 0.94 * height
-    at_right = left + wide / 2 > 0.8 * width
-    axes.annotate(
-        item.words,
-        (left + wide if at_right else left, low if is_below else top),
-        xytext=(0, -2 if is_below else 2),
-        textcoords="offset points",
-        ha="right" if at_right else "left",
-        va="top" if is_below else "bottom",
-        fontsize=8,
-        color=item.look.colour,
-        parse_math=False,
-        bbox={"facecolor": "#0d0f11", "alpha": 0.5, "edgecolor": "none", "pad": 0.6},
-    )
-
-
-def thumbnail(image: Image, item: Record, window: tuple[float, float] | None = None) -> bytes:
-    """One object of the error browser as a small PNG: its surroundings in its middle slice, with its box."""
-    pixels = grey(image, window)
-    corners = _corners(item)
-    middle = int(np.clip(round(float(corners[:, 0].mean())), 0, pixels.shape[0] - 1))
-    plane = pixels[middle]
-    spacing = image.grid.spacing[1:]
-    centre = corners[:, 1:].mean(0)
-    reach = max(1.4 * float(((corners[1, 1:] - corners[0, 1:]) * spacing).max()), 16 * float(max(spacing)))
-    rows = (np.arange(_THUMB) / (_THUMB - 1) * 2 - 1) * reach / spacing[0] + centre[0]
-    columns = (np.arange(_THUMB) / (_THUMB - 1) * 2 - 1) * reach / spacing[1] + centre[1]
-    inside = ((rows >= -0.5) & (rows <= plane.shape[0] - 0.5))[:, None] & ((columns >= -0.5) & (columns <= plane.shape[1] - 0.5))
-    y = np.clip(np.rint(rows).astype(int), 0, plane.shape[0] - 1)
-    x = np.clip(np.rint(columns).astype(int), 0, plane.shape[1] - 1)
-    cut = plane[y][:, x]
-    cut = cut if cut.ndim == 3 else np.repeat(cut[:, :, None], 3, axis=2)
-    cut = np.where(inside[:, :, None], cut, 0.05)
-    colour = np.array([int(LOOKS[item["state"]].colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
-    edges = _frame(rows, columns, corners[:, 1:], dotted=item["state"] == "missed")
-    cut[edges] = colour
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(np.rint(np.clip(cut, 0, 1) * 255).astype(np.uint8)).quantize(64).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _frame(rows: np.ndarray, columns: np.ndarray, corners: np.ndarray, *, dotted: bool) -> np.ndarray:
-    """(height, width) bool: a line around the box (2, 2) y, x; broken where dotted."""
-    within = [(at >= corners[0, k]) & (at <= corners[1, k]) for k, at in enumerate((rows, columns))]
-    inside = within[0][:, None] & within[1]
-    around = np.zeros_like(inside)
-    for step in (-2, -1, 1, 2):
-        around |= np.roll(inside, step, 0) | np.roll(inside, step, 1)
-    line = around & ~inside
-    if dotted:
-        y, x = np.indices(line.shape)
-        line &= (y + x) // 4 % 2 == 0
-    return np.asarray(line)
+            place = (left, low, left + (x1 - x0) * step_x, height - y0 * step_y)
+            free.write(item.words, item.look.colour, place, prefers_below=item.look is LOOKS["missed"])

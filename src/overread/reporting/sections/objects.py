@@ -12,14 +12,16 @@ from markupsafe import Markup
 from overread.reporting.charts.froc import COLUMNS, RATE_WORDS, RATES, at_rate, froc_chart
 from overread.reporting.charts.matching import matching_chart
 from overread.reporting.charts.probability import pr_chart, roc_chart
+from overread.reporting.given import Panel
 from overread.reporting.pictures.objects import size_words
+from overread.reporting.sections.error_kinds import error_kinds, kinds_counted
 from overread.reporting.sections.results import AT_RATE, score_row
 
 Record = Mapping[str, Any]
 
 TASKS = ("detection", "instances")
 STATES = {"false": "false positive", "missed": "missed", "matched": "found"}
-ERROR_COLUMNS = ("case", "state", "class", "score", "size", "overlap with the nearest", "distance to the nearest, mm")
+ERROR_COLUMNS = ("case", "state", "kind of error", "class", "score", "size", "overlap", "distance, mm")
 MOST_ERRORS = 200  # in the page; the file beside it holds all
 _SEPARATION = ("pq", "sq", "rq", "count_error", "merged", "split")
 
@@ -29,13 +31,14 @@ class ErrorRow:
     """One false positive or miss of the browser; `key` finds its thumbnail."""
 
     case_id: str
+    patient_id: str
     number: int
     state: str
+    kind: str
     class_name: str
     score: float | None
     size: str
     size_value: float
-    nearest: str
     thumbnail: bytes | None
 
 
@@ -43,10 +46,13 @@ def is_of_objects(evaluation: Record) -> bool:
     return evaluation["task"] in TASKS
 
 
-def object_section(evaluation: Record, thumbnails: Mapping[tuple[str, int], bytes]) -> dict[str, Any] | None:
+def object_section(
+    evaluation: Record, thumbnails: Mapping[tuple[str, int], bytes], examples: Sequence[Panel] = ()
+) -> dict[str, Any] | None:
     """Everything the page shows of objects beyond the table of scores; None where the answers are none.
 
     thumbnails   (case_id, number in the case's list) -> PNG
+    examples     the criterion on objects of these cases
     """
     if not is_of_objects(evaluation):
         return None
@@ -56,6 +62,7 @@ def object_section(evaluation: Record, thumbnails: Mapping[tuple[str, int], byte
     return {
         "rule": rule,
         "example": Markup(matching_chart(rule)),
+        "examples": list(examples),
         "tally": _tally(evaluation),
         "froc": [
             {
@@ -74,7 +81,8 @@ def object_section(evaluation: Record, thumbnails: Mapping[tuple[str, int], byte
         "cleaning": str((evaluation.get("rules") or {}).get("post_processing", "")),
         "errors": errors[:MOST_ERRORS],
         "n_errors": len(errors),
-        "has_nearest": any(row.nearest for row in errors),
+        "kinds": kinds_counted([(row.state, row.kind) for row in errors]),
+        "is_in_mm": any(row.size.endswith(" mm") for row in errors),
         "classes": sorted({row.class_name for row in errors}),
     }
 
@@ -121,15 +129,15 @@ def _point(evaluation: Record, name: str) -> tuple[float, float] | None:
     found = {
         s["metric"]: s["interval"]["estimate"]
         for s in evaluation["scores"]
-        if s["subject"] == name and s["metric"] in ("sensitivity", "fp_per_case")
+        if s["subject"] == name and s["metric"] in ("lesion_sensitivity", "fp_per_case")
     }
-    rate, sensitivity = found.get("fp_per_case"), found.get("sensitivity")
+    rate, sensitivity = found.get("fp_per_case"), found.get("lesion_sensitivity")
     return None if rate is None or sensitivity is None else (float(rate), float(sensitivity))
 
 
 def _area(evaluation: Record, name: str) -> str:
     for score in evaluation["scores"]:
-        if score["metric"] == "auc" and score["subject"] == name:
+        if score["metric"] == "patient_auc" and score["subject"] == name:
             row = score_row(score)
             return f"AUC {row.estimate} ({row.interval})"
     return ""
@@ -149,29 +157,26 @@ def _tally(evaluation: Record) -> list[tuple[str, int, int, int]]:
 
 def error_rows(evaluation: Record, thumbnails: Mapping[tuple[str, int], bytes] | None = None) -> list[ErrorRow]:
     """False positives, the surest first; then misses, the largest first."""
+    pictures = thumbnails or {}
     rows = [
-        _error(case["case_id"], number, item, (thumbnails or {}).get((case["case_id"], number)))
+        _error(case, number, item, kind, pictures.get((case["case_id"], number)))
         for case in evaluation["cases"]
-        for number, item in enumerate(case.get("objects") or ())
+        for number, (item, kind) in enumerate(_with_kinds(case))
         if item["state"] != "matched"
     ]
     return sorted(rows, key=lambda r: (r.state == "missed", -(r.score or 0.0), -r.size_value, r.case_id, r.number))
 
 
-def _error(case_id: str, number: int, item: Record, thumbnail: bytes | None) -> ErrorRow:
+def _with_kinds(case: Record) -> Iterator[tuple[Record, str]]:
+    objects = case.get("objects") or ()
+    return zip(objects, error_kinds(objects), strict=True)
+
+
+def _error(case: Record, number: int, item: Record, kind: str, thumbnail: bytes | None) -> ErrorRow:
     value = item["size_mm"] if item.get("size_mm") is not None else item.get("size_px") or 0.0
-    size, nearest = size_words(item), _nearest(item)
-    return ErrorRow(case_id, number, item["state"], item["class"], item.get("score"), size, float(value), nearest, thumbnail)
-
-
-def _nearest(item: Record) -> str:
-    """How near it came to anything; "" where nothing is."""
-    told = []
-    if item.get("overlap"):
-        told.append(f"overlap {item['overlap']:.2f}")
-    if item.get("distance_mm") is not None:
-        told.append(f"centres {item['distance_mm']:.0f} mm apart")
-    return ", ".join(told)
+    score, size = item.get("score"), size_words(item)
+    told = (item["state"], kind, item["class"], score, size, float(value), thumbnail)
+    return ErrorRow(case["case_id"], case["patient_id"], number, *told)
 
 
 def object_figures(evaluation: Record) -> Iterator[tuple[str, str, tuple[str, ...], list[Sequence[Any]]]]:
@@ -187,11 +192,11 @@ def object_figures(evaluation: Record) -> Iterator[tuple[str, str, tuple[str, ..
         yield "matching", chart, ("what counts as found",), [(rule,)]
     errors: list[Sequence[Any]] = [
         (
-            case["case_id"], STATES[item["state"]], item["class"], item.get("score"), size_words(item), item.get("overlap"),
-            item.get("distance_mm"),
+            case["case_id"], STATES[item["state"]], kind, item["class"], item.get("score"), size_words(item),
+            item.get("overlap"), item.get("distance_mm"),
         )
         for case in evaluation["cases"]
-        for item in case.get("objects") or ()
+        for item, kind in _with_kinds(case)
     ]  # fmt: skip
     if errors:
         yield "objects", "", ERROR_COLUMNS, errors

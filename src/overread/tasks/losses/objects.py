@@ -36,7 +36,8 @@ def centres_and_offsets(
     """Dice and cross-entropy of the classes, the heat of centres, and the way to the centre inside objects (L1, voxels).
 
     answers  (B, K + 1 + 1 + D, [Z,] Y, X)
-    targets  one per image: classes (N,), numbers (L, [Z,] Y, X) with k + 1 where object k is
+    targets  one per image: boxes (N, 6), classes (N,), numbers (L, [Z,] Y, X) with k + 1 where object k is, and where the
+             image is a window whole (N, 6), the boxes as they go on beyond it
     """
     axes = answers.ndim - 2
     with torch.autocast(answers.device.type, enabled=False):
@@ -54,8 +55,9 @@ def centres_and_offsets(
 def centre_truth(target: Mapping[str, Tensor], shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """What the network should answer: class (*shape) int64, heat (*shape), offsets (D, *shape) in voxels.
 
-    A centre is the mean of the object's voxels that the patch shows; its heat is a Gaussian, as wide as an eighth of the
-    object's extent along each axis and 1 voxel at least, and 1 at the voxel nearest to the centre.
+    A centre is the middle of the object's whole box, so that it stays where it is when the edge of a window cuts the object;
+    its heat is a Gaussian, as wide as an eighth of the object's extent along each axis and 1 voxel at least, and 1 at the
+    voxel nearest to the centre. A centre outside the window has no such voxel in it.
     """
     if "numbers" not in target:
         raise OverreadError(
@@ -67,12 +69,11 @@ def centre_truth(target: Mapping[str, Tensor], shape: tuple[int, ...]) -> tuple[
         numbers = torch.where(layer > 0, layer.long(), numbers)
     classes = torch.cat([numbers.new_zeros(1), target["classes"].long() + 1])[numbers]
     places = numbers.nonzero()  # (V, D)
-    shown, owner = numbers[tuple(places.T)].unique(return_inverse=True)
     heat, offsets = torch.zeros(shape, device=numbers.device), torch.zeros((len(shape), *shape), device=numbers.device)
-    if not len(shown):
-        return classes, heat, offsets
-    middle, extent = _middles(places, owner, len(shown))
-    offsets[(slice(None), *places.T)] = (middle[owner] - places).T
+    boxes, axes = target.get("whole", target["boxes"]).float(), len(shape)
+    first, last = boxes[:, 3 - axes : 3], boxes[:, 6 - axes :]
+    middle, extent = (first + last) / 2, last - first
+    offsets[(slice(None), *places.T)] = (middle[numbers[tuple(places.T)] - 1] - places).T
     ranges = [torch.arange(size, device=numbers.device, dtype=torch.float32) for size in shape]
     for centre, size in zip(middle.round(), (extent / SPREAD).clamp_min(NARROWEST), strict=True):
         one = torch.ones((), device=numbers.device)
@@ -81,17 +82,6 @@ def centre_truth(target: Mapping[str, Tensor], shape: tuple[int, ...]) -> tuple[
             one = one[..., None] * bell
         heat = torch.maximum(heat, one)
     return classes, heat, offsets
-
-
-def _middles(places: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """(count, D) mean place, and (count, D) extent in voxels, of the places (V, D) of each owner (V,)."""
-    values = places.float()
-    index = owner[:, None].expand_as(values)
-    empty = values.new_zeros(count, values.shape[1])
-    middle = empty.scatter_reduce(0, index, values, "mean", include_self=False)
-    first = empty.scatter_reduce(0, index, values, "amin", include_self=False)
-    last = empty.scatter_reduce(0, index, values, "amax", include_self=False)
-    return middle, last - first + 1
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:

@@ -7,8 +7,10 @@ from itertools import zip_longest
 
 from overread.audit.audited import Audited, called
 from overread.audit.concern import Concern
+from overread.audit.objects.shown import objects_behind, with_boxes
 from overread.cohort.progress import Progress, counted
 from overread.core.errors import OverreadError
+from overread.core.image import Image
 from overread.reporting.audit_page import CasePicture
 from overread.reporting.pictures.pairs import side_by_side
 
@@ -27,7 +29,7 @@ def pictures_of(audited: Audited, concerns: Sequence[Concern], progress: Progres
         shown = []
         for case_id in list(group)[:MOST_IN_GROUP]:
             try:
-                image = audited.open_image(case_id)
+                image = _marked(audited, concern, case_id)
             except OverreadError:
                 continue
             case = cases[case_id]
@@ -40,6 +42,15 @@ def pictures_of(audited: Audited, concerns: Sequence[Concern], progress: Progres
             png = side_by_side(shown, title="", is_phantom=audited.is_phantom)
             made.append(CasePicture(concern.key, png, caption, tuple(group)))
     return tuple(made)
+
+
+def _marked(audited: Audited, concern: Concern, case_id: str) -> Image:
+    """The image of a case, with frames around the objects that a concern is about."""
+    image = audited.open_image(case_id)
+    if audited.open_objects is None or not concern.key.startswith("object-"):
+        return image
+    boxes = audited.open_objects(case_id)
+    return with_boxes(image, boxes.corners[objects_behind(concern, case_id, boxes)])
 
 
 def _chosen(groups: Sequence[Sequence[str]], truths: Mapping[str, str]) -> list[Sequence[str]]:

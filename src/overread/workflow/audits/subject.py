@@ -28,7 +28,7 @@ from overread.cohort.usable import keep_usable
 from overread.core.case import Case, ImageReference, TruthReference
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
-from overread.core.kinds import Kind
+from overread.core.kinds import Boxes, Kind
 from overread.workflow.audits.elsewhere import elsewhere_of, names_elsewhere
 from overread.workflow.audits.opening import open_case
 from overread.workflow.project import Project
@@ -212,6 +212,7 @@ def _audited(
         partial(_open_truth, cohort) if cohort.question.task == "segmentation" else None,
         counts,
         cohort.is_phantom,
+        partial(_open_boxes, cohort) if cohort.question.is_of_objects else None,
     )
 
 
@@ -284,6 +285,10 @@ def _place_of(reference: ImageReference) -> tuple[str, int | None]:
 
 def _open_truth(cohort: Cohort, case_id: str) -> Kind:
     return load_truth(cohort, cohort.case(case_id))
+
+
+def _open_boxes(cohort: Cohort, case_id: str) -> Boxes:
+    return open_case_objects(cohort, cohort.case(case_id)).boxes(class_of_value(cohort.question))
 
 
 def _places(given: Given | None, count: int) -> list[str]:

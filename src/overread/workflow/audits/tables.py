@@ -16,6 +16,7 @@ def tables_of(tables: Mapping[str, Any]) -> tuple[AuditTable, ...]:
     """Counts, probes, marks, acquisition and expected intervals; a table without rows is left out."""
     found = (
         _labels(tables["labels"]),
+        _objects(tables["objects"]),
         _probes(tables["probes"]),
         _marks(tables["marks"]),
         _acquisition(tables["acquisition"]),
@@ -34,6 +35,24 @@ def _labels(counts: Mapping[str, Mapping[str, Mapping[str, int | None]]]) -> Aud
     is_sealed = any(None in row for row in rows)
     note = "A dash: under seal, where cases are counted and patients are not." if is_sealed else ""
     return AuditTable("Cases and patients of each class", ("part", "class", "cases", "patients"), rows, note, "labels")
+
+
+def _objects(rows: Sequence[Row]) -> AuditTable:
+    columns = ("part", "class", "images", "clean images", "with the class", "objects", "in one image", "longest edge")
+    cells = [
+        (called(row["partition"]) or "all", row["class"], row["images"], row["clean"], row["with"], row["objects"],
+         _from_to(row["per_image"]), _from_to(row["longest"], f" {row['unit']}"))
+        for row in rows
+    ]  # fmt: skip
+    note = (
+        "Of truths that are open. In one image: median, and the fewest and most in images that hold one. "
+        "Longest edge: median, and the 10th and 90th percentile."
+    )
+    return AuditTable("Objects of each class", columns, cells, note, "labels")
+
+
+def _from_to(values: Sequence[float] | None, unit: str = "") -> str | None:
+    return None if values is None else f"{values[1]:g} ({values[0]:g} to {values[2]:g}){unit}"
 
 
 def _probes(table: Row) -> AuditTable:

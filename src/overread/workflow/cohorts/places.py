@@ -13,7 +13,7 @@ from overread.cohort.draft import Draft
 from overread.cohort.gather import Gathered
 from overread.cohort.given import given_split
 from overread.cohort.identity import Link
-from overread.cohort.partition import Division, Wish, all_sealed, levels_of, strata_of
+from overread.cohort.partition import Division, Wish, all_sealed, levels_of, shares_of, strata_of
 from overread.cohort.split import folds_by_group, linked_groups, split_by_group
 from overread.core.errors import OverreadError
 from overread.workflow.cohorts.summary import PARTITION_NAMES
@@ -57,7 +57,7 @@ def divide_again(project: Project, gathered: Gathered, splits: Mapping[str, Any]
     elif rule:
         place = _by_date(gathered, date.fromisoformat(rule["after"]), known, groups, fixed, strata, split.tuning, seed)
     else:
-        shares = {"training": 1 - split.tuning - split.internal, "tuning": split.tuning, "internal": split.internal}
+        shares = shares_of(split.tuning, split.internal)
         new = split_by_group(groups, strata, shares, seed, {g: str(p) for g, p in fixed.items()})
         place = [k or n for k, n in zip(known, new, strict=True)]
     return Division(splits["scheme"], tuple(place), tuple(groups), {}, by, (), {}, (), rule, OTHER_TIME if rule else "")

@@ -26,6 +26,7 @@ def request_of(project: Project) -> Request:
         question.unit,
         question.sided,
         objects=question.objects if task in OBJECT_TASKS else None,
+        others=question.others,
     )
     sheet = project.path / s.truth.sheet if s.truth.sheet else None
     return Request(

@@ -10,6 +10,7 @@ from overread.cohort.names import NAME_RULES
 from overread.cohort.partition import Division, Wish
 from overread.cohort.request import Request
 from overread.cohort.rules import Rule
+from overread.metrics.objects.criterion import Criterion
 from overread.workflow.settings import (
     CohortSection,
     EvaluationSection,
@@ -58,6 +59,7 @@ def draft_settings(
         task=question.task,  # type: ignore[arg-type]
         classes=question.classes,
         values=question.values,
+        others=gathered.others,
         positive=question.positive,
         exclusive=question.exclusive,
         ordered=question.ordered,
@@ -68,6 +70,8 @@ def draft_settings(
         sided=question.sided,
         objects=question.objects,  # type: ignore[arg-type]
     )
+    if gathered.others:
+        reasons["question.others"] = "you asked for the others alone: these are background"
     if request.said.unit is None:
         reasons["question.unit"] = "one answer per image; the split stays by patient"
     reasons["question.sided"] = "left and right are named" if question.sided else "no answer names a side"
@@ -103,7 +107,22 @@ def draft_settings(
         split=split,
         evaluation=EvaluationSection(),
     )
+    reasons |= _judged(gathered)
     return settings, {k: v for k, v in reasons.items() if v}
+
+
+def _judged(gathered: Gathered) -> dict[str, str]:
+    """Of objects: when an answer finds one, and how many false ones are borne; both can be changed before the test is opened."""
+    if not gathered.question.is_of_objects:
+        return {}
+    is_planar = all(s.grid is not None and s.grid.is_planar for s in gathered.seen)
+    criterion = Criterion.parse("auto", is_planar=is_planar)
+    what = "voxels" if gathered.question.task == "instances" else "boxes"
+    why = "the usual limit in 2D" if is_planar else "in 3D a small shift costs much overlap"
+    return {
+        "evaluation.matching": f"{criterion.text} of {what}, {why}; or 'distance 10 mm' (px), or 'hit' (centre inside)",
+        "evaluation.false_positives": "of each class per image, at most: thresholds are chosen so on tuning cases",
+    }
 
 
 def _shortest(rule: Rule) -> str | dict[str, str]:

@@ -38,7 +38,7 @@ def summarise(
         *table_lines(table),
         *_warnings(gathered, division, table),
         "",
-        _end(folder, stored),
+        _end(folder, stored, not set(table) <= {"training", "tuning"}),
     ]
     facts = {
         "cases": sum(p is not None for p in division.place),
@@ -244,7 +244,8 @@ def _warnings(gathered: Gathered, division: Division, table: dict[str, dict[str,
     return [*_section("Notes", notes), *_section("WARNING", lines)]
 
 
-def _end(folder: Path, stored: Stored | None) -> str:
+def _end(folder: Path, stored: Stored | None, has_test: bool) -> str:
     if stored is None:
         return f"Nothing was written (dry run). The project would be {folder}."
-    return f"Wrote {folder} (version 1 of the cohort; test truths are under seal).\nNext: overread plan {folder}"
+    kept = "test truths are under seal" if has_test else "no test is set aside"
+    return f"Wrote {folder} (version 1 of the cohort; {kept}).\nNext: overread plan {folder}"

@@ -86,16 +86,28 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     run, cohort = planned.run, planned.cohort
     card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome, aggregation=settings.question.aggregation)
     card = replace(card, reading={**card.reading, "codes": dict(settings.codes)})
-    predictor = predictor_of(card, outcome.network)
+    parent = run.path.parent.name if run.name.startswith("fold-") else ""
+    return freeze_model(settings, run, file_name(project, parent, run.name), cohort, card, outcome.network, progress)
+
+
+def file_name(project: Project, *words: str) -> str:
+    """What the model of a run, or of one fold of it, is called as one file."""
+    return f"{'-'.join(filter(None, (project.name, *words)))}.overread"
+
+
+def freeze_model(
+    settings: Settings, run: RunFolder, file: str, cohort: Cohort, card: ModelCard, network: nn.Module, progress: Progress | None
+) -> ModelCard:
+    """Read the tuning cases, fit the decisions, write the model and pack it as `file`, read the internal test's images."""
+    predictor = predictor_of(card, network)
     maps = {
         partition: MapWriter(run.path / f".probabilities-{partition}", cohort.question, is_phantom=cohort.is_phantom)
         for partition in ("tuning", "internal")
     }
     tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, "Reading the tuning cases", maps=maps["tuning"])
-    decisions = _decide(settings, cohort, tuning, maps["tuning"], run)
-    card = write_model(run.model, outcome.network, replace(card, decisions=decisions))
-    parent = run.path.parent.name if run.name.startswith("fold-") else ""
-    pack_model(run.model, run.path / f"{project.name}-{parent + '-' if parent else ''}{run.name}.overread")
+    decisions = decide(settings, cohort, tuning, maps["tuning"], run)
+    card = write_model(run.model, network, replace(card, decisions=decisions))
+    pack_model(run.model, run.path / file)
     text = "Reading the internal test images (truths stay sealed)"
     refused: dict[str, str] = {}  # what cannot be read now was readable at init; it counts as an error
     internal: Undecided = {}
@@ -120,7 +132,7 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     return card
 
 
-def _decide(settings: Settings, cohort: Cohort, answers: Undecided, maps: MapWriter, run: RunFolder) -> Decisions:
+def decide(settings: Settings, cohort: Cohort, answers: Undecided, maps: MapWriter, run: RunFolder) -> Decisions:
     """What is frozen, from the tuning cases alone.
 
     Calibration, operating points and conformal limits; of masks temperature and clean-up; of objects thresholds of the score,

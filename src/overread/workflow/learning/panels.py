@@ -13,6 +13,7 @@ from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.record.files import write_bytes, write_json
 from overread.reporting.pictures.figures import case_panel
+from overread.workflow.learning.matching_examples import write_examples
 from overread.workflow.learning.thumbnails import write_thumbnails
 
 EACH = 3  # panels of each kind
@@ -50,12 +51,14 @@ def write_panels(folder: Path, partition: str, rows: Sequence[dict[str, Any]], l
         name = f"{why}-{numbers[why]}.png"
         image, truth, answer = load(row)
         title = f"{why} {numbers[why]}: {row['case_id']}"
-        picture = case_panel(image, truth, answer, title=title, is_phantom=is_phantom, objects=row.get("objects", ()))
+        objects, named = row.get("objects", ()), "objects" in row and len(row["truth"]) > 1
+        picture = case_panel(image, truth, answer, title=title, is_phantom=is_phantom, objects=objects, named=named)
         write_bytes(folder / name, picture)
         panels.append({"file": name, "case_id": row["case_id"], "why": why, "caption": caption(row)})
     described = {"format": 1, "partition": partition, "panels": panels}
     if any("objects" in row for row in rows):
         described["errors"] = write_thumbnails(folder, rows, load)
+        described["matching"] = write_examples(folder, rows, load)
     write_json(folder / "panels.json", described)
 
 
@@ -64,10 +67,8 @@ def caption(row: dict[str, Any]) -> str:
     if "objects" in row:
         states = [item["state"] for item in row["objects"]]
         found, missed, false = (states.count(state) for state in ("matched", "missed", "false"))
-        return f"{found} of {found + missed} found, {false} false" if states else "no object, and none was marked"
-    if "objects" in row:
-        states = [found["state"] for found in row["objects"]]
-        return ", ".join(f"{states.count(state)} {state}" for state in ("matched", "missed", "false"))
+        told = f"{found} of {found + missed} found, {false} false" if states else "no object, and none was marked"
+        return f"patient {row['patient_id']}: {told}"
     dice = {k.removeprefix("dice/"): v for k, v in row["scores"].items() if k.startswith("dice/")}
     if dice:
         return "Dice " + ", ".join(f"{name} {_number(v)}" for name, v in dice.items())

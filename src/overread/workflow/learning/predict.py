@@ -1,4 +1,4 @@
-"""A network reads the cases of a partition once; the answers are decided and written where `evaluate` finds them.
+"""A model reads the cases of a partition once; the answers are decided and written where `evaluate` finds them.
 
 Images only: a sealed truth is neither needed nor reachable here.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from overread.batches.prepare import Prepared, prepare_image
+from overread.batches.prepare import Prepared
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image
 from overread.cohort.progress import Progress
@@ -28,7 +28,7 @@ from overread.core.question import Decisions, Question
 from overread.evaluation.sources.objects_file import NAME, write_objects
 from overread.imaging.nifti import write_nifti
 from overread.metrics.components import clean
-from overread.reading.predictor import Predictor
+from overread.reading.answering import Answering
 from overread.record.files import write_json, write_text
 from overread.workflow.learning.maps import MapWriter
 
@@ -59,7 +59,7 @@ Undecided = dict[str, Findings | Measurements | Packed | Boxes | Instances]  # c
 
 
 def read_cases(
-    predictor: Predictor,
+    predictor: Answering,
     cohort: Cohort,
     cases: Sequence[Case],
     progress: Progress | None,
@@ -89,7 +89,7 @@ def read_cases(
 
 
 def _read(
-    predictor: Predictor, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None
+    predictor: Answering, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None
 ) -> Iterator[tuple[str, Findings | Measurements | Packed | Boxes | Instances]]:
     """The answers in the form of the question: objects, a mask, or one answer per case."""
     if predictor.task.question.is_of_objects:
@@ -100,7 +100,7 @@ def _read(
 
 
 def _prepared(
-    predictor: Predictor,
+    predictor: Answering,
     cohort: Cohort,
     cases: Sequence[Case],
     refused: dict[str, str] | None,
@@ -109,7 +109,7 @@ def _prepared(
     """Cases that can be read. The reason of a refusal is its short code: its sentence may name a file."""
     for case in cases:
         try:
-            yield case, prepare_image(adapt(load_image(cohort, case)), predictor.preparation)
+            yield case, predictor.prepare(adapt(load_image(cohort, case)))
         except OverreadError as refusal:
             if refused is None:
                 raise
@@ -117,10 +117,10 @@ def _prepared(
 
 
 def _by_voxel(
-    predictor: Predictor, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None
+    predictor: Answering, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None
 ) -> Iterator[tuple[str, Packed]]:
     for case, prepared in cases:
-        raw = predictor.raw(prepared.array)
+        raw = predictor.raw_of(prepared)
         answer = predictor.task.decode_map(predictor.labels(raw, prepared), prepared.source, Decisions())
         assert isinstance(answer, LabelMap)
         if maps is not None:
@@ -128,10 +128,10 @@ def _by_voxel(
         yield case.case_id, Packed.of(answer)
 
 
-def _by_case(predictor: Predictor, cases: Iterator[tuple[Case, Prepared]]) -> Iterator[tuple[str, Findings | Measurements]]:
+def _by_case(predictor: Answering, cases: Iterator[tuple[Case, Prepared]]) -> Iterator[tuple[str, Findings | Measurements]]:
     while some := list(islice(cases, FILMS)):
-        arrays = [prepared.array for _, prepared in some]
-        for (case, _), raw in zip(some, predictor.raw_several(arrays, FILMS), strict=True):
+        raws = predictor.raws_of([prepared for _, prepared in some], FILMS)
+        for (case, _), raw in zip(some, raws, strict=True):
             yield case.case_id, raw_kind(predictor.task.question, raw)
 
 

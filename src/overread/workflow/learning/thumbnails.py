@@ -9,7 +9,7 @@ from typing import Any
 from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.record.files import write_bytes
-from overread.reporting.pictures.objects import thumbnail
+from overread.reporting.pictures.close_ups import thumbnail
 
 OF_EACH = 24
 

@@ -17,7 +17,7 @@ from overread.imaging.dicom.write_common import Algorithm
 from overread.reading.model import ModelCard
 from overread.workflow.readings.exams import Exam
 
-NEEDS_AN_OBJECT = {Boxes: ("sr",), Instances: ("seg", "sr")}  # DICOM has no such object that says "nothing found"
+NEEDS_AN_OBJECT = ("seg",)  # a segmentation has at least one segment; a report may say that nothing was found
 VERSION_LENGTH = 12  # digits of the model's digest that stand for its version
 
 
@@ -54,6 +54,7 @@ def write_dicom_results(
             index=source.index,
             maps=reading.maps,
             called=called,
+            asked=card.question.classes if isinstance(reading.answer, Boxes | Instances) else (),
             lines=tuple(_lines(reading, called)),
             warnings=reading.warnings,
             codes=parse_codes(card.reading.get("codes", {})),
@@ -70,9 +71,9 @@ def write_dicom_results(
 def _possible(objects: Collection[str], exam: Exam, reading: Reading) -> tuple[Collection[str], tuple[str, ...]]:
     """Without what needs an object to speak of, where none was found; and what has to be said of it."""
     answer = reading.answer
-    if not isinstance(answer, Boxes | Instances) or answer.classes:
+    if not isinstance(answer, Instances) or answer.classes:
         return objects, ()
-    lacking = [name for name in objects if name in NEEDS_AN_OBJECT[type(answer)]]
+    lacking = [name for name in objects if name in NEEDS_AN_OBJECT]
     notes = tuple(
         f"{exam.name}: no {name.upper()} was written: nothing was found, and it must hold an object" for name in lacking
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.reading.model import load_model
+from overread.workflow.ensembles.record import is_over_folds
 from overread.workflow.external import label_of, open_external
 from overread.workflow.learning.maps import MapWriter
 from overread.workflow.learning.predict import read_cases, write_answers
@@ -39,7 +40,7 @@ def read_external(
 ) -> ExternalReading:
     """Let the frozen model of a run answer every case of an external cohort, once, by the decisions it was frozen with."""
     other = open_external(project, name)
-    if project.folds and fold is None:
+    if project.folds and fold is None and not is_over_folds(project.run(run_name)):
         raise OverreadError(
             f"This project has {len(project.folds)} folds, each with a model of its own; an external cohort tests one model.",
             "say which with --fold K",

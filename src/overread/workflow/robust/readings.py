@@ -14,9 +14,10 @@ from overread.cohort.progress import Progress
 from overread.core.case import Case, TruthReference
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.core.kinds import LabelMap
+from overread.core.kinds import Findings, LabelMap, Measurements
 from overread.core.question import Decisions, Question
 from overread.evaluation.answered import NO_FOLD, NO_MAPS, Answered, ScoredCase, answered
+from overread.evaluation.objects.found_case import FoundCase
 from overread.evaluation.scoring import Pair, open_answer, score_pairs
 from overread.evaluation.sources.predictions import Predictions
 from overread.evaluation.units import units_of
@@ -24,9 +25,10 @@ from overread.imaging.degrade.degradation import random_of
 from overread.imaging.degrade.table import DEGRADATIONS
 from overread.metrics.components import clean
 from overread.metrics.quick import values_of
-from overread.reading.adversarial import Attacked
-from overread.reading.predictor import Predictor
+from overread.reading.adversarial import attacked
+from overread.reading.answering import Answering
 from overread.workflow.learning.predict import Packed, Undecided, read_cases
+from overread.workflow.robust.objects import answered_otherwise, found_cases
 from overread.workflow.robust.suite import Condition
 
 SAME = 1e-3  # probabilities nearer than this, and numbers by this share of their spread, are one answer
@@ -39,14 +41,16 @@ class Subject:
 
     aggregation           how answers of one unit of analysis are put together
     surface_tolerance_mm  of the surface Dice
+    matching              when an answer finds an object, as in `[evaluation]`
     """
 
-    predictor: Predictor
+    predictor: Answering
     decisions: Decisions
     cohort: Cohort
     cases: tuple[Case, ...]
     aggregation: str
     surface_tolerance_mm: float
+    matching: str = "auto"
 
 
 class _InTurn:
@@ -72,24 +76,26 @@ def read_under(subject: Subject, condition: Condition | None, progress: Progress
     if condition is None:
         return read_cases(subject.predictor, subject.cohort, subject.cases, progress, text)
     if condition.degradation is None:
-        attacked = Attacked.of(subject.predictor, condition.level.value)
-        return read_cases(attacked, subject.cohort, subject.cases, progress, text)
+        reader = attacked(subject.predictor, condition.level.value)
+        return read_cases(reader, subject.cohort, subject.cases, progress, text)
     return read_cases(subject.predictor, subject.cohort, subject.cases, progress, text, adapt=_InTurn(subject.cases, condition))
 
 
-def score(subject: Subject, answers: Undecided, condition: Condition | None) -> Answered | list[ScoredCase]:
+def score(subject: Subject, answers: Undecided, condition: Condition | None) -> Answered | list[ScoredCase] | list[FoundCase]:
     """Answers against the truths of the tuning cases, by the decisions frozen in the model."""
     question = subject.cohort.question
     if question.task == "segmentation":
         pairs: list[Pair] = [_pair(subject, case, answers[case.case_id], condition) for case in subject.cases]
         return score_pairs(pairs, question.classes, subject.surface_tolerance_mm)
+    if question.is_of_objects:
+        return found_cases(subject.cohort, subject.cases, answers, subject.decisions, subject.matching)
     kinds = [answers[case.case_id] for case in subject.cases]
     return answered(
         question,
         [case.case_id for case in subject.cases],
         [case.patient_id for case in subject.cases],
         [load_truth(subject.cohort, case) for case in subject.cases],
-        [kind for kind in kinds if not isinstance(kind, Packed)],
+        [kind for kind in kinds if isinstance(kind, Findings | Measurements)],
         subject.decisions,
         units=units_of(question, subject.cases),
         aggregation=subject.aggregation,
@@ -149,11 +155,13 @@ def read_otherwise(subject: Subject, answers: Undecided, folder: Path) -> int | 
     """How many cases are answered otherwise now than when the model was frozen; None where those answers are gone."""
     if not folder.is_dir():
         return None
+    if subject.cohort.question.is_of_objects:
+        return answered_otherwise(subject.cohort, subject.cases, answers, subject.decisions, folder)
     before, question = Predictions(folder, subject.cohort.question), subject.cohort.question
     ids = [case.case_id for case in subject.cases]
     if question.task == "segmentation":
         return sum(_is_other(subject, before, case_id, answers[case_id]) for case_id in ids)
-    now = [kind for case_id in ids if not isinstance(kind := answers[case_id], Packed)]
+    now = [kind for case_id in ids if isinstance(kind := answers[case_id], Findings | Measurements)]
     first, second = (values_of(kinds, question.classes) for kinds in (before.values(ids), now))
     scale = 1.0 if question.task == "classification" else max(float(np.nanstd(first)), 1e-6)
     return int((np.abs(first - second) > SAME * scale).any(1).sum())

@@ -5,10 +5,12 @@ from __future__ import annotations
 from overread.core.errors import OverreadError
 from overread.reading.model import Model, load_model
 from overread.record.run import RunFolder
+from overread.workflow.ensembles.record import refuse_over_folds
 from overread.workflow.project import Project
 
 
 def run_of(project: Project, name: str | None, fold: int | None) -> RunFolder:
+    refuse_over_folds(project, name)
     if project.folds and fold is None:
         raise OverreadError(
             f"This project has {len(project.folds)} folds, each with a model and tuning cases of its own.",

@@ -31,6 +31,7 @@ from overread.evaluation.voxels.maps import find_maps
 from overread.metrics.objects.decide import apply_decisions
 from overread.record.files import read_json
 from overread.record.run import RunFolder
+from overread.workflow.ensembles.record import is_over_folds, notes_of, refuse_over_folds
 from overread.workflow.external import PREFIX, open_external
 from overread.workflow.learning.part_of import part_note, refuse_a_part
 from overread.workflow.project import Project
@@ -62,6 +63,8 @@ def parts_of(project: Project, run_name: str | None, on: str, fold: int | None) 
     folds = project.folds
     if on != "tuning":
         refuse_a_part(project, run_name, fold)
+    if not on.startswith(PREFIX):
+        refuse_over_folds(project, run_name)
     if on.startswith(PREFIX):
         return [_external_part(project, run_name, on, fold)]
     if not folds or fold is not None:
@@ -74,19 +77,26 @@ def _part(project: Project, run_name: str | None, on: str, fold: int | None, *, 
     run = project.run(run_name, fold)
     cohort = project.cohort_of(run, fold, check=check)
     cases = cohort.of(on)
+    if not cases and on == "internal":
+        raise OverreadError(
+            "This project has no internal test, so nothing can be claimed of its models.",
+            f"look at the tuning cases with `{project.command('evaluate', *project.run_words(run))}`, or test the model on "
+            f"patients from elsewhere: `{project.command('external', 'NAME', '--images', 'FOLDER')}`",
+        )
     if not cases:
         raise OverreadError(f"There are no {on} cases in this project.", "look at cohort/splits.json")
     predictions = Predictions(run.predictions / on, project.question, project.resume_command(run))
     predictions.check_complete([case.case_id for case in cases])
     decisions, model, notes = _decisions(project, cohort, run, predictions)
-    notes = (*filter(None, [part_note(run)]), *notes)
+    notes = (*filter(None, [part_note(run)]), *notes_of(run), *notes)
     return Part(NO_FOLD if fold is None else fold, cohort, run, predictions, cases, decisions, model, notes)
 
 
 def _external_part(project: Project, run_name: str | None, on: str, fold: int | None) -> Part:
     """One frozen model on an external cohort; of a project of folds, the model of one fold."""
     other = open_external(project, on)
-    if project.folds and fold is None:
+    over_folds = is_over_folds(project.run(run_name))
+    if project.folds and fold is None and not over_folds:
         raise OverreadError(
             f"This project has {len(project.folds)} folds, each with a model of its own; an external cohort tests one model.",
             "say which with --fold K",
@@ -100,8 +110,9 @@ def _external_part(project: Project, run_name: str | None, on: str, fold: int | 
         )
     cases = cohort.of("internal")
     predictions.check_complete([case.case_id for case in cases])
-    decisions, model, notes = _decisions(project, project.cohort(fold, check=False), run, predictions)
-    return Part(NO_FOLD, cohort, run, predictions, cases, decisions, model, notes, other)
+    own = cohort if over_folds else project.cohort(fold, check=False)
+    decisions, model, notes = _decisions(project, own, run, predictions)
+    return Part(NO_FOLD, cohort, run, predictions, cases, decisions, model, (*notes_of(run), *notes), other)
 
 
 def _decisions(

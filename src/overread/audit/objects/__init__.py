@@ -1,0 +1,1 @@
+"""What is wrong, or thin, in drawn objects."""

@@ -1,0 +1,99 @@
+"""What a model file says of itself: `model.json`, plain values only, nothing that points to a patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from overread.core.preparation import Preparation
+from overread.core.question import Decisions, Question
+
+FORMAT = 1
+FORMAT_OF_SEVERAL = 2  # of ensembles, which older programs cannot read
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of an ensemble.
+
+    run    name of the run that it comes from, with its fold where there are folds
+    share  of the answer; those of all members make 1
+    """
+
+    run: str
+    share: float
+    card: ModelCard
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"run": self.run, "share": self.share, "card": self.card.as_dict()}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What `model.json` says.
+
+    network      name, in_channels, out_channels, dimensions, serves, options: enough to build it
+    task         loss, centre and scale of a regression, and of objects the route by which they are found
+    reading      overlap, mirrorings, precision, and how images of one unit of analysis are combined
+    training     population (counts), seed, steps, minutes, versions, machine
+    intended_use what it may be used for
+    state        "frozen", or "in training" for the snapshot of an unfinished run
+    members      of an ensemble: the models that answer together; preparation, task and reading are then those of the first
+    gate         of an ensemble of detectors: the classifier without whose call nothing is answered
+    """
+
+    question: Question
+    preparation: Preparation
+    decisions: Decisions
+    network: dict[str, Any]
+    task: dict[str, Any]
+    reading: dict[str, Any]
+    training: dict[str, Any]
+    intended_use: str
+    is_phantom: bool
+    state: str
+    weights: str = ""  # digest of the tensors
+    sha256: str = ""  # digest of weights and card together: the model's name in the ledger
+    members: tuple[Member, ...] = ()
+    gate: ModelCard | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "format": FORMAT_OF_SEVERAL if self.members else FORMAT,
+            "state": self.state,
+            "is_phantom": self.is_phantom,
+            "intended_use": self.intended_use,
+            "question": self.question.as_dict(),
+            "preparation": self.preparation.as_dict(),
+            "decisions": self.decisions.as_dict(),
+            "network": self.network,
+            "task": self.task,
+            "reading": self.reading,
+            "training": self.training,
+            "weights": self.weights,
+            "sha256": self.sha256,
+        }
+        if self.members:
+            values |= {"members": [member.as_dict() for member in self.members]}
+        if self.gate is not None:
+            values |= {"gate": self.gate.as_dict()}
+        return values
+
+
+def card_of(values: dict[str, Any]) -> ModelCard:
+    return ModelCard(
+        question=Question.from_dict(values["question"]),
+        preparation=Preparation.from_dict(values["preparation"]),
+        decisions=Decisions.from_dict(values["decisions"]),
+        network=values["network"],
+        task=values["task"],
+        reading=values["reading"],
+        training=values["training"],
+        intended_use=values["intended_use"],
+        is_phantom=values["is_phantom"],
+        state=values["state"],
+        weights=values["weights"],
+        sha256=values["sha256"],
+        members=tuple(Member(m["run"], m["share"], card_of(m["card"])) for m in values.get("members", ())),
+        gate=card_of(values["gate"]) if "gate" in values else None,
+    )
