@@ -12,8 +12,9 @@ from overread.cohort.object_facts import ObjectFacts
 from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.reading.model import build_network
-from overread.training.object_geometry import seen_sizes
+from overread.training.object_geometry import seen_sizes, stride_of
 from overread.training.plan import make_plan
+from overread.training.teaching import OBJECT_RATE
 from overread.training.wishes import Wishes
 from overread.workflow.learning.plan_file import read_plan, write_plan
 
@@ -188,3 +189,14 @@ def test_choices_for_objects_are_no_part_of_other_plans():
     assert changed.identity == plan.identity
     objects = make_plan(NODULES, SCANS, Wishes())
     assert replace(objects, has_outlines=not objects.has_outlines).identity != objects.identity
+
+
+def test_the_answer_in_a_volume_is_as_coarse_as_small_objects_allow_and_its_rate_is_that_of_objects():
+    for across, stride in ((4.0, 2), (8.0, 2), (10.0, 4), (2.0, 1)):
+        small = np.array([across, across, across])
+        assert stride_of(small, 3) == (stride,) * 3
+    assert stride_of(np.array([2.0, 8.0, 8.0]), 3) == (1, 2, 2)
+    assert stride_of(np.array([1.0, 9.0, 9.0]), 2) == (2, 2)
+    plan = make_plan(NODULES, SCANS, Wishes())
+    assert (plan.optimizer, plan.learning_rate) == ("muon", OBJECT_RATE)
+    assert make_plan(NODULES, SCANS, Wishes(learning_rate=1e-3)).learning_rate == 1e-3

@@ -18,6 +18,7 @@ from overread.training.object_teaching import object_augmentation, object_sampli
 from overread.training.optimizers import OPTIMIZERS, SCHEDULES
 from overread.training.wishes import Wishes
 
+OBJECT_RATE = 5e-3  # of muon: objects fill few voxels, and at the usual 2e-3 short trainings ended before they were learned
 _WHY_LOSS = {
     "segmentation": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
     "classification": "probabilities that mean what they say",
@@ -67,6 +68,8 @@ def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: 
     if optimizer == "adamw":
         usual_rate = 2e-3 if is_dense else 5e-4 if question.is_of_objects else 1e-3
         usual_decay = 1e-2 if is_dense or question.is_of_objects else 5e-2
+    elif optimizer == "muon" and question.is_of_objects:
+        usual_rate = OBJECT_RATE
     if wishes.weights != "random":
         usual_rate /= 5
     rate = usual_rate if wishes.learning_rate == "auto" else float(wishes.learning_rate)
