@@ -47,14 +47,14 @@ SETS = {
     "brain": Set(
         "brain_tumor_mr_2d",
         "instances",
-        {"group_by": "near_duplicate_group"},
+        {"sheet": "manifest.csv", "group_by": "near_duplicate_group", "splits": "none"},
         "maskrcnn_resnet50_fpn",
         ("ap50", "box_ap50", "froc", "pq"),
     ),
     "dental": Set(
         "dental_panoramic_detection",
         "detection",
-        {"splits": "split_as_distributed"},
+        {},
         "fasterrcnn_resnet50_fpn",
         ("ap50", "froc", "sensitivity_at_1fp"),
     ),
@@ -94,9 +94,8 @@ def open_or_init(folder: Path, chosen: Set) -> Project:
     if (folder / "project.toml").exists():
         return Project.open(folder)
     images = shared_data() / chosen.folder
-    project = overread.init(
-        folder, images=images, truth=images, sheet=images / "manifest.csv", task=chosen.task, **chosen.options
-    )
+    options = {k: images / v if k == "sheet" else v for k, v in chosen.options.items()}
+    project = overread.init(folder, images=images, task=chosen.task, **options)
     print(project.summary)
     return project
 
