@@ -11,7 +11,7 @@ import pytest
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.core.kinds import Boxes, Findings, LabelMap, Measurements, Structure
+from overread.core.kinds import Findings, LabelMap, Measurements, Points, Structure
 from overread.reporting.pictures.canvas import ANSWER_COLOUR, PHANTOM_COLOUR, TRUTH_COLOUR
 from overread.reporting.pictures.display import grey
 from overread.reporting.pictures.figures import case_panel
@@ -120,9 +120,9 @@ def test_empty_masks_and_colour_pictures_are_drawn() -> None:
 
 
 def test_other_kinds_are_refused_by_name() -> None:
-    boxes = Boxes(np.zeros((0, 2, 3)), (), np.zeros(0), GRID)
-    with pytest.raises(OverreadError, match="A panel of Boxes cannot be drawn"):
-        case_panel(image(), boxes, None, title="C-0003", is_phantom=False)
+    points = Points(np.zeros((0, 3)), (), np.zeros(0))
+    with pytest.raises(OverreadError, match="A panel of Points cannot be drawn"):
+        case_panel(image(), points, None, title="C-0003", is_phantom=False)
 
 
 def test_windows_follow_the_units() -> None:
