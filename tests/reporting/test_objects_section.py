@@ -14,6 +14,7 @@ from overread.core.image import reorient
 from overread.metrics.objects.criterion import Criterion
 from overread.reporting.charts.froc import at_rate, froc_chart
 from overread.reporting.charts.matching import matching_chart
+from overread.reporting.charts.training import score_chart
 from overread.reporting.paper.cards import data_card, model_card
 from overread.reporting.paper.methods import as_text
 from overread.reporting.pictures.close_ups import thumbnail
@@ -21,6 +22,7 @@ from overread.reporting.pictures.figures import case_panel
 from overread.reporting.pictures.objects import LOOKS
 from overread.reporting.report import render
 from overread.reporting.sections.objects import error_rows
+from overread.reporting.sections.results import score_rows
 from overread.workflow.learning.thumbnails import OF_EACH, chosen_errors
 from reporting import fakes_objects
 
@@ -144,3 +146,18 @@ def test_the_drawn_overlap_is_the_limit():
     (x0, y0, side), (x1, y1, _) = boxes[:2]
     both = (side - (x1 - x0)) * (side - (y1 - y0))
     assert both / (2 * side**2 - both) == pytest.approx(0.5, abs=0.01)
+
+
+def test_shares_of_objects_rest_on_objects_and_other_scores_on_cases():
+    rows = {row.name: row.counts for row in score_rows(fakes_objects.objects().evaluation)}
+    assert re.fullmatch(r"\d+ objects, \d+ patients", rows["Lesion sensitivity"])
+    assert re.fullmatch(r"\d+ cases, \d+ patients", rows["Average precision at IoU 0.5"])
+
+
+def test_the_only_class_has_no_curve_of_its_own_beside_the_mean():
+    scores = {"ap50/nodule": 0.5, "ap50": 0.5}
+    one = score_chart([{"event": "epoch", "epoch": 1, "scores": scores}])
+    two = score_chart([{"event": "epoch", "epoch": 1, "scores": {**scores, "ap50/cyst": 0.4}}])
+    assert "AP50, nodule" not in one
+    assert "AP50, nodule" in two
+    assert "AP50, cyst" in two

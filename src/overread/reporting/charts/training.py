@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,7 @@ from overread.reporting.sections.verdict import Verdict, kept_epoch
 _LINES = ("line-a", "line-b", "line-c", "line-d", "line-e", "line-f")
 
 
-_OBJECTS = {
-    "ap50": "average precision at IoU 0.5",
-    "sensitivity_at_1fp": "sensitivity at 1 false positive per case",
-    "pq": "panoptic quality",
-}
+_OBJECTS = {"ap50": "AP50", "sensitivity_at_1fp": "sensitivity, 1 FP", "pq": "PQ"}
 
 
 def loss_chart(events: Sequence[Mapping[str, Any]], verdict: Verdict) -> str:
@@ -54,7 +51,7 @@ def loss_chart(events: Sequence[Mapping[str, Any]], verdict: Verdict) -> str:
 def score_chart(events: Sequence[Mapping[str, Any]]) -> str:
     """Scores on tuning cases by epoch, at most six; empty where none was measured."""
     epochs = [e for e in events if e.get("event") == "epoch" and e.get("scores")]
-    names = list(dict.fromkeys(name for e in epochs for name in e["scores"]))[: len(_LINES)]
+    names = _telling(list(dict.fromkeys(name for e in epochs for name in e["scores"])))[: len(_LINES)]
     values = [e["scores"][n] for e in epochs for n in names if e["scores"].get(n) is not None]
     if not values:
         return ""
@@ -71,6 +68,13 @@ def score_chart(events: Sequence[Mapping[str, Any]]) -> str:
     )
     ends = ", ".join(f"{readable(n)} {epochs[-1]['scores'][n]:.3f}" for n in names if epochs[-1]["scores"].get(n) is not None)
     return svg.picture("Scores on tuning cases by epoch", f"At the last epoch: {ends}.", "".join(parts))
+
+
+def _telling(names: Sequence[str]) -> list[str]:
+    """Without the score of the only class or structure where the mean over classes says the same."""
+    metrics = [name.partition("/")[0] for name in names]
+    several = Counter(metric for metric, name in zip(metrics, names, strict=True) if name != metric)
+    return [n for n, metric in zip(names, metrics, strict=True) if n == metric or several[metric] > 1 or metric not in names]
 
 
 def readable(name: str) -> str:

@@ -13,7 +13,7 @@ from overread.reporting.given import ReportInput
 from overread.reporting.paper import facts, facts_model
 from overread.reporting.paper.limitations import limitations
 from overread.reporting.proportions import in_words
-from overread.reporting.sections.results import ROLES
+from overread.reporting.sections.results import OF_OBJECTS, ROLES
 from overread.reporting.words import listed, partition_name, partition_table, question_sentence
 
 NEEDS = "**Needs author**"
@@ -200,7 +200,7 @@ def _results(given: ReportInput) -> list[str]:
     lines = ["| Score | Of | Value | Cases (patients) | Role |", "|---|---|---|---|---|"]
     for score in sorted(evaluation["scores"], key=lambda s: s["role"] != "primary"):
         interval = score["interval"]
-        rests = f"{interval['n_cases']} ({interval['n_patients']})"
+        rests = f"{interval['n_cases']}{' objects' if score['metric'] in OF_OBJECTS else ''} ({interval['n_patients']})"
         cells = (score["name"], score["subject"], in_words(score), rests, ROLES.get(score["role"], ""))
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return [f"{head}: {facts.people(given, evaluation['n_cases'], evaluation['n_patients'])}.", "\n".join(lines)]

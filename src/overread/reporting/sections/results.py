@@ -78,7 +78,7 @@ def score_row(score: Mapping[str, Any]) -> ScoreRow:
         shown,
         bounds,
         _method(interval),
-        counts(interval["n_cases"], interval["n_patients"]),
+        counts(interval["n_cases"], interval["n_patients"], "object" if score["metric"] in OF_OBJECTS else "case"),
         score["role"],
         ROLES.get(score["role"], score["role"]),
         score.get("formula", ""),
@@ -122,8 +122,12 @@ def decimals(value: float, unit: str = "") -> int:
     return 2 if size < 10 else 1 if size < 100 else 0
 
 
-def counts(cases: int, patients: int) -> str:
-    return f"{cases} {'case' if cases == 1 else 'cases'}, {patients} {'patient' if patients == 1 else 'patients'}"
+OF_OBJECTS = ("lesion_sensitivity", "lesion_ppv", "merged", "split")  # shares of objects, not of cases
+
+
+def counts(cases: int, patients: int, what: str = "case") -> str:
+    """ "66 cases, 60 patients"; of a share of objects "52 objects, 41 patients"."""
+    return f"{cases} {what if cases == 1 else f'{what}s'}, {patients} {'patient' if patients == 1 else 'patients'}"
 
 
 def primary(evaluation: Mapping[str, Any]) -> Mapping[str, Any] | None:
