@@ -140,3 +140,13 @@ def test_small_images_keep_their_resolution_in_the_stem():
     images = torch.zeros(2, 1, 28, 28)
     assert small.stem(images).shape[2:] == (28, 28)
     assert large.stem(images).shape[2:] == (7, 7)
+
+
+SETTLED = {"unet": "instance", "residual_unet": "instance", "resnet18": "batch"}
+SETTLED |= {"centre_detector": "group", "centre_offset_unet": "group"}
+
+
+@pytest.mark.parametrize("name", SETTLED)
+def test_the_normalisation_that_model_files_leave_out_stays_what_it_was(name):
+    """A model names only the options that were set; with another default its weights would load, and answer otherwise."""
+    assert ARCHITECTURES[name].options["norm"] == SETTLED[name]

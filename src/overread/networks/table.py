@@ -216,7 +216,7 @@ def _residual_unet(
     strides: Any = None,
     encoder_blocks: Any = None,
     decoder_blocks: Any = 1,
-    norm: str = "group",
+    norm: str = "instance",
     dropout: float = 0.0,
 ) -> nn.Module:
     """A U-Net with residual blocks (1, 3, 4, 6, 6 ... per stage) in its encoder."""

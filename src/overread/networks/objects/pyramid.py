@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from math import prod
 
@@ -41,23 +42,23 @@ class Pyramid(nn.Module):
         self.width = features[self.level]
         self.encoder, self.upsample, self.decoder = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         before = in_channels
-        more = {"norm": norm, "dropout": dropout}
+        block = partial(ConvBlock, norm=norm, dropout=dropout)
         for stage, width in enumerate(features):
-            blocks = [ConvBlock(before, width, kernels[stage], strides[stage], **more)]  # type: ignore[arg-type]
+            blocks = [block(before, width, kernels[stage], strides[stage])]
             if stage >= self.level:
-                blocks.append(ConvBlock(width, width, kernels[stage], **more))  # type: ignore[arg-type]
+                blocks.append(block(width, width, kernels[stage]))
             self.encoder.append(nn.Sequential(*blocks))
             before = width
         for stage in reversed(range(self.level, len(features) - 1)):  # from the bottleneck up
             width = features[stage]
             self.upsample.append(Upsample(features[stage + 1], width, strides[stage + 1]))
-            self.decoder.append(ConvBlock(2 * width, width, kernels[stage], **more))  # type: ignore[arg-type]
+            self.decoder.append(block(2 * width, width, kernels[stage]))
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, [Z,] Y, X) to (B, width, [Z,] Y, X divided by the stride)."""
         *skips, maps = self.encode(images)
-        for upsample, block, skip in zip(self.upsample, self.decoder, reversed(skips[self.level :]), strict=True):
-            maps = block(upsample(maps), skip)
+        for upsample, stage, skip in zip(self.upsample, self.decoder, reversed(skips[self.level :]), strict=True):
+            maps = stage(upsample(maps), skip)
         return maps
 
     def encode(self, images: Tensor) -> list[Tensor]:
