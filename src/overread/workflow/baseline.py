@@ -75,7 +75,7 @@ def baseline(
             f"A baseline of hand-made features gives one answer per case; this project asks for {wanted}.",
             "a phantom's report shows what a plain threshold reaches; for patients train a small network and compare",
         )
-    numbers = _folds(project, fold)
+    numbers = project.folds_asked(fold)
     chosen = name or DEFAULT_NAME
     runs = [project.run(chosen, number) for number in numbers]
     for run in runs:
@@ -87,21 +87,6 @@ def baseline(
         with run.locked():
             fitted.append(_fit(project, cohort, run, number, measured, progress))
     return fitted
-
-
-def _folds(project: Project, fold: int | str | None) -> list[int | None]:
-    folds = project.folds
-    if folds and fold is None:
-        raise OverreadError(f"This project has {len(folds)} folds.", "give --fold K to hold one out, or --fold all")
-    if not folds and fold is not None:
-        raise OverreadError("This project has partitions, no folds.", "leave --fold out")
-    if not folds:
-        return [None]
-    if fold == "all":
-        return list(folds)
-    if int(str(fold)) not in folds:
-        raise OverreadError(f"There is no fold {fold}.", f"the folds are {', '.join(map(str, folds))}")
-    return [int(str(fold))]
 
 
 def _check_free(run: RunFolder, name: str) -> None:

@@ -22,7 +22,7 @@ from overread.reading.card import ModelCard
 from overread.reading.model import load_network, side_by_side
 from overread.record.files import write_json
 from overread.record.run import RunFolder
-from overread.workflow.ensembles.asked import check_runs, folds_asked, free_name, refuse_taken
+from overread.workflow.ensembles.asked import check_runs, free_name, refuse_taken
 from overread.workflow.ensembles.gate import GateModel, open_gate
 from overread.workflow.ensembles.members import Chosen, check_together, choose, chosen, joint_card, weights_of
 from overread.workflow.ensembles.over_folds import freeze_over_folds
@@ -73,7 +73,8 @@ def ensemble(
     chosen_name = name or free_name(project)
     if over is not None:
         return [_over_folds(project, runs[0], chosen_name, weights, fold, over, gate, progress)]
-    numbers = folds_asked(project, fold)
+    how = "give --fold K or --fold all for an ensemble of each fold; or --over folds for one model of the folds of one run"
+    numbers = project.folds_asked(fold, how)
     places = [project.run(chosen_name, number) for number in numbers]
     refuse_taken(project, chosen_name, places)
     trusted = weights_of(runs, weights)

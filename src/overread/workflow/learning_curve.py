@@ -29,7 +29,6 @@ from overread.record.files import write_json
 from overread.workflow.learning.series import (
     Budget,
     budget_of,
-    fold_of,
     keep_order,
     kept_order,
     refuse_taken,
@@ -67,7 +66,7 @@ def learning_curve(
     tell     is told what is about to be trained
     What an earlier call was told and this one is not, is taken from there.
     """
-    fold = fold_of(project, fold)
+    (fold,) = project.folds_asked(fold, "give --fold K to hold one out")
     home = project.run(name or DEFAULT_NAME)
     mark = home.path / CURVE
     refuse_taken(home, mark, "learning curve")

@@ -95,6 +95,26 @@ class Project:
         """The numbers of the folds; empty where the project has partitions."""
         return tuple(fold_numbers(read_splits(self.path)))
 
+    def folds_asked(
+        self, fold: int | str | None, how: str = "give --fold K to hold one out, or --fold all"
+    ) -> tuple[int | None, ...]:
+        """The folds that a verb is to work on, one after the other; (None,) in a project of partitions.
+
+        fold  a number or "all"; None where there are no folds
+        how   what to do where there are folds and none was named
+        """
+        if not self.folds:
+            if fold is not None:
+                raise OverreadError("This project has partitions, no folds.", "leave --fold out")
+            return (None,)
+        if fold is None:
+            raise OverreadError(f"This project has {len(self.folds)} folds.", how)
+        if fold == "all":
+            return self.folds
+        if int(str(fold)) not in self.folds:
+            raise OverreadError(f"There is no fold {fold}.", f"the folds are {', '.join(map(str, self.folds))}")
+        return (int(str(fold)),)
+
     def cohort(self, fold: int | None = None, *, check: bool = True) -> Cohort:
         """The cohort as one run may see it; stops where files have changed since they came in.
 

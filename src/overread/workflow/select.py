@@ -14,7 +14,7 @@ from overread.core.errors import OverreadError
 from overread.metrics.table import default_endpoint, resolve_endpoint
 from overread.workflow.learning.candidates import candidates_of
 from overread.workflow.learning.selection import Selection
-from overread.workflow.learning.series import budget_of, folds_of, keep_order, kept_order, refuse_taken
+from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken
 from overread.workflow.plan import with_overrides
 from overread.workflow.project import Project
 
@@ -44,7 +44,7 @@ def select(
     overrides  settings of every candidate
     What an earlier call was told and this one is not, is taken from there.
     """
-    numbers = folds_of(project, fold)
+    numbers = project.folds_asked(fold)
     home = project.run(name or DEFAULT_NAME)
     refuse_taken(home, home.path / ORDER, "selection")
     before = kept_order(home.path / ORDER)

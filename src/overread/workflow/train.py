@@ -45,21 +45,14 @@ def train(
     fold             for a project of folds: the fold held out, or "all"
     resume           go on with a stopped run; its plan must be the same
     """
-    folds = project.folds
-    if folds and fold is None:
-        raise OverreadError(f"This project has {len(folds)} folds.", "give --fold K to hold one out, or --fold all")
-    if not folds and fold is not None:
-        raise OverreadError("This project has partitions, no folds.", "leave --fold out")
+    numbers = project.folds_asked(fold)
     refuse_leaks_found(project)
     chosen = name or (project.latest(*PLANNED) if resume else "") or planning.next_name(project)
     if (project.run(chosen).path / CURVE).exists():
         raise OverreadError(f"'{chosen}' is a learning curve, not a run.", "choose another name with --name")
     planning.refuse_ensemble(project, chosen)
-    numbers = [None] if not folds else list(folds) if fold == "all" else [int(str(fold))]
     for number in numbers:
         run = project.run(chosen, number)
-        if number is not None and number not in folds:
-            raise OverreadError(f"There is no fold {number}.", f"the folds are {', '.join(map(str, folds))}")
         if resume and len(numbers) > 1 and is_finished(run):
             continue
         order = _order(project, run, chosen, number, minutes, epochs, overrides, resume=resume and run.checkpoint.exists())

@@ -27,24 +27,6 @@ def check_runs(runs: Sequence[str], over: str | None, *, alone: bool) -> None:
         )
 
 
-def folds_asked(project: Project, fold: int | str | None) -> list[int | None]:
-    folds = project.folds
-    if folds and fold is None:
-        raise OverreadError(
-            f"This project has {len(folds)} folds.",
-            "give --fold K or --fold all for an ensemble of each fold; or --over folds for one model of the folds of one run",
-        )
-    if not folds and fold is not None:
-        raise OverreadError("This project has partitions, no folds.", "leave --fold out")
-    if not folds:
-        return [None]
-    if fold == "all":
-        return list(folds)
-    if int(str(fold)) not in folds:
-        raise OverreadError(f"There is no fold {fold}.", f"the folds are {', '.join(map(str, folds))}")
-    return [int(str(fold))]
-
-
 def free_name(project: Project) -> str:
     taken = {*project.runs(), "curve"}
     return next(name for k in range(1, 10**6) if (name := DEFAULT_NAME if k == 1 else f"{DEFAULT_NAME}-{k}") not in taken)

@@ -34,25 +34,6 @@ class Budget:
         return {"minutes": self.minutes, "epochs": self.epochs}
 
 
-def fold_of(project: Project, fold: int | None) -> int | None:
-    """The fold that is held out, checked."""
-    folds = project.folds
-    if folds and fold is None:
-        raise OverreadError(f"This project has {len(folds)} folds.", "give --fold K to hold one out")
-    if not folds and fold is not None:
-        raise OverreadError("This project has partitions, no folds.", "leave --fold out")
-    if fold is not None and fold not in folds:
-        raise OverreadError(f"There is no fold {fold}.", f"the folds are {', '.join(map(str, folds))}")
-    return fold
-
-
-def folds_of(project: Project, fold: int | str | None) -> list[int | None]:
-    """One fold, or "all" of them; [None] where the project has partitions."""
-    if fold == "all" and project.folds:
-        return list(project.folds)
-    return [fold_of(project, None if fold is None else 0 if fold == "all" else int(str(fold)))]
-
-
 def budget_of(project: Project, minutes: float | None, epochs: int | None, overrides: Mapping[str, str]) -> Budget:
     """As asked, else that of [training], else 15 minutes."""
     training = planning.with_overrides(project.settings, overrides).training
