@@ -52,3 +52,10 @@ def test_sampling_is_asked_for_and_everything_comes_back_as_written() -> None:
 def test_a_mistake_is_found_before_training(line, message) -> None:
     with pytest.raises(OverreadError, match=message):
         settings(line)
+
+
+def test_a_criterion_that_cannot_be_read_is_named_with_those_that_can() -> None:
+    with pytest.raises(
+        OverreadError, match=r"'iuo 0.5' is not understood. To put it right: write \"iou 0.5\", \"distance 10 mm\""
+    ):
+        settings('matching = "iuo 0.5"')

@@ -181,5 +181,5 @@ class Settings(_Section):
             Criterion.parse(evaluation.matching)
             false_positives_rule(evaluation.false_positives)
         except OverreadError as error:
-            raise ValueError(error.what) from error
+            raise ValueError(f"{error.what} To put it right: {error.next}.") from error
         return self
