@@ -14,6 +14,7 @@ from overread.core.grid import Grid
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, Question
 from overread.tasks.objects import Found
+from overread.tasks.target import Target
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,13 @@ class Task(Protocol):
     def respond(self, network: nn.Module, images: Tensor) -> Any:
         """Probabilities, or numbers in their units: (B, K, [Z, Y, X]) for windows, (B, K) per case; "objects": one dict per
         image (boxes, scores, classes, and masks where the network gives them)."""
+        ...
+
+    def score(self, network: nn.Module, images: Tensor, target: Target) -> Tensor:
+        """(B,) one differentiable number per image, which rises with what the target asks about; explanations rest on it.
+
+        target  in the window that the images show
+        """
         ...
 
     def decode(self, raw: np.ndarray, decisions: Decisions) -> Kind:

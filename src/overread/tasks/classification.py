@@ -18,6 +18,7 @@ from overread.core.question import Decisions, Question
 from overread.metrics.calibration import calibrated
 from overread.tasks.base import UNSCALED, Scaling
 from overread.tasks.losses import classification as losses
+from overread.tasks.target import Target
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,18 @@ class Classification:
             padded = F.pad(F.pad(above, (1, 0), value=1.0), (0, 1), value=0.0)
             return padded[:, :-1] - padded[:, 1:]
         return logits.softmax(1) if self.question.exclusive else torch.sigmoid(logits)
+
+    def score(self, network: nn.Module, images: Tensor, target: Target) -> Tensor:
+        """The logit of the class; of two exclusive classes its lead over the other; of a grade that of "this grade or above".
+
+        For the lowest grade it is the logit of not being above it.
+        """
+        logits, k = network(images).float(), target.number
+        if self.is_graded:
+            return logits[:, k - 1] if k else -logits[:, 0]
+        if self.question.exclusive and logits.shape[1] == 2:
+            return logits[:, k] - logits[:, 1 - k]
+        return logits[:, k]
 
     def decode(self, raw: np.ndarray, decisions: Decisions) -> Findings:
         values = calibrated(raw[None], self.question, decisions)[0]

@@ -20,6 +20,7 @@ from overread.tasks.losses import segmentation as dense_losses
 from overread.tasks.losses.objects import NETWORKS_OWN
 from overread.tasks.objects import Found
 from overread.tasks.segments import connected
+from overread.tasks.target import Target, listed_score, mean_over
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class Detection:
     def respond(self, network: nn.Module, images: Tensor) -> Any:
         """ "objects": one dict per image (boxes, scores, classes); "dense": (B, K + 1, [Z,] Y, X) probabilities."""
         return network(images) if self.route == "objects" else network(images).float().softmax(1)
+
+    def score(self, network: nn.Module, images: Tensor, target: Target) -> Tensor:
+        """ "objects": how sure the network is of this object; "dense": the mean logit of its class over its voxels."""
+        if self.route == "objects":
+            return listed_score(network, images, target)
+        return mean_over(network(images).float()[:, target.number + 1], target)
 
     def turned_back(self, answers: Tensor, axes: list[int]) -> Tensor:
         """ "dense": the answers to images that were mirrored over these axes of the batch, mirrored back."""

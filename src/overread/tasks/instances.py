@@ -21,6 +21,7 @@ from overread.tasks.losses import objects as losses
 from overread.tasks.losses import segmentation as dense_losses
 from overread.tasks.objects import Found
 from overread.tasks.segments import connected
+from overread.tasks.target import Target, listed_score, mean_over
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,12 @@ class InstanceSegmentation:
         if self.route == "dense":
             return semantic
         return torch.cat([semantic, answers[:, classes : classes + 1].sigmoid(), answers[:, classes + 1 :]], 1)
+
+    def score(self, network: nn.Module, images: Tensor, target: Target) -> Tensor:
+        """ "objects": how sure the network is of this object; else the mean logit of its class over its voxels."""
+        if self.route == "objects":
+            return listed_score(network, images, target)
+        return mean_over(network(images).float()[:, target.number + 1], target)
 
     def turned_back(self, answers: Tensor, axes: list[int]) -> Tensor:
         """The answers to images that were mirrored over these axes of the batch, mirrored back; offsets change their sign."""

@@ -15,6 +15,7 @@ from overread.core.kinds import Kind, Measurements
 from overread.core.question import Decisions, Question
 from overread.tasks.base import UNSCALED, Scaling
 from overread.tasks.losses import regression as losses
+from overread.tasks.target import Target
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Regression:
         answer = network(images).float()
         scale = torch.tensor(self.scaling.scale, device=answer.device)
         return answer * scale + torch.tensor(self.scaling.centre, device=answer.device)
+
+    def score(self, network: nn.Module, images: Tensor, target: Target) -> Tensor:
+        """The number, in its unit."""
+        return self.respond(network, images)[:, target.number]
 
     def decode(self, raw: np.ndarray, decisions: Decisions) -> Measurements:
         values: dict[str, float | None] = {q: float(v) for q, v in zip(self.question.classes, raw, strict=True)}

@@ -17,6 +17,7 @@ from overread.core.question import Decisions, Question
 from overread.metrics.components import clean
 from overread.tasks.base import UNSCALED, Scaling
 from overread.tasks.losses import segmentation as losses
+from overread.tasks.target import Target, mean_over
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Segmentation:
         """(B, K, [Z,] Y, X) probabilities; class 0 is background where structures exclude each other."""
         logits = network(images).float()
         return logits.softmax(1) if self.question.exclusive else torch.sigmoid(logits)
+
+    def score(self, network: nn.Module, images: Tensor, target: Target) -> Tensor:
+        """The mean logit of the structure over the voxels that were answered as it."""
+        return mean_over(network(images).float()[:, target.number + (1 if self.question.exclusive else 0)], target)
 
     def decode(self, raw: np.ndarray, decisions: Decisions) -> Kind:
         raise TypeError("segmentation answers per voxel, not per case")

@@ -36,7 +36,7 @@ class Untouched(nn.Module):
     def postprocess(self, answers: list[dict[str, Tensor]], sizes: list[tuple[int, int]], _: object) -> list[dict[str, Tensor]]:
         for answer, size in zip(answers, sizes, strict=False):  # no answers where there are losses
             if "masks" in answer:
-                answer["masks"] = paste(answer["masks"][:, 0].to(torch.float32), answer["boxes"], size)
+                answer["masks"] = paste(answer["masks"][:, 0].detach().to(torch.float32), answer["boxes"].detach(), size)
         return answers
 
 

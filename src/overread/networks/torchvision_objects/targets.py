@@ -70,7 +70,7 @@ def paste(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """
     pasted = masks.new_zeros((len(masks), *size))
     height, width = size
-    for mask, box, onto in zip(masks, boxes.tolist(), pasted, strict=True):
+    for number, (mask, box) in enumerate(zip(masks, boxes.tolist(), strict=True)):
         x0, y0, x1, y1 = box
         left, right = max(0, round(x0)), min(width, round(x1))
         top, bottom = max(0, round(y0)), min(height, round(y1))
@@ -80,5 +80,5 @@ def paste(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         down = (torch.arange(top, bottom, device=mask.device, dtype=mask.dtype) + _HALF - y0) / (y1 - y0) * 2 - 1
         places = torch.stack(torch.meshgrid(down, across, indexing="ij")[::-1], dim=-1)
         crop = torch.nn.functional.grid_sample(mask[None, None], places[None], align_corners=False, padding_mode="border")
-        onto[top:bottom, left:right] = crop[0, 0]
+        pasted[number, top:bottom, left:right] = crop[0, 0]
     return pasted

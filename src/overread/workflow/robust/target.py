@@ -33,7 +33,7 @@ def model_of(project: Project, run: RunFolder) -> Model:
         is_baseline = (run.path / "baseline.json").exists()
         why = "is a baseline of hand-made features and has no network" if is_baseline else "has no model"
         raise OverreadError(
-            f"Run '{run.name}' {why}, so there is nothing to read degraded images with.",
+            f"Run '{run.name}' {why}, so there is nothing that could read.",
             f"train one with `{project.command('train')}`, or name another run with --run",
         )
     model = load_model(run.model)

@@ -1,0 +1,27 @@
+"""Every attribution method by name."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import fields
+from typing import Any
+
+from overread.core.errors import OverreadError
+from overread.explanation.methods.method import Method
+from overread.explanation.methods.saliency import Saliency
+
+METHODS: dict[str, type[Method]] = {method.name: method for method in (Saliency,)}
+
+
+def make(name: str, **parameters: Any) -> Method:
+    """The method of this name with its parameters; an unknown name or parameter is refused with the nearest there is."""
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else f"choose among {', '.join(METHODS)}"
+        raise OverreadError(f"No attribution method is called '{name}'.", hint)
+    method = METHODS[name]
+    known = [field.name for field in fields(method)]  # type: ignore[arg-type]
+    for parameter in parameters:
+        if parameter not in known:
+            raise OverreadError(f"{method.title} takes no '{parameter}'.", f"it takes {', '.join(known) or 'no parameters'}")
+    return method(**parameters)
