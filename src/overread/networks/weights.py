@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
+from overread.record.files import digest_bytes
 
 _WRAPPERS = ("state_dict", "model_state_dict", "network_weights", "model", "net")  # under which others store the tensors
 _PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
@@ -40,6 +41,12 @@ class Loaded:
         if self.unused:
             parts.append(f"{len(self.unused)} of the file unused")
         return ", ".join(parts)
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Digest of all tensors of a network, by name, wherever they lie in memory."""
+    state = sorted(network.state_dict().items())
+    return digest_bytes(part for name, tensor in state for part in (name.encode(), tensor.detach().cpu().numpy().tobytes()))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

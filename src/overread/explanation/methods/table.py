@@ -7,10 +7,30 @@ from dataclasses import fields
 from typing import Any
 
 from overread.core.errors import OverreadError
+from overread.explanation.methods.attention import AttentionRollout
+from overread.explanation.methods.class_activation import ClassActivation
+from overread.explanation.methods.grad_cam import GradCam, GradCamPlusPlus
+from overread.explanation.methods.guided import GuidedBackpropagation
+from overread.explanation.methods.integrated import IntegratedGradients
 from overread.explanation.methods.method import Method
+from overread.explanation.methods.occlusion import Occlusion
+from overread.explanation.methods.regions import Regions
 from overread.explanation.methods.saliency import Saliency
+from overread.explanation.methods.smoothgrad import SmoothGrad
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Saliency,)}
+_ROWS: tuple[type[Method], ...] = (
+    Saliency,
+    GuidedBackpropagation,
+    SmoothGrad,
+    IntegratedGradients,
+    GradCam,
+    GradCamPlusPlus,
+    ClassActivation,
+    AttentionRollout,
+    Occlusion,
+    Regions,
+)
+METHODS: dict[str, type[Method]] = {method.name: method for method in _ROWS}
 
 
 def make(name: str, **parameters: Any) -> Method:

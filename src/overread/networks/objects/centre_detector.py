@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from overread.core.errors import OverreadError
 from overread.networks.blocks import convolution, he_initialise
+from overread.networks.full_precision import full_precision
 from overread.networks.norms import SLOPE
 from overread.networks.objects.box_ops import giou_loss, nms
 from overread.networks.objects.losses import modified_focal, shares
@@ -59,7 +60,7 @@ class CentreDetector(nn.Module):
         """
         maps = self.pyramid(images)
         heat, boxes = self.heat(maps), self.box(maps)
-        with torch.autocast(images.device.type, enabled=False):
+        with full_precision(images.device):
             if targets is not None:
                 return self._losses(maps, heat, boxes, targets)
             return [self._answer(h, b) for h, b in zip(heat, boxes, strict=True)]
@@ -145,7 +146,7 @@ class _Head(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         maps = F.leaky_relu(self.first(maps), SLOPE)
-        with torch.autocast(maps.device.type, enabled=False):
+        with full_precision(maps.device):
             return self.last(maps.float())
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from overread.networks.blocks import ConvBlock, convolution
+from overread.networks.full_precision import full_precision
 from overread.networks.unet import UNet
 
 PRIOR = 0.02  # heat that an untaught network answers everywhere
@@ -49,5 +50,5 @@ class CentreOffsetUNet(UNet):
     def forward(self, images: Tensor) -> Tensor:
         maps = self._decode(images)[-1]
         apart = self.apart(maps)
-        with torch.autocast(images.device.type, enabled=False):  # offsets of many voxels deserve more than 8 bits
+        with full_precision(images.device):  # offsets of many voxels deserve more than 8 bits
             return torch.cat([self.heads[-1](maps.float()), self.centre(apart.float()), REACH * self.offset(apart.float())], 1)

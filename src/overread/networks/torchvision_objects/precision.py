@@ -5,15 +5,16 @@ their order is lost. So the last layers, anchors, boxes, overlaps and losses are
 before the last, where the time goes, may be bfloat16.
 """
 
-import torch
 from torch import Tensor, nn
+
+from overread.networks.full_precision import full_precision
 
 
 class ExactConv(nn.Conv2d):
     """A convolution in float32 whatever its input is."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        with torch.autocast(maps.device.type, enabled=False):
+        with full_precision(maps.device):
             return super().forward(maps.to(self.weight.dtype))
 
 
@@ -21,7 +22,7 @@ class ExactLinear(nn.Linear):
     """A linear layer in float32 whatever its input is."""
 
     def forward(self, values: Tensor) -> Tensor:
-        with torch.autocast(values.device.type, enabled=False):
+        with full_precision(values.device):
             return super().forward(values.to(self.weight.dtype))
 
 
