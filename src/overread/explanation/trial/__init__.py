@@ -1,1 +1,1 @@
-"""The trial: what a method must do before its maps may be shown."""
+"""Attribution methods on trial: criteria that a map must meet before it is shown, each with its rule and its reason."""
