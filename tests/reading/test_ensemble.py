@@ -316,9 +316,9 @@ def test_damage_is_named(tmp_path: Path) -> None:
             archive.writestr("model.safetensors", broken[1])
         with pytest.raises(OverreadError, match=f"broken.overread is damaged: {why}"):
             load_model(tmp_path / "broken.overread")
-    values = json.loads(text) | {"format": 3}
+    values = json.loads(text) | {"format": 4}
     (tmp_path / "model" / "model.json").write_text(json.dumps(values))
-    with pytest.raises(OverreadError, match=r"made by a newer version of Overread \(form 3; this one reads 2\)"):
+    with pytest.raises(OverreadError, match=r"made by a newer version of Overread \(form 4; this one reads 3\)"):
         load_model(tmp_path / "model")
 
 

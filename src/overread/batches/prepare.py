@@ -18,7 +18,7 @@ from overread.batches.objects import (
     number_layers,
     resample_numbers,
 )
-from overread.core.errors import OverreadError
+from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.image import Image, reorient, reorient_back
 from overread.core.kinds import Boxes, Instances, LabelMap, Piece
@@ -47,18 +47,22 @@ class Prepared:
 def prepare_image(image: Image, preparation: Preparation) -> Prepared:
     """Orient, resample, normalise; another unit or number of channels than trained on is refused."""
     if len(image.channels) != len(preparation.channels):
-        raise OverreadError(
+        raise Refused(
+            "channels",
             f"This image has {len(image.channels)} channel(s) ({', '.join(image.channels)}); "
             f"the preparation expects {len(preparation.channels)} ({', '.join(preparation.channels)}).",
             "give every channel that the model was trained with, in the same order",
         )
     if image.grid.is_planar != preparation.is_planar:
         seen, wanted = ("a planar image", "volumes") if image.grid.is_planar else ("a volume", "planar images")
-        raise OverreadError(
-            f"This is {seen}; the preparation was fitted on {wanted}.", "read images of the kind that the model was trained on"
+        raise Refused(
+            "planar",
+            f"This is {seen}; the preparation was fitted on {wanted}.",
+            "read images of the kind that the model was trained on",
         )
     if image.units != preparation.units:
-        raise OverreadError(
+        raise Refused(
+            "units",
             f"This image is in {image.units}; the preparation was fitted on {preparation.units}.",
             "read images of the modality that the model was trained on",
         )

@@ -32,13 +32,29 @@ overread read liver-first.overread new_study --out answers --dicom seg,sr,sc"""
     "measurements, or boxes; also that nothing was found), sc (pictures with the answer drawn in), fractional "
     "(probabilities as a segmentation), map (probabilities as a parametric map); or none.",
 )
-def read(model: Path, studies: tuple[Path, ...], out: Path, probabilities: bool, series: dict[str, str], dicom: str) -> Outcome:
+@click.option(
+    "--refusal",
+    type=click.Choice(("on", "warn", "off")),
+    default=None,
+    help="What becomes of images unlike those of training: refused (on), answered with a warning (warn), or not looked for "
+    "(off). By default as the model was frozen. What was asked for stands in answers.json.",
+)
+def read(
+    model: Path,
+    studies: tuple[Path, ...],
+    out: Path,
+    probabilities: bool,
+    series: dict[str, str],
+    dicom: str,
+    refusal: str | None,
+) -> Outcome:
     """Let a model read studies that it has never seen.
 
     Takes DICOM folders, NIfTI, PNG and JPEG. Answers lie on the grid of the source: a mask as NIfTI (for
     DICOM also as DICOM SEG), or probabilities and measurements; always a CSV and a JSON of all of them. Detection and
     instances list each object in objects.csv, in millimetres of the patient, and in coco.json.
-    A study that cannot be answered is listed with the reason; that is not a negative answer.
+    A study that cannot be answered is listed with the reason; that is not a negative answer. So is one that is not of the kind
+    that the model was trained on: another modality, body part or view, missing slices, or content far from the training images.
     """
     from overread.imaging.dicom.outputs import parse_objects
 
@@ -46,11 +62,14 @@ def read(model: Path, studies: tuple[Path, ...], out: Path, probabilities: bool,
 
     from overread.workflow.read import read as read_studies
 
-    readings = read_studies(model, studies, out, reporter(), probabilities=probabilities, series=series, dicom=objects)
+    readings = read_studies(
+        model, studies, out, reporter(), probabilities=probabilities, series=series, dicom=objects, refusal=refusal
+    )
     refused = {reading.case_id: reading.refusal for reading in readings if reading.refusal}
     warned = sorted({warning for reading in readings for warning in reading.warnings})
     lines = [f"{len(readings) - len(refused)} of {len(readings)} studies read. Answers: {out / 'answers.csv'}"]
-    lines += [f"Not answered: {name}: {reason}" for name, reason in refused.items()]
+    lines += [f"Not answered: {r.case_id} ({r.code}): {r.refusal}" for r in readings if r.refusal]
     lines += [f"Warning: {warning}" for warning in warned]
-    values = {"out": str(out), "read": len(readings) - len(refused), "refused": refused, "warnings": warned}
+    codes = {reading.case_id: reading.code for reading in readings if reading.refusal}
+    values = {"out": str(out), "read": len(readings) - len(refused), "refused": refused, "codes": codes, "warnings": warned}
     return Outcome("\n".join(lines), values)

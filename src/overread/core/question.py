@@ -211,6 +211,8 @@ class Reading:
     answer   Findings, Measurements, LabelMap, Boxes or Instances on the source's own grid, decisions applied
     maps     probability maps by structure, where asked for
     refusal  why the model does not answer, "" where it does
+    code     short name of that reason
+    distance how far the content lies from the training images: above 1 it is refused; None where no limit is known
     """
 
     case_id: str
@@ -218,3 +220,5 @@ class Reading:
     maps: tuple[Map, ...] = ()
     warnings: tuple[str, ...] = ()
     refusal: str = ""
+    code: str = ""
+    distance: float | None = None

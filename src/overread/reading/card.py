@@ -7,9 +7,11 @@ from typing import Any
 
 from overread.core.preparation import Preparation
 from overread.core.question import Decisions, Question
+from overread.reading.refusal.record import Refusal
 
 FORMAT = 1
 FORMAT_OF_SEVERAL = 2  # of ensembles, which older programs cannot read
+FORMAT_THAT_REFUSES = 3  # of models that refuse images unlike those of training: an older program would answer them all
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ModelCard:
     state        "frozen", or "in training" for the snapshot of an unfinished run
     members      of an ensemble: the models that answer together; preparation, task and reading are then those of the first
     gate         of an ensemble of detectors: the classifier without whose call nothing is answered
+    refusal      when an image is refused or warned of; None in models of earlier versions, and where it was switched off
     """
 
     question: Question
@@ -56,10 +59,11 @@ class ModelCard:
     sha256: str = ""  # digest of weights and card together: the model's name in the ledger
     members: tuple[Member, ...] = ()
     gate: ModelCard | None = None
+    refusal: Refusal | None = None
 
     def as_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = {
-            "format": FORMAT_OF_SEVERAL if self.members else FORMAT,
+            "format": FORMAT_THAT_REFUSES if self.refusal else FORMAT_OF_SEVERAL if self.members else FORMAT,
             "state": self.state,
             "is_phantom": self.is_phantom,
             "intended_use": self.intended_use,
@@ -77,6 +81,8 @@ class ModelCard:
             values |= {"members": [member.as_dict() for member in self.members]}
         if self.gate is not None:
             values |= {"gate": self.gate.as_dict()}
+        if self.refusal is not None:
+            values |= {"refusal": self.refusal.as_dict()}
         return values
 
 
@@ -96,4 +102,5 @@ def card_of(values: dict[str, Any]) -> ModelCard:
         sha256=values["sha256"],
         members=tuple(Member(m["run"], m["share"], card_of(m["card"])) for m in values.get("members", ())),
         gate=card_of(values["gate"]) if "gate" in values else None,
+        refusal=Refusal.from_dict(values["refusal"]) if "refusal" in values else None,
     )

@@ -1,6 +1,7 @@
 """A trained model as a folder and as one file: `model.safetensors` and `model.json`, zipped. No pickles.
 
-Of an ensemble the tensors of member k are called "k.NAME", those of its gate "gate.NAME".
+Of an ensemble the tensors of member k are called "k.NAME", those of its gate "gate.NAME"; what a model needs to refuse images is
+called "refusal.NAME".
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -25,9 +27,10 @@ from overread import networks
 from overread.core.errors import OverreadError
 from overread.networks.layout import to_channels_last
 from overread.reading.answering import Answering
-from overread.reading.card import FORMAT_OF_SEVERAL, ModelCard, card_of
+from overread.reading.card import FORMAT_THAT_REFUSES, ModelCard, card_of
 from overread.reading.ensemble import Ensemble
 from overread.reading.predictor import Predictor
+from overread.reading.refusal.guard import Guard
 from overread.record.files import digest_bytes, write_bytes, write_json, write_with
 from overread.tasks import Scaling, make
 
@@ -35,6 +38,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "build_network",
+    "load_guard",
     "load_model",
     "load_network",
     "network_of",
@@ -46,16 +50,22 @@ __all__ = [
 
 CARD, WEIGHTS = "model.json", "model.safetensors"
 GATE = "gate"
+REFUSAL = "refusal."
 WAITING = ".next.safetensors"  # new weights, until the card names them
 
 
-def write_model(folder: Path, network: nn.Module, card: ModelCard) -> ModelCard:
+def write_model(folder: Path, network: nn.Module, card: ModelCard, guard: Guard | None = None) -> ModelCard:
     """Write `model.safetensors` and `model.json`; returns the card with its digests.
 
+    guard  what refuses images unlike those of training; its limits go into the card
     The new weights wait beside until the card names them, so that whoever reads meanwhile, or after a kill or a full disk,
     finds the old model or the new one.
     """
-    content = save_tensors({k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()})
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    if guard is not None:
+        tensors |= {REFUSAL + k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in guard.tensors().items()}
+        card = replace(card, refusal=guard.refusal)
+    content = save_tensors(tensors)
     weights = digest_bytes([content])
     values = {**card.as_dict(), "weights": weights, "sha256": ""}
     values["sha256"] = digest_bytes([json.dumps(values, sort_keys=True).encode()])
@@ -79,37 +89,53 @@ def pack_model(folder: Path, file: Path) -> Path:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that can read."""
+    """A model that can read.
+
+    guard  looks at every image first; None where the model file has none
+    """
 
     card: ModelCard
     predictor: Answering
+    guard: Guard | None = None
 
 
 def load_model(path: Path, *, device: str = "auto", precision: str = "auto") -> Model:
     """Load a `.overread` file or a model folder; damage, or a newer form, is named."""
-    card, network = load_network(path)
-    return Model(card, predictor_of(card, network, device=device, precision=precision))
+    card, network, guard = _load(path)
+    return Model(card, predictor_of(card, network, device=device, precision=precision), guard)
 
 
 def load_network(path: Path) -> tuple[ModelCard, nn.Module]:
     """The card and the network, with its weights, of a `.overread` file or a model folder."""
+    return _load(path)[:2]
+
+
+def load_guard(path: Path) -> Guard | None:
+    """What refuses images, of a `.overread` file or a model folder; None where there is nothing of the kind."""
+    return _load(path)[2]
+
+
+def _load(path: Path) -> tuple[ModelCard, nn.Module, Guard | None]:
     path = Path(path)
     text, content = _contents(path)
     try:
         values = json.loads(text)
-        if values["format"] > FORMAT_OF_SEVERAL:
+        if values["format"] > FORMAT_THAT_REFUSES:
             raise OverreadError(
                 f"{path.name} was made by a newer version of Overread (form {values['format']}; this one reads "
-                f"{FORMAT_OF_SEVERAL}).",
+                f"{FORMAT_THAT_REFUSES}).",
                 "update Overread, then try again",
             )
         _verify(path, values, content)
         card = card_of(values)
         network = network_of(card)
-        network.load_state_dict(load_tensors(content))
+        tensors = load_tensors(content)
+        own = {k.removeprefix(REFUSAL): tensors.pop(k).numpy() for k in [k for k in tensors if k.startswith(REFUSAL)]}
+        network.load_state_dict(tensors)
+        guard = None if card.refusal is None else Guard.from_tensors(card.refusal, own)
     except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
-    return card, network
+    return card, network, guard
 
 
 def build_network(values: dict[str, Any], weights: str = "random") -> nn.Module:

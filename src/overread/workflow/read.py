@@ -27,13 +27,17 @@ from overread.record.files import write_json, write_text
 from overread.workflow.readings.dicom_results import write_dicom_results
 from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.object_results import COLUMNS, TABLE, counts_row, write_instance_masks, write_object_results
+from overread.workflow.readings.refusing import Refusing
 
 
 class Reader:
-    """A model that reads from Python: `overread.load("liver.overread").read("new_study/")`."""
+    """A model that reads from Python: `overread.load("liver.overread").read("new_study/")`.
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    refusal  "warn" or "off" answers what the model would refuse; None leaves it as it was frozen
+    """
+
+    def __init__(self, model: Model, refusal: str | None = None) -> None:
+        self.model, self.refusing = model, Refusing.of(model, refusal)
 
     @property
     def question(self) -> Question:
@@ -45,12 +49,12 @@ class Reader:
         if len(exams) != 1:
             names = ", ".join(e.name for e in exams[:6])
             raise OverreadError(f"{study} holds {len(exams)} exams ({names}); one was expected.", "give the path of one of them")
-        return read_exam(self.model, exams[0])[0]
+        return read_exam(self.model, exams[0], self.refusing)[0]
 
 
-def load(path: Path | str) -> Reader:
+def load(path: Path | str, refusal: str | None = None) -> Reader:
     """Load a `.overread` file."""
-    return Reader(load_model(Path(path)))
+    return Reader(load_model(Path(path)), refusal)
 
 
 def read(
@@ -62,6 +66,7 @@ def read(
     probabilities: bool = False,
     series: Mapping[str, str] | None = None,
     dicom: Sequence[str] = ("seg",),
+    refusal: str | None = None,
 ) -> list[Reading]:
     """Read studies and write `answers.csv`, `answers.json` and beside them, for structures and instances, masks.
 
@@ -70,18 +75,20 @@ def read(
     probabilities  also write a probability map (NIfTI, 0 to 1) per structure
     series         rules for series that are called otherwise than those of the training, see `rules_of`
     dicom          objects to write for DICOM input: "seg", "sr", "sc", "fractional", "map"
+    refusal        "warn" or "off" answers what the model would refuse; None leaves it as it was frozen
 
     A study that cannot be answered is listed with its reason; that is not a negative answer. Refused
     where no study at all can be answered.
     """
     loaded, out = load_model(Path(model)), Path(out)
+    refusing = Refusing.of(loaded, refusal)
     exams = list(exams_in([Path(s) for s in studies], loaded.card, series))
     out.mkdir(parents=True, exist_ok=True)
     if progress is not None:
         progress.start(len(exams), "Reading")
     readings = []
     for exam in exams:
-        reading, image = read_exam(loaded, exam, probabilities=probabilities or not NEEDS_MAPS.isdisjoint(dicom))
+        reading, image = read_exam(loaded, exam, refusing, probabilities=probabilities or not NEEDS_MAPS.isdisjoint(dicom))
         if isinstance(reading.answer, LabelMap) and image is not None:
             _write_structures(out, exam, reading, image)
         if isinstance(reading.answer, Instances) and image is not None:
@@ -95,7 +102,7 @@ def read(
             progress.advance(1, exam.name)
     if progress is not None:
         progress.finish()
-    _write_tables(out, loaded.card, readings, exams)
+    _write_tables(out, loaded.card, readings, exams, refusing.as_dict(loaded))
     refused = [r for r in readings if r.refusal]
     if len(refused) == len(readings):
         raise OverreadError(
@@ -105,18 +112,27 @@ def read(
     return readings
 
 
-def read_exam(model: Model, exam: Exam, *, probabilities: bool = False) -> tuple[Reading, Image | None]:
-    """Read one exam; what cannot be read is a reading with a refusal."""
+def read_exam(model: Model, exam: Exam, refusing: Refusing, *, probabilities: bool = False) -> tuple[Reading, Image | None]:
+    """Read one exam; what cannot be read, or is of another kind than the model was trained on, is a reading with a refusal."""
     if exam.refusal is not None:
-        return Reading(exam.name, None, warnings=exam.notes, refusal=exam.refusal.what), None
+        return _not_read(exam, exam.refusal, exam.notes), None
     try:
         image = open_channels(exam.name, exam.references, exam.folder, gaps=exam.gaps, tilt=exam.tilt)
         image, assumed = as_trained(image, model.card)
         prepared = model.predictor.prepare(image)
     except OverreadError as refusal:
-        return Reading(exam.name, None, refusal=refusal.what), None
+        return _not_read(exam, refusal), None
+    verdict, why, doubts = refusing.look(model, image, prepared)
+    said = (*exam.notes, *assumed)
+    if why:
+        return Reading(exam.name, None, warnings=said, refusal=why, code=verdict.code, distance=verdict.distance), None
     answer, maps = _answered(model, prepared, probabilities=probabilities)
-    return Reading(exam.name, answer, maps, warnings=(*exam.notes, *assumed, *_warnings(model.card, image, prepared))), image
+    warnings = (*said, *doubts, *_warnings(model.card, image, prepared))
+    return Reading(exam.name, answer, maps, warnings, distance=verdict.distance), image
+
+
+def _not_read(exam: Exam, refusal: OverreadError, notes: tuple[str, ...] = ()) -> Reading:
+    return Reading(exam.name, None, warnings=notes, refusal=refusal.what, code=getattr(refusal, "code", "") or "cannot-be-read")
 
 
 def _answered(model: Model, prepared: Prepared, *, probabilities: bool) -> tuple[Kind, tuple[Map, ...]]:
@@ -168,7 +184,9 @@ def _write_structures(out: Path, exam: Exam, reading: Reading, image: Image) -> 
         write_nifti(out / f"{exam.name}_{each.target}_probability.nii.gz", each.array, each.grid, description=note)
 
 
-def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading], exams: Sequence[Exam]) -> None:
+def _write_tables(
+    out: Path, card: ModelCard, readings: Sequence[Reading], exams: Sequence[Exam], refusing: Mapping[str, Any]
+) -> None:
     rows = [_row(r, card) for r in readings]
     columns = list(dict.fromkeys(k for row in rows for k in row))
     text = io.StringIO()
@@ -179,13 +197,22 @@ def _write_tables(out: Path, card: ModelCard, readings: Sequence[Reading], exams
     about: dict[str, Any] = {"model": card.sha256, "intended_use": card.intended_use, "learned_from_phantom": card.is_phantom}
     decisions = card.decisions.as_dict()
     listed = [
-        {**row, "source": exam.source, "images": dict(exam.chosen or {}), "warnings": list(r.warnings), "refusal": r.refusal}
+        {
+            **row,
+            "source": exam.source,
+            "images": dict(exam.chosen or {}),
+            "warnings": list(r.warnings),
+            "refusal": r.refusal,
+            "refusal_code": r.code,
+            "distance": r.distance,
+        }
         for row, r, exam in zip(rows, readings, exams, strict=True)
     ]
     if card.question.is_of_objects:
         write_object_results(out, card, readings)
         about["columns"] = {TABLE: COLUMNS}
-    write_json(out / "answers.json", {"format": 1, **about, "decisions": decisions, "readings": listed})
+    about |= {"decisions": decisions, "refusal": dict(refusing)}
+    write_json(out / "answers.json", {"format": 1, **about, "readings": listed})
 
 
 def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
@@ -212,7 +239,7 @@ def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
     if reading.warnings:
         row["warnings"] = "; ".join(reading.warnings)
     if reading.refusal:
-        row["refused"] = reading.refusal
+        row |= {"refused": reading.refusal, "refusal_code": reading.code}
     return row
 
 

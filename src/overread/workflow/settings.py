@@ -159,6 +159,10 @@ class EvaluationSection(_Section):
     resamples: int = 2000
 
 
+class ReadingSection(_Section):
+    refusal: Literal["on", "warn", "off"] = "on"  # images unlike those of training: refuse them, only warn, or do not look
+
+
 class Settings(_Section):
     project: ProjectSection
     images: ImagesSection
@@ -168,6 +172,7 @@ class Settings(_Section):
     split: SplitSection = SplitSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    reading: ReadingSection = ReadingSection()
     codes: dict[str, Code] = Field(default_factory=dict)  # name of a class -> its code in DICOM results: "SCT 10200004 Liver"
 
     @model_validator(mode="after")

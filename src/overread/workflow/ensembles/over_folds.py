@@ -10,7 +10,7 @@ from overread.cohort.index import Cohort
 from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.reading.card import ModelCard
-from overread.reading.model import load_network, pack_model, predictor_of, side_by_side, write_model
+from overread.reading.model import load_guard, load_network, pack_model, predictor_of, side_by_side, write_model
 from overread.record.run import RunFolder
 from overread.workflow.ensembles.gate import GateModel
 from overread.workflow.ensembles.members import Chosen, joint_card
@@ -51,7 +51,8 @@ def freeze_over_folds(
     card = joint_card(project, cohort, members, gate_card, counts)
     decisions = decide(project.settings, cohort, {case.case_id: answers[case.case_id] for case in cohort.cases}, maps, run)
     shutil.rmtree(maps.folder, ignore_errors=True)
-    frozen = write_model(run.model, side_by_side(networks, gate_network), replace(card, decisions=decisions))
+    guard = load_guard(members[0].run.model)  # all members saw the same kind of images; the first one decides
+    frozen = write_model(run.model, side_by_side(networks, gate_network), replace(card, decisions=decisions), guard)
     pack_model(run.model, run.path / file)
     run.events.write("froze", model=frozen.sha256, decisions=decisions.as_dict())
     return frozen

@@ -25,6 +25,8 @@ from overread.record.run import RunFolder
 from overread.training.loop import Outcome
 from overread.workflow.learning.maps import MapWriter, fit_from
 from overread.workflow.learning.predict import Packed, Undecided, read_cases, write_answers
+from overread.workflow.learning.refusal_record import FILE
+from overread.workflow.learning.refusing import Watch, fit_refusal, record_of, write_refusal
 from overread.workflow.plan import Planned
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
@@ -98,21 +100,42 @@ def file_name(project: Project, *words: str) -> str:
 def freeze_model(
     settings: Settings, run: RunFolder, file: str, cohort: Cohort, card: ModelCard, network: nn.Module, progress: Progress | None
 ) -> ModelCard:
-    """Read the tuning cases, fit the decisions, write the model and pack it as `file`, read the internal test's images."""
+    """Read the tuning cases, fit the decisions, write the model and pack it as `file`, read the internal test's images.
+
+    Limits of refusal are fitted, too. Tuning cases beyond them are answered, for decisions are fitted on all; images of the
+    internal test are refused as any other.
+    """
     predictor = predictor_of(card, network)
     maps = {
         partition: MapWriter(run.path / f".probabilities-{partition}", cohort.question, is_phantom=cohort.is_phantom)
         for partition in ("tuning", "internal")
     }
-    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, "Reading the tuning cases", maps=maps["tuning"])
+    mode = "off" if run.subdivision.exists() else settings.reading.refusal  # one training of a curve meets no new patient
+    watch = None if mode == "off" else Watch()
+    text = "Reading the tuning cases"
+    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, text, maps=maps["tuning"], watch=watch)
     decisions = decide(settings, cohort, tuning, maps["tuning"], run)
-    card = write_model(run.model, network, replace(card, decisions=decisions))
+    watches: dict[str, Watch] = {}
+    if watch is not None:
+        guard, watches["tuning"] = fit_refusal(mode, predictor, cohort, watch, progress)
+        watches["internal"] = Watch(guard)
+    guarded = watches["tuning"].guard if watches else None
+    card = write_model(run.model, network, replace(card, decisions=decisions), guarded)
     pack_model(run.model, run.path / file)
     text = "Reading the internal test images (truths stay sealed)"
     refused: dict[str, str] = {}  # what cannot be read now was readable at init; it counts as an error
     internal: Undecided = {}
     if cohort.of("internal"):  # one training of a learning curve or a selection has none
-        internal = read_cases(predictor, cohort, cohort.of("internal"), progress, text, refused=refused, maps=maps["internal"])
+        internal = read_cases(
+            predictor,
+            cohort,
+            cohort.of("internal"),
+            progress,
+            text,
+            refused=refused,
+            maps=maps["internal"],
+            watch=watches.get("internal"),
+        )
     shutil.rmtree(run.predictions, ignore_errors=True)
     for partition, answers in (("tuning", tuning), ("internal", internal)):
         if not cohort.of(partition):
@@ -128,6 +151,9 @@ def freeze_model(
             refused=refused if partition == "internal" else None,
             maps=maps[partition],
         )
+    (run.path / FILE).unlink(missing_ok=True)  # that of an earlier freezing
+    if card.refusal is not None:
+        write_refusal(run, record_of(card.refusal, watches, sum(watch.seconds for watch in watches.values())))
     run.events.write("froze", model=card.sha256, decisions=decisions.as_dict())
     return card
 

@@ -14,7 +14,7 @@ from overread.core.kinds import Kind
 from overread.record.files import write_bytes, write_json
 from overread.reporting.pictures.figures import case_panel
 from overread.workflow.learning.matching_examples import write_examples
-from overread.workflow.learning.thumbnails import write_thumbnails
+from overread.workflow.learning.thumbnails import write_small_pictures, write_thumbnails
 
 EACH = 3  # panels of each kind
 SEED = 0
@@ -59,6 +59,8 @@ def write_panels(folder: Path, partition: str, rows: Sequence[dict[str, Any]], l
     if any("objects" in row for row in rows):
         described["errors"] = write_thumbnails(folder, rows, load)
         described["matching"] = write_examples(folder, rows, load)
+    else:
+        described["small"] = write_small_pictures(folder, rows, load)
     write_json(folder / "panels.json", described)
 
 

@@ -29,8 +29,10 @@ from overread.evaluation.sources.objects_file import NAME, write_objects
 from overread.imaging.nifti import write_nifti
 from overread.metrics.components import clean
 from overread.reading.answering import Answering
+from overread.reading.refusal.header import Header, header_of
 from overread.record.files import write_json, write_text
 from overread.workflow.learning.maps import MapWriter
+from overread.workflow.learning.refusing import Watch
 
 FILMS = 64  # images read at once where there is one answer per case
 
@@ -68,17 +70,19 @@ def read_cases(
     refused: dict[str, str] | None = None,
     adapt: Callable[[Image], Image] = lambda image: image,
     maps: MapWriter | None = None,
+    watch: Watch | None = None,
 ) -> Undecided:
     """Read each case once; raw probabilities before the temperature, masks before the clean-up, objects with low scores too.
 
     refused  takes case_id -> reason of what cannot be read; without it, the first such case ends the reading
     adapt    makes an image from elsewhere speak as those of the training: names of channels, units
     maps     takes the probabilities of every voxel, where masks are the answer; without it they are lost
+    watch    looks at every image first; what it refuses goes into `refused`
     """
     if progress is not None:
         progress.start(len(cases), text)
     answers: Undecided = {}
-    prepared = _prepared(predictor, cohort, cases, refused, adapt)
+    prepared = _watched(predictor, _prepared(predictor, cohort, cases, refused, adapt), refused, watch)
     for case_id, answer in _read(predictor, prepared, maps):
         answers[case_id] = answer
         if progress is not None:
@@ -105,15 +109,32 @@ def _prepared(
     cases: Sequence[Case],
     refused: dict[str, str] | None,
     adapt: Callable[[Image], Image],
-) -> Iterator[tuple[Case, Prepared]]:
+) -> Iterator[tuple[Case, Header, Prepared]]:
     """Cases that can be read. The reason of a refusal is its short code: its sentence may name a file."""
     for case in cases:
         try:
-            yield case, predictor.prepare(adapt(load_image(cohort, case)))
+            image = adapt(load_image(cohort, case))
+            yield case, header_of(image), predictor.prepare(image)
         except OverreadError as refusal:
             if refused is None:
                 raise
             refused[case.case_id] = getattr(refusal, "code", "") or "could not be read"
+
+
+def _watched(
+    predictor: Answering, cases: Iterator[tuple[Case, Header, Prepared]], refused: dict[str, str] | None, watch: Watch | None
+) -> Iterator[tuple[Case, Prepared]]:
+    """The cases that are answered; those that the watch refuses are left out with its code."""
+    at_once = FILMS if predictor.task.serves == "image" else 1
+    while some := list(islice(cases, at_once)):
+        if watch is not None:
+            watch(predictor, some)
+        for case, _, prepared in some:
+            code = watch.refused(case.case_id) if watch is not None else ""
+            if code and refused is not None:
+                refused[case.case_id] = code
+            else:
+                yield case, prepared
 
 
 def _by_voxel(

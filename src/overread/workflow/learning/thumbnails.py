@@ -1,4 +1,4 @@
-"""Small pictures of the errors of an evaluation of objects: the surest false positives and the largest misses."""
+"""Small pictures of the errors of an evaluation: of objects the surest false positives and the largest misses, else of cases."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from overread.core.image import Image
 from overread.core.kinds import Kind
 from overread.record.files import write_bytes
 from overread.reporting.pictures.close_ups import thumbnail
+from overread.reporting.pictures.small import small_picture
+from overread.reporting.sections.errors import wrong_rows
 
 OF_EACH = 24
+MOST_CASES = 60
 
 Loader = Callable[[dict[str, Any]], tuple[Image, Kind, Kind]]
 Wanted = dict[str, list[int]]  # case_id -> numbers of objects in its list
@@ -46,3 +49,15 @@ def chosen_errors(rows: Sequence[Mapping[str, Any]]) -> Wanted:
         for _, case_id, number in sorted(found)[:OF_EACH]:
             wanted.setdefault(case_id, []).append(number)
     return wanted
+
+
+def write_small_pictures(folder: Path, rows: Sequence[dict[str, Any]], load: Loader) -> list[dict[str, Any]]:
+    """Write one picture of each of the first cases of the browser of errors; returns one entry for each: file, case_id."""
+    wanted = list(dict.fromkeys(wrong.row["case_id"] for wrong in wrong_rows(rows)))[:MOST_CASES]
+    by_id = {row["case_id"]: row for row in rows}
+    written = []
+    for case_id in wanted:
+        name = f"errors/{case_id}.png"
+        write_bytes(folder / name, small_picture(*load(by_id[case_id])))
+        written.append({"file": name, "case_id": case_id})
+    return written

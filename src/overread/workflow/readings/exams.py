@@ -73,7 +73,18 @@ def rules_of(card: ModelCard, series: Mapping[str, str] | None = None) -> ImageR
 def exams_in(paths: Sequence[Path], card: ModelCard, series: Mapping[str, str] | None = None) -> Iterator[Exam]:
     """The exams under some files and folders, each under a name of its own."""
     rules = rules_of(card, series)
-    yield from _told_apart([exam for folder, found in _places(paths, rules) for exam in _exams(folder, found, rules)])
+    yield from _told_apart([exam for folder, found in _places(paths, rules) for exam in _whole_and_faulty(folder, found, rules)])
+
+
+def _whole_and_faulty(folder: Path, found: Sequence[Found], rules: ImageRules) -> Iterator[Exam]:
+    """Exams of what can be read; a study that has nothing else is named with what is wrong with it: missing slices, a tilt."""
+    whole = [f for f in found if f.is_eligible]
+    yield from _exams(folder, whole, rules)
+    for each in found:
+        if not each.is_eligible and each.study not in {f.study for f in whole}:
+            about = each.attributes
+            refusal = Refused(str(about["code"]), str(about["ineligible"]), str(about.get("next", "give the images themselves")))
+            yield Exam(_safe(each), folder, (), refusal=refusal, source=_source(folder, each.files))
 
 
 def _told_apart(exams: Sequence[Exam]) -> Iterator[Exam]:
@@ -101,7 +112,7 @@ def _places(paths: Sequence[Path], rules: ImageRules) -> Iterator[tuple[Path, li
         if not path.exists():
             raise OverreadError(f"There is nothing at {path}.", "check the path")
         if path.is_dir():
-            found = list(scan(path, gaps=rules.gaps, tilt=rules.tilt).eligible)
+            found = [f for f in scan(path, gaps=rules.gaps, tilt=rules.tilt).found if _is_image(f)]
         else:
             found = list(scan_file(path, gaps=rules.gaps, tilt=rules.tilt))
         if not found:
@@ -112,6 +123,11 @@ def _places(paths: Sequence[Path], rules: ImageRules) -> Iterator[tuple[Path, li
             yield (path if path.is_dir() else path.parent), found
     for folder, found in files.items():
         yield folder, sorted(found, key=lambda f: f.files)
+
+
+def _is_image(found: Found) -> bool:
+    """Whole, or an image with a fault that somebody can mend; not a localizer, a report or a segmentation."""
+    return found.is_eligible or "next" in found.attributes
 
 
 def _exams(folder: Path, found: Sequence[Found], rules: ImageRules) -> Iterator[Exam]:

@@ -16,6 +16,7 @@ from overread.workflow.ensembles.record import is_over_folds
 from overread.workflow.external import label_of, open_external
 from overread.workflow.learning.maps import MapWriter
 from overread.workflow.learning.predict import read_cases, write_answers
+from overread.workflow.learning.refusing import Watch, enter_partition
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
 from overread.workflow.scoring.openings import file_word
@@ -61,6 +62,7 @@ def read_external(
     refused: dict[str, str] = {}
     folder = run.predictions / file_word(label_of(other))
     maps = MapWriter(run.path / f".probabilities-{folder.name}", project.question, is_phantom=cohort.is_phantom)
+    watch = None if model.guard is None else Watch(model.guard)
     answers = read_cases(
         model.predictor,
         cohort,
@@ -70,7 +72,10 @@ def read_external(
         refused=refused,
         adapt=lambda image: as_trained(image, model.card)[0],
         maps=maps,
+        watch=watch,
     )
+    if watch is not None:
+        enter_partition(run, label_of(other), watch)
     shutil.rmtree(folder, ignore_errors=True)
     write_answers(
         answers,
