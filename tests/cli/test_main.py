@@ -67,8 +67,8 @@ def test_help_lists_the_verbs_in_order(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trian"]) == 2
-    assert "No verb 'trian'. Did you mean 'train'?" in capsys.readouterr().err
+    assert main(["evalute"]) == 2
+    assert "No verb 'evalute'. Did you mean 'evaluate'?" in capsys.readouterr().err
     assert main(["xyzzy"]) == 2
     assert "There are: demo, phantom, deidentify, init" in capsys.readouterr().err
 

@@ -20,6 +20,8 @@ SET = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={va
 ADDED = {
     "phantom": ["--patients", "10", "--size", "40", "--slices", "16", "--format", "nifti"],
     "train": SET,
+    "trial": ["--limit", "3"],
+    "explain": ["--limit", "2"],
     "select": [*SET, "--inner", "2"],
     "learning-curve": [*SET, "--shares", "50", "--repeats", "1"],
 }

@@ -9,6 +9,8 @@ from contextlib import chdir
 from functools import cached_property
 from pathlib import Path
 
+from PIL import Image, ImageDraw
+
 from docs.quick import SETTINGS, run
 from docs.studies import drawn_nodules, films, livers, write_sheet, write_study
 from docs.tables import agreeing_reads, labels, moved_masks, probabilities, reader_study
@@ -181,6 +183,19 @@ def two_hospitals(folder: Path, stock: Stock) -> None:
     theirs = films(folder / "films", patients=8, seed=7000)
     words = ("unauffaellig", "J18")
     write_sheet(folder / "befunde.csv", [{"file": r["file"], "pat": f"T{r['mrn']}", "befund": words[r["ill"]]} for r in theirs])
+
+
+def pneumonia_explained(folder: Path, stock: Stock) -> None:
+    """The pneumonia project, drawings of where it would be, and a film that is not of the project."""
+    _copied(stock.pneumonia, folder)
+    (folder / "drawn").mkdir()
+    films_of = sorted((folder / "films").glob("*.png"))
+    for film in films_of:
+        with Image.open(film) as opened:
+            mask = Image.new("L", opened.size)
+        ImageDraw.Draw(mask).ellipse([n // 3 for n in mask.size] + [2 * n // 3 for n in mask.size], fill=255)
+        mask.save(folder / "drawn" / film.name)
+    shutil.copy(films_of[0], folder / "new_film.png")
 
 
 def several_series(folder: Path, stock: Stock) -> None:

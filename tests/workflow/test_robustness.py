@@ -227,7 +227,7 @@ def test_what_cannot_be_tried_is_named(bright: Project, tmp_path: Path, capsys: 
     with pytest.raises(OverreadError, match="has partitions, no folds"):
         robustness(bright, fold=1)
     (bright.path / "runs" / "empty").mkdir()
-    with pytest.raises(OverreadError, match=r"Run 'empty' has no model, so there is nothing to read(?s:.*)overread train"):
+    with pytest.raises(OverreadError, match=r"Run 'empty' has no model, so there is nothing that could read(?s:.*)train"):
         robustness(bright, "empty")
     (bright.path / "runs" / "empty" / "baseline.json").write_text("{}")
     with pytest.raises(OverreadError, match="is a baseline of hand-made features and has no network"):

@@ -40,6 +40,12 @@ VERBS = {
     "evaluate": "Score a model, or anybody's answers, with intervals.",
     "external": "Take in patients from elsewhere, and let the frozen model read them.",
     "robustness": "Degrade the tuning images by known amounts: how far does the score of the frozen model fall?",
+    "trial": "Put maps on trial before they are shown: do they depend on what was learned, and do they lie on the finding?",
+    "explain": "Draw maps of what an answer rests on, each stamped with the verdict of its method's trial.",
+    "inside": "Look inside a network: its layers, kernels and maps, what excites it, how far it sees, what training changed.",
+    "embed": "See cases as the network sees them: which lie near each other, and can their site be told?",
+    "uncertainty": "Let the frozen model answer each case several times: does what it is unsure of tell where it is wrong?",
+    "flip": "Turn an answer by the smallest change of its image: how little is enough?",
     "compare": "Compare models, or readers and a model, on the same cases.",
     "report": "Write one HTML page with everything that was done and found.",
     "read": "Let a model read studies that it has never seen.",
@@ -67,8 +73,8 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], VERBS, 1)
-            hint = f" Did you mean '{near[0]}'?" if near else f" There are: {', '.join(VERBS)}."
+            near = [f"'{name}'" for name in get_close_matches(args[0], VERBS, 2, 0.7)]
+            hint = f" Did you mean {' or '.join(near)}?" if near else f" There are: {', '.join(VERBS)}."
             raise click.UsageError(f"No verb '{args[0]}'.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

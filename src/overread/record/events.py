@@ -2,13 +2,14 @@
 
 Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
 
-    started            run, seed, device, precision, minutes, epochs, overrides, identity
+    started            run, seed, device, precision, minutes, epochs, overrides, identity, initial (digest of the weights)
     resumed            step, epoch, minutes          (what was done beyond this step was lost, and is done again)
     epoch              epoch, step, rate, gradient, loss, losses {term: value}, minutes, tuning_loss, scores {name: value}
     kept               step, epoch, tuning_loss, scores  (early stopping: the weights of this look are kept)
     adapted            what, from, to, why           (the schedule met the clock)
     checkpoint         step, reason
     stopped, finished  step, epochs, minutes, reason
+    refusal            mode, content (limits), partitions {name: {cases, refused, warned}}, seconds
     froze              model, decisions
     weights            what                          (loaded from a file or hub, and what stayed random)
     warning            what

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from overread.reporting.case_files import CaseFiles
+
 Record = Mapping[str, Any]
 
 
@@ -40,9 +42,12 @@ class ReportInput:
     curve        learning-curve.json of this version of the cohort, where one was drawn
     selections   selection.json of the run, one for each fold where there are folds; empty where nothing was selected
     robustness   training -> robustness.json of its model as it is now; empty where the suite was not run
+    explanations training -> part ("trial", "maps" ...) -> its record, for the model as it is now
+    refusal      training -> refusal.json of its model; empty where refusal was switched off
     degraded     training -> the picture of one case under each degradation
     thumbnails   partition -> (case, number of the object in its list) -> a small picture of an error, PNG
     matching     partition -> the matching criterion on objects of its cases
+    case_files   what stands beside single cases: small pictures, maps, similar cases, groups, notes
     part         what has to be said where the run is one training of a learning curve or a selection; "" for others
     beside       partition -> the scores of such a baseline, and what the run differs by; see `reporting.baseline`
     """
@@ -71,9 +76,12 @@ class ReportInput:
     selections: Sequence[Record] = ()
     part: str = ""
     robustness: Mapping[str, Record] = field(default_factory=dict)
+    explanations: Mapping[str, Mapping[str, Record]] = field(default_factory=dict)
+    refusal: Mapping[str, Record] = field(default_factory=dict)
     degraded: Mapping[str, Panel] = field(default_factory=dict)
     thumbnails: Mapping[str, Mapping[tuple[str, int], bytes]] = field(default_factory=dict)
     matching: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
+    case_files: CaseFiles = field(default_factory=CaseFiles)
 
     @property
     def shown(self) -> str | None:

@@ -23,6 +23,8 @@ from overread.reporting.paper.sections import paper_sections
 from overread.reporting.paper.undone import test_openings, times_opened, undone
 from overread.reporting.proportions import in_words
 from overread.reporting.sections.baseline import beside_baseline, model_sentence, tried_rows
+from overread.reporting.sections.errors import errors_section, notes_of
+from overread.reporting.sections.explanations import explanation_section
 from overread.reporting.sections.groups import (
     answered_only,
     correction_sentence,
@@ -37,6 +39,7 @@ from overread.reporting.sections.groups import (
 from overread.reporting.sections.learning_curve import curve_section
 from overread.reporting.sections.objects import STATES, is_of_objects, object_section
 from overread.reporting.sections.planning import plan_rows
+from overread.reporting.sections.refusal import refusal_section
 from overread.reporting.sections.results import (
     confusion_rows,
     counts,
@@ -98,8 +101,12 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "trainings": trainings,
         "selections": [selection_table(selection) for selection in given.selections],
         "curve": curve_section(given.curve) if given.curve else None,
+        "refusal": [refusal_section(name, found) for name, found in given.refusal.items()],
         "robustness": [robustness_section(name, found, given.degraded.get(name)) for name, found in given.robustness.items()],
+        "explanations": [explanation_section(name, found) for name, found in given.explanations.items()],
         "results": [_result(name, given) for name in _in_order(given.evaluations)],
+        "notes_on_cases": notes_of(given.case_files),
+        "notes_place": given.case_files.place,
         "head": _head(evaluation) if evaluation else None,
         "fallen": fallen(given.evaluations),
         "elsewhere": [
@@ -118,6 +125,7 @@ def _context(given: ReportInput) -> dict[str, Any]:
             given.is_phantom,
             given.audit,
             is_tried=bool(given.robustness),
+            is_explained=any("trial" in records for records in given.explanations.values()),
         ),
         **paper_sections(given),
     }
@@ -198,7 +206,10 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
         "points": evaluation.get("operating_points") or [],
         "confusion": confusion_rows(evaluation["confusion"]) if evaluation.get("confusion") else [],
         "probability": [_probability_charts(n, evaluation) for n in curves.get("roc") or {} if not is_of_objects(evaluation)],
-        "objects": object_section(evaluation, given.thumbnails.get(partition, {}), given.matching.get(partition, ())),
+        "objects": object_section(
+            evaluation, given.thumbnails.get(partition, {}), given.matching.get(partition, ()), given.case_files
+        ),
+        "errors": errors_section(evaluation, given.case_files, partition),
         "agreement": [
             {
                 "name": name,

@@ -1,9 +1,9 @@
 """`overread baseline`: what hand-made features reach on the identical split, so that a network shows what it adds.
 
-First-order, texture, shape and gradient features; logistic regression, random forest, gradient boosting. Fitted on training
-cases, the best chosen on tuning cases; of the other cases only the images are opened, their truths lie under seal. The
-answers lie in a run like any other, so `overread evaluate` scores them by the same rules; it calibrates them and chooses
-their operating point on the tuning cases.
+First-order, texture, shape and gradient features, and clinical columns of the sheet where they are named; logistic
+regression, random forest, gradient boosting. Fitted on training cases, the best chosen on tuning cases; of the other cases
+only the images are opened, their truths lie under seal. The answers lie in a run like any other, so `overread evaluate`
+scores them by the same rules; it calibrates them and chooses their operating point on the tuning cases.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from overread.metrics.quick import values_of
 from overread.record.files import digest_json, write_json, write_text
 from overread.record.provenance import versions
 from overread.record.run import RunFolder
+from overread.workflow.baselines.clinical import clinical_features
 from overread.workflow.baselines.models import Candidate, answer, candidates, loss
 from overread.workflow.project import Project
 
@@ -39,7 +40,8 @@ LIBRARIES = ("overread", "numpy", "scipy", "scikit-image", "scikit-learn")
 class Fitted:
     """A baseline of one run: which model was chosen, among which, and where its answers lie.
 
-    tried  one row per candidate: "model", "setting", "loss" on the tuning cases (lower is better)
+    tried     one row per candidate: "model", "setting", "loss" on the tuning cases (lower is better)
+    clinical  columns of the sheet that were features too
     """
 
     run: RunFolder
@@ -49,6 +51,7 @@ class Fitted:
     features: int
     cases: Mapping[str, int]
     tried: tuple[Mapping[str, Any], ...]
+    clinical: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -58,15 +61,21 @@ class Fitted:
             "features": self.features,
             "cases": dict(self.cases),
             "tried": [dict(row) for row in self.tried],
+            **({"clinical": list(self.clinical)} if self.clinical else {}),
         }
 
 
 def baseline(
-    project: Project, name: str | None = None, fold: int | str | None = None, progress: Progress | None = None
+    project: Project,
+    name: str | None = None,
+    fold: int | str | None = None,
+    progress: Progress | None = None,
+    clinical: Sequence[str] = (),
 ) -> list[Fitted]:
     """Fit a baseline and write its answers to `runs/<name>/predictions/`; one per fold where there are folds.
 
-    fold  for a project of folds: the fold held out, or "all"
+    fold      for a project of folds: the fold held out, or "all"
+    clinical  columns of the sheet that are features beside those of the image
     """
     question = project.question
     if question.task == "segmentation" or question.is_of_objects:
@@ -81,11 +90,13 @@ def baseline(
     for run in runs:
         _check_free(run, chosen)
     cohorts = [project.cohort(number, check=number == numbers[0]) for number in numbers]
-    measured = _measure(cohorts[0], progress)
+    known = [clinical_features(cohort, clinical) for cohort in cohorts]  # first: a column that is not there costs no time
+    measured = measure(cohorts[0], cohorts[0].cases, progress)
     fitted = []
-    for run, number, cohort in zip(runs, numbers, cohorts, strict=True):
+    for run, number, cohort, columns in zip(runs, numbers, cohorts, known, strict=True):
+        rows = {case_id: {**row, **columns[case_id]} for case_id, row in measured.items()}
         with run.locked():
-            fitted.append(_fit(project, cohort, run, number, measured, progress))
+            fitted.append(_fit(project, cohort, run, number, rows, clinical, progress))
     return fitted
 
 
@@ -94,10 +105,10 @@ def _check_free(run: RunFolder, name: str) -> None:
         raise OverreadError(f"Run '{name}' has answers already.", "give this baseline another name with --name")
 
 
-def _measure(cohort: Cohort, progress: Progress | None) -> dict[str, dict[str, float]]:
-    """Features of every case; one that cannot be opened stops the baseline, as it would stop a training."""
+def measure(cohort: Cohort, cases: Sequence[Case], progress: Progress | None) -> dict[str, dict[str, float]]:
+    """Features of the images by case_id; one that cannot be opened stops the baseline, as it would stop a training."""
     refused: dict[str, str] = {}
-    openers = {case.case_id: _opener(cohort, case) for case in cohort.cases}
+    openers = {case.case_id: _opener(cohort, case) for case in cases}
     measured = features_of(openers, progress, refused)
     if refused:
         case_id, why = next(iter(refused.items()))
@@ -115,6 +126,7 @@ def _fit(
     run: RunFolder,
     fold: int | None,
     measured: Mapping[str, Mapping[str, float]],
+    clinical: Sequence[str],
     progress: Progress | None,
 ) -> Fitted:
     question, seed = project.question, project.settings.training.seed
@@ -122,7 +134,7 @@ def _fit(
     _check_cases(cases)
     names, table = feature_table([measured[case.case_id] for part in cases.values() for case in part])
     learned, *asked = np.split(table, np.cumsum([len(part) for part in cases.values()])[:-1])
-    truth = {part: _truths(cohort, cases[part]) for part in ("training", "tuning")}
+    truth = {part: truths(cohort, cases[part]) for part in ("training", "tuning")}
     best: tuple[float, Candidate, list[np.ndarray]] | None = None
     tried = []
     kinds = candidates(question.task)
@@ -142,7 +154,7 @@ def _fit(
     _, winner, answers = best
     counts = {partition: len(part) for partition, part in cases.items()}
     identity = _identity(cohort, winner, names, seed, answers)
-    fitted = Fitted(run, fold, f"{winner.name}, {winner.setting}", identity, len(names), counts, tuple(tried))
+    fitted = Fitted(run, fold, f"{winner.name}, {winner.setting}", identity, len(names), counts, tuple(tried), tuple(clinical))
     about = {"format": 1, "seed": seed, "cohort": cohort.digest, "versions": _versions(), "names": list(names)}
     write_json(run.path / "baseline.json", {**about, **fitted.as_dict()})  # first: answers without it pass for another program's
     for partition, values in zip(ANSWERED, answers, strict=True):
@@ -156,7 +168,7 @@ def _check_cases(cases: Mapping[str, Sequence[Case]]) -> None:
             raise OverreadError(f"There are no {partition} cases in this project.", "look at cohort/splits.json")
 
 
-def _truths(cohort: Cohort, cases: Sequence[Case]) -> np.ndarray:
+def truths(cohort: Cohort, cases: Sequence[Case]) -> np.ndarray:
     """(N, K), NaN where not known."""
     return values_of([load_truth(cohort, case) for case in cases], cohort.question.classes)
 

@@ -28,8 +28,11 @@ from overread.reporting.paper.methods import as_text
 from overread.reporting.report import write_report
 from overread.workflow.baselines.report import beside_baseline, fitted_baseline
 from overread.workflow.ensembles.record import as_plan, ensemble_of, made_by
+from overread.workflow.explanations.record import records_of
 from overread.workflow.external import external_cohorts
+from overread.workflow.learning.case_files import case_files
 from overread.workflow.learning.part_of import part_note
+from overread.workflow.learning.refusal_record import refusal_of
 from overread.workflow.partitions import partition_summaries
 from overread.workflow.private import Cleaner, private_words
 from overread.workflow.project import CURVE, OF_A_MODEL, PLANNED, Project
@@ -143,8 +146,11 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         selections=clean([found for m in members.values() if (found := _read(m.path / "selection.json", None))]),
         part=clean(next((note for m in members.values() if (note := part_note(m))), "")),
         robustness=clean({name: found for name, m in members.items() if (found := robustness_of(m))}),
+        explanations=clean({name: found for name, m in members.items() if (found := records_of(m))}),
         thumbnails={p: _thumbnails(home, p) for p in ("tuning", "internal")},
         matching={p: _matching(home, p, clean) for p in ("tuning", "internal")},
+        case_files=case_files(project, run, home, members, evaluations, clean),
+        refusal=clean({name: found for name, m in members.items() if (found := refusal_of(m))}),
         degraded={name: picture for name, m in members.items() if (picture := degraded_picture(m))},
     )
 

@@ -38,6 +38,7 @@ FROZEN = (
     "Threshold, calibration and clean-up stay as they were frozen in the model. They were fitted on these very cases, so the "
     "score on the images as they are flatters."
 )
+ANSWERED = "No degraded image was refused: limits of refusal in the model are not applied here, so that every drop is seen."
 TURNED = (
     "Rotation: outlines are turned back onto the image before they are scored, which by itself costs small structures some "
     "overlap; what was turned out of the field of view counts as missed."
@@ -99,7 +100,13 @@ def robustness(
         "not_run": not_run,
         "done": what_was_done(tried),
         "picture": None if drawn is None else {"file": PICTURE, **drawn[1]},
-        "notes": [SEAL, FROZEN, *notes, *_notes(subject, cohort, tried, otherwise)],
+        "notes": [
+            SEAL,
+            FROZEN,
+            *([ANSWERED] if model.guard is not None else []),
+            *notes,
+            *_notes(subject, cohort, tried, otherwise),
+        ],
     }
     if drawn is None:
         (run.path / PICTURE).unlink(missing_ok=True)  # that of an earlier call

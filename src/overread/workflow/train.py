@@ -10,6 +10,7 @@ import torch
 from overread.cohort.fingerprint import fingerprint
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError, Stopped
+from overread.networks.weights import weights_digest
 from overread.reading.model import build_network
 from overread.record.events import read_events
 from overread.record.run import RunFolder, StopSignal
@@ -170,6 +171,7 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
             epochs=clock.epochs,
             overrides={k: v for k, v in order.overrides.items() if k != "training.weights"},  # may name a folder
             identity=plan.identity,
+            initial=weights_digest(network),
         )
     if progress is not None:
         progress.start(1.0, "Training")

@@ -58,7 +58,8 @@ def draw(
         legend.append((name, colour))
     if isinstance(answer, Map):
         _heat(canvas, np.repeat(np.repeat(frame.take(answer.array), scale, 0), scale, 1))
-        lines = [*lines, f"{answer.method} of {answer.target}, red is high"]
+        meaning = "red speaks for it, blue against" if answer.array.min() < 0 else "red is high"
+        lines = [*lines, f"{answer.method} of {answer.target}, {meaning}"]
     picture = Picture.fromarray(canvas)
     pen = ImageDraw.Draw(picture)
     if isinstance(answer, Boxes):
@@ -99,10 +100,14 @@ def _tint(canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) ->
 
 
 def _heat(canvas: np.ndarray, values: np.ndarray) -> None:
-    """Red to yellow over the image, the stronger the higher the value among all of the frame."""
+    """Red to yellow over the image, the stronger the higher the value among all of the frame; blue to cyan below 0."""
     low, high = float(values.min()), float(values.max())
-    share = ((values - low) / max(high - low, 1e-12)).astype(np.float32)[..., None]
-    colour = np.concatenate([np.full_like(share, 255), 255 * np.clip(2 * share - 1, 0, 1), np.zeros_like(share)], axis=2)
+    if low < 0:
+        low, high = 0.0, max(high, -low)
+    signed = ((values - low) / max(high - low, 1e-12)).astype(np.float32)[..., None]
+    share = np.abs(signed)
+    full, rising, none = np.full_like(share, 255), 255 * np.clip(2 * share - 1, 0, 1), np.zeros_like(share)
+    colour = np.where(signed < 0, np.concatenate([none, rising, full], axis=2), np.concatenate([full, rising, none], axis=2))
     canvas[...] = np.rint(canvas * (1 - HEAT * share) + colour * HEAT * share).astype(np.uint8)
 
 

@@ -22,6 +22,12 @@ from overread.imaging.dicom.write_common import About, Algorithm, Written, build
 SERIES_NUMBER = 930
 PROBABILITY = Code("122157", "DCM", "Probability")
 LABEL_LENGTH = 16  # LUT Label, value representation SH
+VERDICTS = {
+    "passed": "passed its trial",
+    "failed": "FAILED ITS TRIAL",
+    "incomplete": "trial incomplete",
+    "not tried": "not tried",
+}
 
 
 def write_parametric_map(
@@ -50,13 +56,14 @@ def write_parametric_map(
     if values.method == "probability":
         low, high = min(low, 0.0), max(high, 1.0)
     content = digest_of(values.array, values.method, values.target)
-    about = About("MAP", evidence, made_by, f"{values.method} of {values.target}", SERIES_NUMBER, content)
+    words = f"{values.method}{_judged(values)} of {values.target}"
+    about = About("MAP", evidence, made_by, words, SERIES_NUMBER, content)
     concept = concept_of(values.target, structure_codes)
 
     def make() -> ParametricMap:
         mapping = RealWorldValueMapping(
             lut_label=values.target[:LABEL_LENGTH],
-            lut_explanation=f"{values.method} of {values.target}"[:64],
+            lut_explanation=words[:64],
             unit=codes.UCUM.NoUnits,
             value_range=(low, high),
             slope=1.0,
@@ -77,6 +84,12 @@ def write_parametric_map(
     made = build("parametric map", evidence, make)
     restore_frames(made, evidence)
     return finish(made, about, path, private_notes({values.target: concept}), [values.target, values.method])
+
+
+def _judged(values: Map) -> str:
+    """What the trial of the method came to, where the map says it: one that is not to be believed says so in every list."""
+    verdict = values.verdicts.get("trial")
+    return f" ({VERDICTS[verdict]})" if verdict in VERDICTS else ""
 
 
 def _quantity(method: str) -> Code:

@@ -8,6 +8,7 @@ from overread.reporting.paper import facts, facts_model
 from overread.reporting.paper.limitations import limitations
 from overread.reporting.paper.undone import times_opened
 from overread.reporting.sections.baseline import model_sentence
+from overread.reporting.sections.explanations import tried_words
 from overread.reporting.words import listed, partition_name
 
 
@@ -79,7 +80,10 @@ def _robustness(given: ReportInput) -> Known:
 
 
 def _explanations(given: ReportInput) -> Known:
-    return Known("No explanation of answers was made or shown.", does_not_apply=True)
+    if not given.explanations:
+        return Known("No explanation of answers was made or shown.", does_not_apply=True)
+    told = [tried_words(records.get("trial")) for records in given.explanations.values()]
+    return whole(" ".join(dict.fromkeys(told)), "report.html#explanations", run_file(given, "explanation.html"))
 
 
 def _internal(given: ReportInput) -> Known:

@@ -6,10 +6,25 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from overread.reporting.explanation.blocks import Part, Section
+from overread.reporting.explanation.covariates import covariates_section
+from overread.reporting.explanation.embedding import embedding_section
+from overread.reporting.explanation.flips import flips_section
+from overread.reporting.explanation.inside import inside_section
+from overread.reporting.explanation.maps import maps_section
+from overread.reporting.explanation.trial import trial_section
+from overread.reporting.explanation.uncertainty import uncertainty_section
 from overread.reporting.page import environment
 
 # In the order of the page: the trial comes before the maps that it judges.
-SECTIONS: dict[str, Callable[[Part], Section]] = {}
+SECTIONS: dict[str, Callable[[Part], Section]] = {
+    "trial": trial_section,
+    "maps": maps_section,
+    "covariates": covariates_section,
+    "inside": inside_section,
+    "embedding": embedding_section,
+    "uncertainty": uncertainty_section,
+    "flips": flips_section,
+}
 
 
 def explanation_page(title: str, run: str, *, is_phantom: bool, parts: Mapping[str, Part]) -> str:

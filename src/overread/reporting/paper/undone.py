@@ -21,11 +21,13 @@ def undone(
     audit: Mapping[str, Any] | None = None,
     *,
     is_tried: bool = False,
+    is_explained: bool = False,
 ) -> list[tuple[str, str]]:
     """(what was not done, what follows from it), the gravest first.
 
     audit     audit.json, where an audit was made: shortcuts are looked for there
     is_tried  the model read degraded images
+    is_explained  attribution methods stood their trial on the model
     """
     items = [
         *_about_the_test(evaluations, ledger),
@@ -54,6 +56,9 @@ def undone(
         items.append(
             ("No test of robustness.", "How far noise, blur, motion or another reconstruction lower scores is not known.")
         )
+    if not is_explained:
+        follows = "What the model looks at is not known. A map shown elsewhere was not put to the test on this model."
+        items.append(("No trial of explanations.", follows))
     if audit is None:
         items.append(
             ("No search for shortcuts.", "Whether the model relies on markers, devices or scanner traits was not examined.")

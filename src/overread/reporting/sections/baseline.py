@@ -13,10 +13,12 @@ SHOWN = ("auc", "sensitivity", "specificity", "accuracy", "balanced_accuracy", "
 
 def model_sentence(fitted: Record) -> str:
     """What was fitted, on how many cases, and how it was chosen."""
-    cases = fitted["cases"]
+    cases, clinical = fitted["cases"], fitted.get("clinical", ())
+    taken = f", and taken from the sheet ({', '.join(clinical)})" if clinical else ""
+    kind = "" if clinical else "hand-made "
     return (
-        f"No network was trained. {fitted['features']} hand-made features of intensity, texture, shape and gradients were "
-        f"computed from each image. Of {len(fitted['tried'])} small models fitted on {cases['training']} training cases the one "
+        f"No network was trained. {fitted['features']} {kind}features of intensity, texture, shape and gradients were computed "
+        f"from each image{taken}. Of {len(fitted['tried'])} small models fitted on {cases['training']} training cases the one "
         f"with the lowest loss on {cases['tuning']} tuning cases was kept: {fitted['chosen']}."
     )
 

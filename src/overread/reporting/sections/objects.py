@@ -9,12 +9,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from overread.reporting.case_files import CaseFiles
 from overread.reporting.charts.froc import COLUMNS, RATE_WORDS, RATES, at_rate, froc_chart
 from overread.reporting.charts.matching import matching_chart
 from overread.reporting.charts.probability import pr_chart, roc_chart
 from overread.reporting.given import Panel
 from overread.reporting.pictures.objects import size_words
 from overread.reporting.sections.error_kinds import error_kinds, kinds_counted
+from overread.reporting.sections.errors import groups_beside, sieves, similar_words
 from overread.reporting.sections.results import AT_RATE, score_row
 
 Record = Mapping[str, Any]
@@ -47,12 +49,16 @@ def is_of_objects(evaluation: Record) -> bool:
 
 
 def object_section(
-    evaluation: Record, thumbnails: Mapping[tuple[str, int], bytes], examples: Sequence[Panel] = ()
+    evaluation: Record,
+    thumbnails: Mapping[tuple[str, int], bytes],
+    examples: Sequence[Panel] = (),
+    files: CaseFiles | None = None,
 ) -> dict[str, Any] | None:
     """Everything the page shows of objects beyond the table of scores; None where the answers are none.
 
     thumbnails   (case_id, number in the case's list) -> PNG
     examples     the criterion on objects of these cases
+    files        what stands beside single cases
     """
     if not is_of_objects(evaluation):
         return None
@@ -84,6 +90,19 @@ def object_section(
         "kinds": kinds_counted([(row.state, row.kind) for row in errors]),
         "is_in_mm": any(row.size.endswith(" mm") for row in errors),
         "classes": sorted({row.class_name for row in errors}),
+        **_beside_cases(files or CaseFiles(), [row.case_id for row in errors]),
+    }
+
+
+def _beside_cases(files: CaseFiles, case_ids: Sequence[str]) -> dict[str, Any]:
+    """Groups to sieve by, similar cases and notes of the cases with an error."""
+    groups = sieves(files, case_ids)
+    names = [name for name, _ in groups]
+    return {
+        "groups": groups,
+        "groups_of": {i: groups_beside(files, i, names) for i in case_ids},
+        "similar": {i: similar_words(files.similar.get(i, ())) for i in case_ids},
+        "notes": {i: files.notes.get(i, "") for i in case_ids},
     }
 
 

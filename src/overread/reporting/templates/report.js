@@ -1,4 +1,4 @@
-// What moves on the page: the threshold slider of a ROC curve, and the browser of errors.
+// What moves on the page: the threshold slider of a ROC curve, the browser of errors, and notes on its cases.
 "use strict";
 
 // Wilson's interval for k of n at 95 %.
@@ -58,15 +58,16 @@ for (const slider of document.querySelectorAll(".slider")) {
 // The browser of errors: sorts by a column, and shows only the rows asked for. In print and without script all rows stand.
 for (const browser of document.querySelectorAll(".errors")) {
   const body = browser.querySelector("tbody"), sift = browser.querySelector(".sift");
-  const rows = [...body.rows], asked = (name) => sift.querySelector(`[data-sift=${name}]`).value;
+  const rows = [...body.rows];
 
   function sieve() {
-    const least = asked("score");
+    const wanted = [...sift.querySelectorAll("[data-sift]")].map((control) => [control.dataset.sift, control.value]).filter(([, value]) => value !== "");
     let left = 0;
     for (const row of rows) {
-      const fits = (!asked("state") || row.dataset.state === asked("state"))
-        && (!asked("class") || row.dataset.class === asked("class"))
-        && (least === "" || (row.dataset.score !== "" && Number(row.dataset.score) >= Number(least)));
+      const fits = wanted.every(([name, value]) => {
+        const own = row.getAttribute(`data-${name}`);
+        return name === "score" ? own !== "" && Number(own) >= Number(value) : own === value;
+      });
       row.hidden = !fits;
       left += fits;
     }
@@ -87,4 +88,36 @@ for (const browser of document.querySelectorAll(".errors")) {
   for (const control of sift.querySelectorAll("[data-sift]")) control.addEventListener("input", sieve);
   sift.hidden = false;
   sieve();
+}
+
+// Notes on cases: kept in this browser as they are typed, and given away as a file that the report reads.
+for (const keeper of document.querySelectorAll(".keep-notes")) {
+  const fields = [...document.querySelectorAll("[data-note]")];
+  const place = `overread notes ${document.title}`, told = keeper.querySelector("output");
+  const kept = () => { try { return JSON.parse(localStorage.getItem(place)) ?? {}; } catch { return {}; } };
+  const keep = (notes) => {
+    try { localStorage.setItem(place, JSON.stringify(notes)); } catch { told.textContent = "This browser keeps nothing: download before the page is closed."; }
+  };
+  const quoted = (words) => JSON.stringify(words).replaceAll("\u007f", "\\u007f");
+
+  const before = kept();
+  for (const field of fields) {
+    field.value = before[field.dataset.note] ?? field.value;
+    field.addEventListener("input", () => {
+      for (const other of fields) if (other !== field && other.dataset.note === field.dataset.note) other.value = field.value;
+      keep(Object.fromEntries(fields.filter((f) => f.value !== f.defaultValue).map((f) => [f.dataset.note, f.value])));
+    });
+  }
+  keeper.querySelector("button").addEventListener("click", () => {
+    const all = { ...JSON.parse(keeper.dataset.notes), ...Object.fromEntries(fields.map((f) => [f.dataset.note, f.value.trim()])) };
+    const lines = Object.entries(all).filter(([, words]) => words).map(([name, words]) => `${quoted(name)} = ${quoted(words)}`);
+    const text = `# Notes on cases, by pseudonym. No names of patients: they enter the report.\n[notes]\n${lines.join("\n")}\n`;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    link.download = "notes.toml";
+    keeper.dataset.text = text;
+    link.click();
+    told.textContent = `${lines.length} note${lines.length === 1 ? "" : "s"} written.`;
+  });
+  keeper.hidden = false;
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from overread.core.question import Question
 from overread.metrics.ranking import auc
+
+Answers = Callable[[np.ndarray], np.ndarray]  # a table of features (M, F) -> what is answered
 
 TREES = 400
 SUREST = 0.999  # a forest that is of one mind has seen too few cases to be certain
@@ -78,53 +81,59 @@ def _boost(seed: int, leaf: int) -> dict[str, Any]:
     return {"max_iter": 150, "learning_rate": 0.05, "min_samples_leaf": leaf, "early_stopping": False, "random_state": seed}
 
 
-def answer(
-    candidate: Candidate, question: Question, learned: np.ndarray, truth: np.ndarray, asked: Sequence[np.ndarray], seed: int
-) -> list[np.ndarray]:
-    """Fit on training cases and answer others.
+def fit(candidate: Candidate, question: Question, learned: np.ndarray, truth: np.ndarray, seed: int) -> Answers:
+    """Fit on training cases; the same model every time.
 
     learned  (N, F) features of the training cases;  truth  (N, K), NaN where not known
-    asked    tables of features (M, F), one per partition
-    returns  (M, K) per table: probabilities, which add up to 1 where classes exclude each other, or numbers
+    returns  a function of a table (M, F) -> (M, K): probabilities, which add up to 1 where classes exclude each other, or numbers
     """
     if question.task == "classification" and question.exclusive:
         known = np.isfinite(truth).all(1)
         label = truth[known].argmax(1)
-        return _classes(candidate, learned[known], label, asked, len(question.classes), seed)
-    columns = []
+        return _classes(candidate, learned[known], label, len(question.classes), seed)
+    columns: list[Answers] = []
     for k in range(truth.shape[1]):
         known = np.isfinite(truth[:, k])
         if question.task == "regression":
-            columns.append(_numbers(candidate, learned[known], truth[known, k], asked, seed))
+            columns.append(_numbers(candidate, learned[known], truth[known, k], seed))
         else:
-            found = _classes(candidate, learned[known], (truth[known, k] > 0.5).astype(int), asked, 2, seed)
-            columns.append([table[:, 1] for table in found])
-    return [np.stack([column[part] for column in columns], axis=1) for part in range(len(asked))]
+            both = _classes(candidate, learned[known], (truth[known, k] > 0.5).astype(int), 2, seed)
+            columns.append(partial(_second, both))
+    return lambda table: np.stack([column(table) for column in columns], axis=1)
 
 
-def _classes(
-    candidate: Candidate, learned: np.ndarray, label: np.ndarray, asked: Sequence[np.ndarray], count: int, seed: int
+def answer(
+    candidate: Candidate, question: Question, learned: np.ndarray, truth: np.ndarray, asked: Sequence[np.ndarray], seed: int
 ) -> list[np.ndarray]:
+    """Fit on training cases and answer others: one (M, K) for each table (M, F) that is asked; see `fit`."""
+    answers = fit(candidate, question, learned, truth, seed)
+    return [answers(table) for table in asked]
+
+
+def _second(both: Answers, table: np.ndarray) -> np.ndarray:
+    return both(table)[:, 1]
+
+
+def _classes(candidate: Candidate, learned: np.ndarray, label: np.ndarray, count: int, seed: int) -> Answers:
     """Probabilities, never 0 or 1; of one class alone, its own certainty."""
     present = np.unique(label)
-    found = []
     model = candidate.make("classification", seed).fit(learned, label) if len(present) > 1 else None
-    for table in asked:
+
+    def answers(table: np.ndarray) -> np.ndarray:
         probability = np.zeros((len(table), count))
         if model is not None and len(table):
             probability[:, model.classes_] = model.predict_proba(table)
         elif len(present):
             probability[:, present[0]] = 1.0
         probability = np.clip(probability, 1 - SUREST, None)
-        found.append(probability / probability.sum(1, keepdims=True))
-    return found
+        return np.asarray(probability / probability.sum(1, keepdims=True))
+
+    return answers
 
 
-def _numbers(
-    candidate: Candidate, learned: np.ndarray, truth: np.ndarray, asked: Sequence[np.ndarray], seed: int
-) -> list[np.ndarray]:
+def _numbers(candidate: Candidate, learned: np.ndarray, truth: np.ndarray, seed: int) -> Answers:
     model = candidate.make("regression", seed).fit(learned, truth)
-    return [model.predict(table) if len(table) else np.zeros(0) for table in asked]
+    return lambda table: model.predict(table) if len(table) else np.zeros(0)
 
 
 def loss(question: Question, truth: np.ndarray, answered: np.ndarray) -> float:

@@ -22,7 +22,7 @@ PAGE = "explanation.html"
 def write_part(run: RunFolder, part: str, record: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> Path:
     """Write one part whole in place of an earlier one; returns its folder.
 
-    part      "trial", "maps", "inside", "embedding", "uncertainty" or "flips"
+    part      "trial", "maps", "covariates", "inside", "embedding", "uncertainty" or "flips"
     record    plain values; must name the "model" (sha256) that was asked
     pictures  PNG bytes by file name
     """
@@ -40,13 +40,26 @@ def write_part(run: RunFolder, part: str, record: Mapping[str, Any], pictures: M
 
 def part_of(run: RunFolder, part: str) -> Part | None:
     """A part that was made for the model as it is now; None where there is none, or only for an earlier training."""
-    folder, card = run.path / "explanation" / part, run.model / "model.json"
-    if not (folder / FILE).exists() or not card.exists():
+    folder = run.path / "explanation" / part
+    if not (folder / FILE).exists():
         return None
     record = read_json(folder / FILE)
-    if record["model"] != read_json(card).get("sha256"):
+    if record["model"] != _identity(run):
         return None
     return Part(record, {name: (folder / name).read_bytes() for name in record["pictures"] if (folder / name).exists()})
+
+
+def _identity(run: RunFolder) -> str | None:
+    """Digest of the model as it is now, of a network or of a baseline of hand-made features."""
+    for path, name in ((run.model / "model.json", "sha256"), (run.path / "baseline.json", "model")):
+        if path.exists():
+            return str(read_json(path).get(name))
+    return None
+
+
+def records_of(run: RunFolder) -> dict[str, Mapping[str, Any]]:
+    """The records of all parts that stand there for the model as it is now, without pictures."""
+    return {name: part.record for name in SECTIONS if (part := part_of(run, name)) is not None}
 
 
 def write_page(project: Project, run: RunFolder, *, is_phantom: bool) -> Path:

@@ -1,0 +1,1 @@
+"""Does the uncertainty of an answer tell where it is wrong?"""

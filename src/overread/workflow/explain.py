@@ -1,0 +1,197 @@
+"""`overread explain`: maps of what a frozen model's answers rest on, each stamped with the verdict of its method's trial.
+
+Of a project only tuning cases are asked; the internal test stays sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from overread.cohort.progress import Progress
+from overread.core.errors import OverreadError
+from overread.explanation.targets import refuse_unknown
+from overread.reading.model import Model, load_model
+from overread.record.files import write_bytes, write_json, write_text
+from overread.reporting.explanation.blocks import Part
+from overread.reporting.explanation.page import explanation_page
+from overread.workflow.explanations.covariates import explain_baseline, is_baseline
+from overread.workflow.explanations.maps_cases import Picked, studies, tuning_cases
+from overread.workflow.explanations.maps_drawn import draw_maps, method_rows
+from overread.workflow.explanations.maps_files import Files
+from overread.workflow.explanations.maps_made import make_maps, open_shelf
+from overread.workflow.explanations.maps_methods import Wish, chosen_methods
+from overread.workflow.explanations.maps_trial import trial_beside
+from overread.workflow.explanations.record import part_of, write_page, write_part
+from overread.workflow.explanations.subject import subject_of
+from overread.workflow.project import Project
+from overread.workflow.readings.exams import exams_in
+from overread.workflow.robust.target import run_of
+
+PART, FILES = "maps", "maps-files"
+PAGE, RECORD = "index.html", "explanation.json"
+SEAL = "Asked were tuning cases only; the internal test stays sealed."
+FROM_PHANTOM = "The model learned from a PHANTOM; what its maps show on a patient means nothing."
+
+
+def explain_project(
+    project: Project,
+    wish: Wish,
+    run_name: str | None = None,
+    fold: int | None = None,
+    cases: Sequence[str] = (),
+    limit: int | None = None,
+    out: Path | None = None,
+    formats: Sequence[str] = ("png",),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Explain tuning cases of a run; write its part "maps" and the page.
+
+    cases    pseudonyms; without any, some chosen by rule
+    limit    the most cases
+    out      folder for files; `explanation/maps-files/` of the run where other formats than PNG are wanted
+    returns  the record, with "page" and "files": where they lie
+    """
+    _check(limit)
+    subject = subject_of(project, run_name, fold, None)
+    model, run = subject.model, subject.run
+    trial = part_of(run, "trial")
+    picked, notes = tuning_cases(subject.cohort, run, model.card.sha256, cases, limit)
+    folder = out or (run.path / "explanation" / FILES if set(formats) - {"png"} else None)
+    name = next((path.stem for path in run.path.glob("*.overread")), f"{project.name}-{run.name}")
+    files = None if folder is None else Files(folder, tuple(formats), model.card, name)
+    is_phantom = subject.cohort.is_phantom
+    record, pictures = _explained(
+        model, picked, wish, None if trial is None else trial.record, files, progress, is_phantom=is_phantom, is_tolerant=False
+    )
+    about = {"run": project.run(run_name).name, "fold": fold, "of_cases": len(subject.cohort.of("tuning"))}
+    record = {**about, "is_phantom": is_phantom, **record, "notes": [SEAL, *notes, *record["notes"]]}
+    write_part(run, PART, record, pictures)
+    page = write_page(project, run, is_phantom=is_phantom)
+    return {**record, "page": str(page), "files": None if folder is None else str(folder)}
+
+
+def explain_run_of_features(
+    project: Project,
+    wish: Wish,
+    run_name: str | None = None,
+    fold: int | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any] | None:
+    """Shapley values of what a baseline's answers rest on, with "page"; None where the run has a network.
+
+    A baseline has no network, so what is asked of one is refused.
+    """
+    _check(limit)
+    run = run_of(project, run_name, fold)
+    if not is_baseline(run):
+        return None
+    if wish != Wish():
+        raise OverreadError(
+            f"Run '{run.name}' is a baseline of features: there is no network, so no methods, targets or layers to choose.",
+            "leave these out: what each feature brought to the answers is shown, or name a run with a network with --run",
+        )
+    record = explain_baseline(project, run, fold, limit, progress)
+    return {**record, "page": str(write_page(project, run, is_phantom=record["is_phantom"]))}
+
+
+def explain_studies(
+    model_path: Path,
+    paths: Sequence[Path],
+    wish: Wish,
+    out: Path,
+    limit: int | None = None,
+    formats: Sequence[str] = ("png",),
+    series: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Explain studies that were given; write pictures, `index.html` and `explanation.json` into a folder.
+
+    series   rules for series that are called otherwise than in training, as in `overread read`
+    returns  the record, with "page" and "files": where they lie
+    """
+    _check(limit)
+    if not paths:
+        raise OverreadError("A model alone cannot be explained: its maps are of studies.", "name a study after the model")
+    model = model_of(model_path)
+    trial, note = trial_beside(model_path, model.card.sha256)
+    exams = list(exams_in(paths, model.card, series))
+    picked = list(islice(studies(exams, model), limit))
+    files = Files(out, tuple(formats), model.card, model_path.stem)
+    record, pictures = _explained(model, picked, wish, trial, files, progress, is_phantom=False, is_tolerant=True)
+    refused = [row for row in record["cases"] if row["refusal"]]
+    if len(refused) == len(picked):
+        raise OverreadError(f"No study could be explained; the first reason: {refused[0]['case_id']}: {refused[0]['refusal']}")
+    is_phantom = all(row["is_simulated"] for row in record["cases"] if not row["refusal"])
+    notes = [note] * bool(note) + [FROM_PHANTOM] * (model.card.is_phantom and not is_phantom)
+    record = {"run": model_path.stem, "fold": None, "is_phantom": is_phantom, **record, "notes": [*notes, *record["notes"]]}
+    parts = {PART: Part(record, pictures)} | ({} if trial is None else {"trial": Part(trial)})
+    for name, png in pictures.items():
+        write_bytes(out / name, png)
+    write_json(out / RECORD, {"format": 1, **record})
+    title = model_path.stem.replace("_", " ")
+    write_text(out / PAGE, explanation_page(title, model_path.stem, is_phantom=is_phantom, parts=parts))
+    return {**record, "page": str(out / PAGE), "files": str(out)}
+
+
+def model_of(path: Path) -> Model:
+    """The model that is to be explained; a form without gradients is refused by name."""
+    if path.suffix.lower() == ".onnx":
+        raise OverreadError(
+            f"{path.name} is an ONNX network: it answers, but it has no gradients, and its layers cannot be asked.",
+            "explain the .overread file, or the model folder of the run, that it was exported from",
+        )
+    model = load_model(path, precision="float32")
+    if model.card.state != "frozen":
+        raise OverreadError(
+            f"{path.name} is a snapshot of an unfinished training; its decisions were not fitted.", "finish the training first"
+        )
+    return model
+
+
+def is_project(path: Path) -> bool:
+    return (path / "project.toml").exists()
+
+
+def _explained(
+    model: Model,
+    cases: Sequence[Picked],
+    wish: Wish,
+    trial: Mapping[str, Any] | None,
+    files: Files | None,
+    progress: Progress | None,
+    *,
+    is_phantom: bool,
+    is_tolerant: bool,
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The record without what is known of the run, and the pictures by name."""
+    question = model.card.question
+    if wish.target is not None:
+        refuse_unknown(question, wish.target)
+    chosen = chosen_methods(wish, trial)
+    withheld = [] if wish.show_failed else [each for each in chosen if each.judged.is_failed]
+    drawn = [each for each in chosen if each not in withheld]
+    with open_shelf() as shelf:
+        made = make_maps(model.predictor, cases, drawn, wish, shelf, progress, is_tolerant=is_tolerant)
+        rows, pictures, notes = draw_maps(made, cases, shelf, files, is_phantom=is_phantom)
+    record = {
+        "model": model.card.sha256,
+        "task": question.task,
+        "classes": list(question.classes),
+        "network": model.card.network["name"],
+        "target": wish.target,
+        "has_trial": trial is not None,
+        "n_cases": len(cases),
+        "methods": method_rows(drawn, withheld, made),
+        "cases": rows,
+        "notes": notes,
+    }
+    return record, pictures
+
+
+def _check(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise OverreadError(f"--limit {limit} leaves no case.", "give the number of cases to explain, such as --limit 6")
