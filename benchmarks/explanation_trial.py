@@ -24,6 +24,7 @@ from common import WORK, Started, parser, run, say_result, table, write_result
 from runs import interval_text, train_or_resume
 
 from overread.cli.progress import reporter
+from overread.reporting.explanation.trial import caught
 from overread.workflow.project import Project
 from overread.workflow.trial import trial
 
@@ -88,7 +89,7 @@ def main() -> None:
     spread = {"intervals": f"bootstrap by patient, {found['level']:.0%}"}
     stem = f"explanation-trial-{asked.which}"
     path = write_result(stem, started, settings=settings, figures=figures, spread=spread, notes=found["notes"])
-    say_result(path, [*lines_of(rows), "", doubt(found["escaped"])])
+    say_result(path, [*lines_of(rows), "", doubt(found)])
 
 
 def has_model(project: Project, name: str) -> bool:
@@ -123,8 +124,11 @@ def cell(found: Mapping[str, Any]) -> str:
     return f"{MARKS[found['verdict']]} {interval_text(found['interval'], 2)}"
 
 
-def doubt(escaped: list[str]) -> str:
-    return f"The trial is in doubt: {'; '.join(escaped)}." if escaped else "Every control failed what it must fail."
+def doubt(found: Mapping[str, Any]) -> str:
+    if found["escaped"]:
+        return f"The trial is in doubt: {'; '.join(found['escaped'])}."
+    missed = [row["title"] for row in found["controls"] if not caught(row)]
+    return f"Could not be tried: {', '.join(missed)}." if missed else "Every control failed what it must fail."
 
 
 if __name__ == "__main__":

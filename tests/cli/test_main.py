@@ -54,7 +54,7 @@ def test_every_verb_has_help_with_an_example_and_the_same_summary(name: str) -> 
 
 
 def test_every_file_of_a_verb_is_a_verb() -> None:
-    shared = {"__init__", "main", "verb", "progress", "scores", "comparison"}
+    shared = {"__init__", "main", "verb", "progress", "scores", "comparison", "explained"}
     files = {path.stem for path in Path(program.__file__).parent.glob("*.py")}
     assert files - shared == {name.replace("-", "_") for name in VERBS}
 

@@ -15,6 +15,8 @@ from docs.quick import SETTINGS, run
 from docs.studies import drawn_nodules, films, livers, write_sheet, write_study
 from docs.tables import agreeing_reads, labels, moved_masks, probabilities, reader_study
 from overread.core.errors import Stopped
+from overread.imaging.door import open_path
+from overread.imaging.nifti import write_nifti
 from overread.record.files import write_json
 from overread.workflow.project import Project
 from overread.workflow.train import train
@@ -127,9 +129,9 @@ def liver_model(folder: Path, stock: Stock) -> None:
     """The model file alone, with what it shall read."""
     shutil.copy(stock.liver / "liver/runs/first/liver-first.overread", folder)
     _copied(stock.cohort / "new_study", folder / "new_study")
-    for name, study in (("scan", "N01"), ("another", "N02")):
-        two_sequences(folder / study, count=1)
-        (folder / study / "images/pat00_flair.nii.gz").rename(folder / f"{name}.nii.gz")
+    image, _ = open_path(stock.cohort / "new_study")[0]
+    for name in ("scan", "another"):
+        write_nifti(folder / f"{name}.nii.gz", image.array[0], image.grid, description="PHANTOM")
 
 
 def liver_in_folds(folder: Path, stock: Stock) -> None:

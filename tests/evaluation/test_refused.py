@@ -10,6 +10,7 @@ from overread.core.grid import Grid
 from overread.core.kinds import Findings, LabelMap, Measurements, Structure
 from overread.core.question import Decisions, OperatingPoint, Question
 from overread.evaluation.answered import NO_FOLD, answered
+from overread.evaluation.comparing.compared import as_arrays
 from overread.evaluation.results import About, evaluate
 from overread.evaluation.rules import Rules
 from overread.evaluation.sources.predictions import Predictions
@@ -70,6 +71,24 @@ def test_a_unit_is_refused_only_where_none_of_its_cases_was_answered() -> None:
     assert table.refused.tolist() == [False, True] + [False] * 10
     assert table.answer[0].tolist() == pytest.approx([0.1, 0.9])
     assert table.answer[1].tolist() == [0.0, 1.0]  # well, so the worst answer is ill
+
+
+def test_a_refused_case_is_compared_as_the_error_that_it_counted_as() -> None:
+    """From the rows of an evaluation come the arrays that it was made of."""
+    whole, result = perfect(()), perfect(("case-00", "case-01"))
+    table = as_arrays(TWO, result["cases"])
+    assert table.answer[:2].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert table.called[:2].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert table.refused.tolist() == [True, True] + [False] * 22
+    assert np.mean(table.called[table.truth[:, 1] > 0.5, 1]) == pytest.approx(result["sensitivity"]["ill"].estimate)
+    np.testing.assert_array_equal(as_arrays(TWO, whole["cases"]).answer[2:], table.answer[2:])
+
+    truths = [Measurements({"age": 20.0 + k}) for k in range(12)]
+    answers = [Measurements({"age": None if k == 0 else 20.0 + k}) for k in range(12)]
+    names = [f"c{k}" for k in range(12)]
+    numbers = answered(AGE, names, names, truths, answers, Decisions(), refused=("c0",))
+    found = evaluate(AGE, numbers, {NO_FOLD: Decisions()}, RULES, About("tuning", refused={"c0": "gone"}))
+    np.testing.assert_array_equal(as_arrays(AGE, found["cases"]).answer, numbers.answer)
 
 
 def test_the_worst_answers() -> None:

@@ -15,7 +15,7 @@ from overread.evaluation.intervals.patients import Patients
 from overread.explanation.embedding import projections as drawing
 from overread.explanation.embedding.gathered import embed, small_picture
 from overread.explanation.embedding.projections import projections, standardised
-from overread.explanation.embedding.told import Told, corrected, exchanged_within, strata_of, tell
+from overread.explanation.embedding.told import Told, _p, corrected, exchanged_within, strata_of, tell
 from overread.reading.features import features_of, features_of_several
 
 SOME = [way for way in WAYS if str(way) in ("classification-2d-resnet10", "segmentation-3d-unet", "detection-2d-centre_detector")]
@@ -170,6 +170,13 @@ def test_what_cannot_be_tried_says_why() -> None:
     assert found.verdict == "not tried"
     same = tell("site", names(site), "not known", names(ill), np.ones((60, 4)), ids)
     assert same.reason == "the features do not differ between cases"
+
+
+def test_an_area_that_is_not_defined_is_no_evidence() -> None:
+    chance = np.array([0.5, 0.6, np.nan])
+    assert _p(0.9, chance) == pytest.approx(2 / 4)
+    assert _p(0.55, chance) == pytest.approx(3 / 4)
+    assert _p(float("nan"), chance) == 1.0
 
 
 def test_groups_change_places_within_their_stratum_alone() -> None:

@@ -125,8 +125,12 @@ def test_where_memory_ends_fewer_windows_go_through() -> None:
             return super().forward(images)
 
     narrow, wide = asked_about(seeded(Narrow), (32, 24)), asked_about(seeded(Plain), (32, 24))
-    np.testing.assert_allclose(SmoothGrad(samples=3)(narrow), SmoothGrad(samples=3)(wide), rtol=1e-4, atol=1e-7)
+    said: list[str] = []
+    with batching.telling(said.append):
+        found = SmoothGrad(samples=3)(narrow)
+    np.testing.assert_allclose(found, SmoothGrad(samples=3)(wide), rtol=1e-4, atol=1e-7)
     assert sizes == [3, 2, 1, 1, 1]
+    assert len(said) == 2
 
 
 def test_seeds_and_noise_change_smoothgrad() -> None:

@@ -92,7 +92,7 @@ def test_what_does_not_cover_the_image_is_refused() -> None:
     with pytest.raises(OverreadError, match="A patch of 4 moved by 8 does not cover the image") as refusal:
         Occlusion(4, 8)(asked)
     assert "stride_mm above 0 and at most patch_mm" in refusal.value.next
-    for patch, stride in ((0.0, None), (-3.0, None), (8.0, 0.0)):
+    for patch, stride in ((0.0, None), (-3.0, None), (8.0, 0.0), (float("nan"), None), (float("inf"), None)):
         with pytest.raises(OverreadError, match="does not cover"):
             Occlusion(patch, stride)(asked)
     with pytest.raises(OverreadError, match="cannot fill with 'black'") as fill:

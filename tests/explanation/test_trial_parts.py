@@ -192,6 +192,8 @@ def test_one_failure_is_enough_and_a_pass_is_not_called_proof() -> None:
     verdict, why = verdict_of_all([row("passed"), row("not tried", is_essential=False)])
     assert verdict == "passed"
     assert "not proof" in why
+    left_out = [row("passed"), row("not tried", is_essential=False), row("not tried", is_essential=False)]
+    assert "but what was not tried (deletion; deletion)" in verdict_of_all(left_out)[1]
 
 
 def test_a_control_that_escapes_puts_the_trial_in_doubt() -> None:

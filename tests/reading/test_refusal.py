@@ -12,15 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asked_toys import WAYS, image_of, predictor_of
+from overread.batches.prepare import prepare_image
 from overread.core.grid import Grid
 from overread.core.image import Image
+from overread.reading.predictor import WINDOW_BATCH
+from overread.reading.refusal import guard as guarding
 from overread.reading.refusal.appearance import LENGTH, appearance, part_names
 from overread.reading.refusal.cloud import Cloud
-from overread.reading.refusal.families import modality_family, regions, view_family
-from overread.reading.refusal.guard import APPEARANCE, Guard, Look, fit_guard
+from overread.reading.refusal.families import modality_family, region_words, regions, view_family
+from overread.reading.refusal.guard import APPEARANCE, FILMS, Guard, Look, fit_guard, look_at
 from overread.reading.refusal.header import Header, HeaderRules, header_of, plane_of
-from overread.reading.refusal.limits import FEWEST, fit_limits
-from overread.reading.refusal.record import Refusal
+from overread.reading.refusal.limits import FEWEST, fit_limits, spreads
+from overread.reading.refusal.record import LimitsUnread, Refusal
 
 CT = {"modality": "CT", "body_part": "CHEST"}
 SIZES = {"slice": 5.0, "pixel": 0.8, "fov_z": 300.0, "fov_y": 400.0, "fov_x": 400.0}
@@ -37,6 +41,15 @@ def film(seed: int) -> np.ndarray:
     return ((found - found.mean()) / found.std()).astype(np.float32)[None, None]
 
 
+def patients(count: int, first: str = "P") -> list[str]:
+    return [f"{first}-{k}" for k in range(count)]
+
+
+def rules_of(headers: list[Header]) -> HeaderRules:
+    """Each header is of a patient of its own."""
+    return HeaderRules.of(headers, patients(len(headers)))
+
+
 def look(array: np.ndarray, header: Header | None = None) -> Look:
     return Look(header or Header({}, {}), {APPEARANCE: appearance(array)})
 
@@ -44,7 +57,7 @@ def look(array: np.ndarray, header: Header | None = None) -> Look:
 @pytest.fixture(scope="module")
 def guard() -> Guard:
     tuning = [look(film(seed)) for seed in range(1000, 1120)]
-    return fit_guard("on", [look(film(seed)) for seed in range(120)], tuning, [f"P-{k}" for k in range(120)])
+    return fit_guard("on", [look(film(seed)) for seed in range(120)], tuning, patients(120, "T"), patients(120))
 
 
 # ---- content ----------------------------------------------------------------------------------------
@@ -88,6 +101,39 @@ def test_the_guard_is_the_same_from_its_record_and_tensors(guard: Guard) -> None
     again = Guard.from_tensors(record, guard.tensors())
     for seed in (1, 2, 3):
         assert again.judge(look(film(seed))) == guard.judge(look(film(seed)))
+
+
+def test_limits_that_cannot_be_read_are_no_damaged_weights(guard: Guard) -> None:
+    record = guard.refusal.as_dict()
+    content = record["content"]
+    odd = [
+        ({k: v for k, v in record.items() if k != "header"}, "there is no 'header'"),
+        (record | {"mode": "sometimes"}, "mode is 'sometimes'; expected one of on, warn, off"),
+        (record | {"content": content | {"depth": 3}}, "depth"),
+        (record | {"header": []}, "list"),
+    ]
+    for values, said in odd:
+        with pytest.raises(LimitsUnread, match=said) as error:
+            Refusal.from_dict(values)
+        assert "the weights are whole" in error.value.what
+        assert "update Overread" in error.value.next
+    with pytest.raises(LimitsUnread, match=r"there is no 'appearance\.axes' among the tensors"):
+        Guard.from_tensors(guard.refusal, {k: v for k, v in guard.tensors().items() if k != "appearance.axes"})
+
+
+def test_windows_of_a_volume_go_through_the_network_a_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, int] = {}
+    for way in [next(w for w in WAYS if w.serves == "image"), next(w for w in WAYS if w.serves == "dense")]:
+        predictor = predictor_of(way)
+        prepared = prepare_image(image_of(way), predictor.preparation)
+
+        def features(_: Any, several: Any, batch: int, serves: str = way.serves) -> np.ndarray:
+            found[serves] = batch
+            return np.zeros((len(several), 3), np.float32)
+
+        monkeypatch.setattr(guarding, "features_of_several", features)
+        look_at(predictor, [(Header({}, {}), prepared)])
+    assert found == {"image": FILMS, "dense": WINDOW_BATCH}
 
 
 def test_the_distance_is_that_of_mahalanobis_where_all_directions_are_kept() -> None:
@@ -142,6 +188,15 @@ def test_limits_hold_for_new_patients_and_each_counts_once() -> None:
     assert many.parts[0].warn * many.parts[0].spread + many.parts[0].middle < 2  # one patient of 151, however many cases
 
 
+def test_the_patients_who_gave_a_limit_stay_within_it() -> None:
+    for seed in range(20):
+        distances = np.exp(np.random.default_rng(seed).normal(size=300))
+        (part,) = fit_limits({"a": distances}, patients(300)).parts
+        far = np.array([spreads(part, float(distance)) for distance in distances])
+        assert (far > part.warn).sum() == 300 - np.ceil(0.95 * 301)
+        assert (far > part.refuse).sum() == 300 - np.ceil(0.98 * 301)
+
+
 def test_few_tuning_patients_are_said_and_none_refuse() -> None:
     near = np.exp(np.linspace(0, 1, 12))
     found = fit_limits({"a": near}, [f"P-{k}" for k in range(12)])
@@ -152,10 +207,12 @@ def test_few_tuning_patients_are_said_and_none_refuse() -> None:
     assert found.refused == pytest.approx(1 / 13, abs=1e-3)
     none = fit_limits({"a": near[: FEWEST - 1]}, [f"P-{k}" for k in range(FEWEST - 1)])
     assert not none.are_known
-    few = fit_guard("on", [look(film(k)) for k in range(20)], [look(film(k)) for k in range(50, 53)], ["A", "B", "C"])
+    few = fit_guard(
+        "on", [look(film(k)) for k in range(20)], [look(film(k)) for k in range(50, 53)], patients(20), ["A", "B", "C"]
+    )
     assert not few.judge(look(STRANGE["noise"].astype(np.float32))).is_refused
     assert few.refusal.notes[0].startswith("Only 3 tuning patients")
-    tiny = fit_guard("on", [look(film(k)) for k in range(3)], [look(film(50))], ["A"])
+    tiny = fit_guard("on", [look(film(k)) for k in range(3)], [look(film(50))], patients(3), ["A"])
     assert tiny.clouds == {}
     assert "judged by their headers alone" in tiny.refusal.notes[0]
     assert Guard.from_tensors(tiny.refusal, tiny.tensors()) == tiny
@@ -163,7 +220,7 @@ def test_few_tuning_patients_are_said_and_none_refuse() -> None:
 
 # ---- header -----------------------------------------------------------------------------------------
 
-RULES = HeaderRules.of([Header(CT | {"view": "PA", "laterality": "L", "plane": "axial"}, SIZES)] * 10)
+RULES = rules_of([Header(CT | {"view": "PA", "laterality": "L", "plane": "axial"}, SIZES)] * 10)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +228,7 @@ RULES = HeaderRules.of([Header(CT | {"view": "PA", "laterality": "L", "plane": "
     [
         ({"modality": "MR"}, "modality", "its modality is MR; training cases had CT"),
         ({"body_part": "HEAD"}, "body-part", "its body part is HEAD; training cases had CHEST"),
-        ({"body_part": "BRAINSTEM"}, "body-part", "BRAINSTEM"),
+        ({"body_part": "BRAINSTEM"}, "body-part", "its body part is BRAIN; training cases had CHEST"),
         ({"view": "LL"}, "view", "its view is LL; training cases had PA"),
         ({"laterality": "R"}, "laterality", "its side of the body is R"),
         ({"plane": "coronal"}, "plane", "its plane is coronal; training cases had axial"),
@@ -202,13 +259,13 @@ def test_a_header_that_is_only_unknown_is_warned_of(words: Mapping[str, str], co
 
 
 def test_computed_radiography_is_a_radiograph_and_silence_is_said() -> None:
-    rules = HeaderRules.of([Header({"modality": "CR", "body_part": "CHEST"}, {})] * 5)
+    rules = rules_of([Header({"modality": "CR", "body_part": "CHEST"}, {})] * 5)
     (concern,) = rules.judge(Header({"modality": "DX", "body_part": "CHEST"}, {}))
     assert (concern.code, concern.is_refusal) == ("modality", False)
     (concern,) = rules.judge(Header({}, {}))
     assert concern.code == "header-unknown"
     assert concern.words.startswith("its header does not say the modality or the body part")
-    assert HeaderRules.of([Header({}, {})] * 5).judge(Header(CT, {})) == []  # no header in training: content alone
+    assert rules_of([Header({}, {})] * 5).judge(Header(CT, {})) == []  # no header in training: content alone
 
 
 @pytest.mark.parametrize(
@@ -239,8 +296,15 @@ def test_missing_slices_that_were_filled_in() -> None:
 
 def test_nothing_that_may_name_a_person_is_kept() -> None:
     odd = Header({"modality": "CT", "body_part": "MUELLER"}, {})
-    kept = HeaderRules.of([*[Header(CT, {})] * 9, odd]).as_dict()
-    assert "MUELLER" not in json.dumps(kept)
+    kept = HeaderRules.of([*[Header(CT, {})] * 9, odd, odd], [*patients(9), "ill", "ill"])  # two cases of one patient
+    assert "MUELLER" not in json.dumps(kept.as_dict())
+    assert kept.said["body_part"] == 1.0
+    told = HeaderRules.of([Header({"body_part": "MRCHESTER"}, {})], ["P"])  # what the tables know of it
+    assert told.values == {"body_part": ("CHEST",)}
+    (concern,) = told.judge(Header({"body_part": "HANDLEY"}, {}))
+    assert concern.is_refusal
+    assert concern.words == "its body part is HAND; training cases had CHEST"
+    assert HeaderRules.of([odd] * 2, ["P", "Q"]).values["body_part"] == ("MUELLER",)  # shared by patients: a word of the device
     source: dict[str, Any] = {"modality": "CT", "body_part": "Chest ", "vendor": "Somebody", "patient_age": 40}
     image = Image(np.zeros((1, 4, 8, 8), np.int16), Grid.from_spacing((4, 8, 8), (5, 1, 1)), "HU", source=source)
     assert header_of(image).words == {"modality": "CT", "body_part": "CHEST", "plane": "axial"}
@@ -252,6 +316,8 @@ def test_families_and_planes() -> None:
     assert modality_family("OT") == ""
     assert regions("CHESTABDPELVIS") == {"chest", "abdomen", "pelvis"}
     assert regions("WRIST") == {"hand"}
+    for value in ("CHESTABDPELVIS", "WRIST", "CTA", "WHOLEBODY", "CSPINEROUTINE", "XYZ"):
+        assert regions(value) == frozenset().union(*map(regions, region_words(value)))
     assert view_family("LL") == "lateral"
     assert plane_of(Grid.from_spacing((4, 8, 8), (1, 5, 1))) == "coronal"
     assert plane_of(Grid.from_spacing((4, 8, 8), (1, 1, 1.2))) == ""

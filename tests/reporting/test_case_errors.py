@@ -202,8 +202,23 @@ def test_what_stands_beside_an_error() -> None:
     assert "runs/first/notes.toml" in page
     assert 'title="Grad-CAM of ill"' in page
     assert "said &#34;so&#34;, elsewhere" in page
+    assert "refused or failed" not in page
+    gone = {**ill(30, "ill", 0.9), "answer": {"sound": None, "ill": None}, "called": [], "refused": "view"}
+    cases = [*made.evaluations["internal"]["cases"], gone]
+    page = render(replace(made, evaluations={"internal": {**made.evaluations["internal"], "cases": cases}}))
+    assert "1 more was refused or failed and counts as an error" in page
     right = {**made.evaluations["internal"], "cases": [ill(0, "ill", 0.9)]}
     assert errors_section(right, made.case_files, "internal") is None
+
+
+def test_words_of_authors_and_classes_are_no_markup() -> None:
+    made, evil = given(), "'><img src=x onerror=alert(1)>"
+    files = replace(made.case_files, notes={"C-0002": f"</textarea>{evil}"}, groups={evil: {"C-0001": evil, "C-0002": "b"}})
+    evaluation = made.evaluations["internal"]
+    cases = [call(9, "sound", {"sound": 0.2, evil: 0.8}, [evil]), *evaluation["cases"]]
+    page = render(replace(made, evaluations={"internal": {**evaluation, "cases": cases}}, case_files=files))
+    assert "<img src=x" not in page
+    assert page.count("onerror") >= 4  # it is there, as text
 
 
 CLICKS = """

@@ -11,14 +11,16 @@ import pytest
 from PIL import Image as Picture
 
 from overread.cli.main import main
+from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.explanation.embedding import projections
 from overread.record.files import read_json, write_json
 from overread.reporting.explanation.blocks import Part, Table
 from overread.reporting.explanation.embedding import embedding_section
-from overread.workflow.embed import embed
+from overread.workflow.embed import embed, told_columns
 from overread.workflow.explanations import embedded
 from overread.workflow.explanations.embedding_audit import audited_areas
+from overread.workflow.explanations.embedding_columns import columns_of, held_fixed, is_known
 from overread.workflow.explanations.record import part_of
 from overread.workflow.explanations.similar import similar_of
 from overread.workflow.init import init
@@ -132,6 +134,36 @@ def test_a_second_look_reads_no_image_and_says_the_same(
     assert {row["column"] for row in again["told"]["rows"]} == {"site", "partition"}
     assert any("as --limit asked" in note for note in again["notes"])
     assert embed(films)["told"] == looked["told"]
+
+
+def test_many_findings_together_make_labels_of_which_the_rare_are_shown_together() -> None:
+    random = np.random.default_rng(0)
+    cases, cells, partition = [], {}, {}
+    for k in range(160):
+        names = [f"finding {n}" for n in range(7) if random.random() < 0.5]
+        cases.append(Case(f"C-{k}", f"P-{k}", f"E-{k}", (), site="North" if k % 2 else "South"))
+        partition[f"C-{k}"] = "internal" if k < 20 else "tuning" if k < 60 else "training"
+        if k >= 20:
+            cells[f"C-{k}"] = ", ".join(names) or "none"
+    assert len(set(cells.values())) > 50  # more than make groups
+    columns, notes = columns_of(cases, partition, {"label": cells}, {}, ())
+    label = columns[0]
+    assert notes == []
+    assert label.order[-2:] == ("all others", "not known")
+    assert len(label.order) == 7
+    assert label.rule.startswith("the 5 commonest of ")
+    fixed = held_fixed(columns, with_partition=True)
+    assert fixed[30] == f"{cells['C-30']}; tuning"  # whole, not put together
+    open_ones = is_known(columns)
+    assert (open_ones.sum(), open_ones[:20].any()) == (140, False)
+    rows = told_columns(columns, random.normal(size=(160, 4)), [case.patient_id for case in cases])
+    assert {row.column: row.n_cases for row in rows} == {"partition": 140, "site": 140}
+
+    columns, notes = columns_of(cases, partition, {"label": {}}, {}, ())
+    assert notes == ["Column 'label' makes no groups: it is empty."]
+    rows = told_columns(columns, random.normal(size=(160, 4)), [case.patient_id for case in cases])
+    assert {row.verdict for row in rows} == {"not tried"}
+    assert rows[0].reason.startswith("the labels make no groups")
 
 
 def test_an_unknown_column_is_refused_with_the_nearest(films: Project) -> None:

@@ -29,7 +29,7 @@ from overread.workflow.explanations.maps_cases import Picked
 from overread.workflow.explanations.maps_files import Files, parse_formats
 from overread.workflow.explanations.maps_methods import USUAL, Wish, chosen_methods
 from overread.workflow.explanations.maps_trial import judged, trial_beside
-from overread.workflow.explanations.record import part_of, write_part
+from overread.workflow.explanations.record import FILE, part_of, records_of, write_page, write_part
 from overread.workflow.project import Project
 from overread.workflow.readings.refusing import Refusing
 from workflow.balls import film_project, volume_project
@@ -69,7 +69,7 @@ def trial_of(project: Project, **verdicts: str) -> dict[str, Any]:
         {"method": name, "title": name, "parameters": {}, "criteria": [{**criterion, "verdict": v}], "verdict": v, "why": REASON}
         for name, v in verdicts.items()
     ]
-    return {"model": card["sha256"], "methods": methods, "controls": [], "human": None, "notes": []}
+    return {"format": 1, "model": card["sha256"], "methods": methods, "controls": [], "human": None, "notes": []}
 
 
 def tuning(project: Project) -> list[str]:
@@ -139,6 +139,52 @@ def test_what_failed_its_trial_is_withheld_or_marked(
     (run.path / "explanation" / "trial" / "record.json").unlink()
 
 
+def test_maps_that_a_later_trial_has_overtaken_are_not_shown(films: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(SECTIONS, "trial", raising=False)  # the record here holds what maps need of it
+    run = films.run("first")
+    explain_project(films, Wish(("saliency", "guided_backprop")), limit=1)
+    before = part_of(run, "maps")
+    assert before is not None
+    assert len(before.pictures) == 2  # both stamped as not tried
+    write_part(run, "trial", trial_of(films, saliency="failed"))
+    part = part_of(run, "maps")
+    assert part is not None
+    assert [one["method"] for one in part.record["cases"][0]["maps"]] == ["guided_backprop"]
+    assert list(part.pictures) == [part.record["cases"][0]["maps"][0]["file"]]
+    saliency = next(row for row in part.record["methods"] if row["method"] == "saliency")
+    assert saliency["verdict"] == "failed"
+    page = write_page(films, run, is_phantom=False).read_text()
+    assert "Saliency was left out: its maps were drawn before the trial as it is now" in page
+    assert "No method has been put on trial" not in page
+    explain_project(films, Wish(("saliency",), show_failed=True), limit=1)
+    again = part_of(run, "maps")
+    assert again is not None
+    assert len(again.pictures) == 1  # stamped as the trial says
+    (run.path / "explanation" / "trial" / "record.json").unlink()
+
+
+def test_a_record_of_another_form_is_no_part_of_the_page(films: Project) -> None:
+    run = films.run("first")
+    explain_project(films, Wish(("saliency",)), limit=1)
+    file = run.path / "explanation" / "maps" / FILE
+    record = json.loads(file.read_text())
+    for other in ({**record, "format": 99}, {"model": record["model"]}, {}):
+        file.write_text(json.dumps(other))
+        assert part_of(run, "maps") is None
+        assert "maps" not in records_of(run)
+        assert '<h2 id="maps">' not in write_page(films, run, is_phantom=False).read_text()
+
+
+def test_files_of_a_run_are_replaced_as_a_whole(films: Project) -> None:
+    folder = films.run("first").path / "explanation" / "maps-files"
+    first, second, *_ = tuning(films)
+    result = explain_project(films, Wish(("saliency",)), cases=[first], formats=("nifti",))
+    assert result["files"] == str(folder)
+    explain_project(films, Wish(("saliency",)), cases=[second], formats=("nifti",))
+    assert [path.name.partition("_")[0] for path in folder.iterdir()] == [second]
+    assert not list(folder.parent.glob(".*"))
+
+
 def test_cases_that_may_not_be_asked_are_refused(films: Project) -> None:
     cohort = films.cohort()
     with pytest.raises(OverreadError, match="belongs to the internal test, which is sealed"):
@@ -161,6 +207,7 @@ def test_cases_that_may_not_be_asked_are_refused(films: Project) -> None:
         (["--method", "saliency", "--format", "tiff"], "There is no format 'tiff' for maps", "--format png,nifti"),
         (["study.png"], "study.png", "Next:"),
         (["--run", "nobody"], "There is no run 'nobody'", "train"),
+        (["--series", "description=*t2*"], "--series goes with studies, and none was named", "leave it out"),
     ],
 )
 def test_what_does_not_exist_is_named_with_the_nearest(
@@ -221,6 +268,7 @@ def test_a_model_is_named_with_what_it_needs(volumes: Project, tmp_path: Path, c
     onnx.write_bytes(b"onnx")
     tries = {
         ("liver.onnx is an ONNX network", "explain the .overread file"): [str(onnx), "study", "--out", str(tmp_path)],
+        ("gradients", "exported from"): [str(onnx), "study"],
         ("Where shall the maps go?", "--out"): [str(model), "study"],
         ("A model alone cannot be explained", "name a study"): [str(model), "--out", str(tmp_path)],
         ("--run goes with a project", "leave it out"): [str(model), "study", "--run", "first", "--out", str(tmp_path)],
@@ -242,6 +290,10 @@ def test_the_trial_beside_a_model_counts_only_for_that_model(volumes: Project, t
     found, note = trial_beside(model, "sha256:other")
     assert found is None
     assert "the trial of another model" in note
+    (tmp_path / "liver.trial.json").write_text(json.dumps({**trial, "format": 99}))
+    found, note = trial_beside(model, trial["model"])
+    assert found is None
+    assert "written by another version of Overread; put the methods on trial again" in note
     assert trial_beside(tmp_path / "none.overread", "sha256:other") == (None, "")
 
 
@@ -301,9 +353,12 @@ def test_a_dicom_map_says_its_verdict_and_a_film_gets_a_picture(tmp_path: Path) 
     card: Any = SimpleNamespace(sha256="sha256:" + "ab" * 32, is_phantom=False)
     files = Files(tmp_path / "out", ("dicom", "nifti"), card, "liver-first")
     for name, (paths, image) in {"ct": ct(tmp_path / "ct"), "film": film(tmp_path)}.items():
-        values = np.random.default_rng(0).normal(size=image.grid.shape).astype(np.float32)
+        values = np.abs(np.random.default_rng(0).normal(size=image.grid.shape)).astype(np.float32)
+        values[..., : values.shape[-1] // 2] *= -1  # the left half speaks against it
         heat = Map(values, image.grid, "Occlusion", "liver", {"trial": "failed", "weights": "failed"})
-        assert files.write(name, heat, picked(image, paths, tmp_path), image, b"", "FAILED ITS TRIAL") == ()
+        notes = files.write(name, heat, picked(image, paths, tmp_path), image, b"", "FAILED ITS TRIAL")
+        is_told = [note.startswith("study: a picture was written in place of a DICOM map: no MAP was written") for note in notes]
+        assert is_told == [True] * (name == "film")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "ct.nii.gz",
         "ct_liver_map.dcm",
@@ -311,10 +366,14 @@ def test_a_dicom_map_says_its_verdict_and_a_film_gets_a_picture(tmp_path: Path) 
         "film_sc.dcm",
     ]
     note = bytes(nifti(tmp_path / "out" / "ct.nii.gz").header["descrip"])
-    assert note.startswith(b"PHANTOM, Occlusion of liver: FAILED ITS TRIAL")  # the series says that it was computed
+    assert note.startswith(b"PHANTOM, research, FAILED ITS TRIAL: Occlusion of liver")  # the series says that it was computed
     tags = pydicom.dcmread(tmp_path / "out" / "ct_liver_map.dcm")
     assert tags.SeriesDescription == "RESEARCH Occlusion (FAILED ITS TRIAL) of liver"
-    assert pydicom.dcmread(tmp_path / "out" / "film_sc.dcm").pixel_array.shape[-1] == 3
+    drawn = pydicom.dcmread(tmp_path / "out" / "film_sc.dcm").pixel_array.astype(int)
+    middle = drawn[drawn.shape[0] // 3 : -drawn.shape[0] // 3]
+    left, right = np.split(middle[:, : middle.shape[1] // 2 * 2], 2, axis=1)
+    assert left[..., 2].mean() > left[..., 0].mean() + 10  # blue
+    assert right[..., 0].mean() > right[..., 2].mean() + 10  # red
 
 
 def test_formats_are_read() -> None:
@@ -326,6 +385,9 @@ def test_formats_are_read() -> None:
 def test_a_study_on_disk_is_explained_by_the_model_of_the_project(films: Project, capsys: pytest.CaptureFixture[str]) -> None:
     study = next(path for path in sorted(films.images_folder.rglob("*")) if path.is_file())
     assert main(["explain", str(films.path), str(study), "--method", "saliency"]) == 0, capsys.readouterr().err
-    assert (films.run(None).path / "explanation/studies/index.html").exists()
+    page = (films.run(None).path / "explanation/studies/index.html").read_text()
+    assert "the model of run first answer" in page
+    assert "Studies are named as their files are" in page
+    assert "Cases are named by pseudonyms" not in page
     assert main(["explain", str(films.path), str(study), "C-0001", "--method", "saliency"]) == 2
     assert "'C-0001' is no file or folder" in capsys.readouterr().err

@@ -14,7 +14,9 @@ from PIL import Image as Picture
 from overread.core.errors import OverreadError
 from overread.workflow.baseline import baseline
 from overread.workflow.baselines.models import Candidate
+from overread.workflow.explain import explain_run_of_features
 from overread.workflow.explanations.covariates import PART, described, explain_baseline, is_baseline
+from overread.workflow.explanations.maps_methods import Wish
 from overread.workflow.explanations.record import part_of, write_page
 from overread.workflow.init import init
 from overread.workflow.project import Project
@@ -92,6 +94,8 @@ def test_what_is_no_longer_the_same_is_refused(tmp_path: Path) -> None:
         baseline(project, clinical=("agee",))
     assert "it keeps age, sex" in refusal.value.next
     baseline(project)
+    with pytest.raises(OverreadError, match="there is no network, so no methods, targets or layers to choose, no cases to name"):
+        explain_run_of_features(project, Wish(), cases=["C-0001"])
     run = project.run("baseline")
     table = run.predictions / "tuning" / "answers.csv"
     rows = table.read_text().splitlines()

@@ -67,6 +67,10 @@ def test_a_case_is_named_and_one_of_another_partition_refused(films: Project) ->
     assert [row["case_id"] for row in result["cases"]] == [wanted]
     again = flip(project, cases=[wanted])
     assert again["cases"] == result["cases"]
+    several = [case.case_id for case in cohort.of("tuning")[:2]]
+    assert main(["flip", str(project.path), "--case", ", ".join(several), "--limit", "1"]) == 0
+    record = json.loads((project.run("first").path / "explanation" / "flips" / "record.json").read_text())
+    assert [row["case_id"] for row in record["cases"]] == several[:1]
     with pytest.raises(OverreadError, match="belongs to the internal test, which is sealed"):
         flip(project, cases=[cohort.of("internal")[0].case_id])
     with pytest.raises(OverreadError, match="--limit 0 leaves no case"):

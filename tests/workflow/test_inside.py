@@ -80,6 +80,9 @@ def test_a_model_file_alone_is_looked_into(films: Project, tmp_path: Path, capsy
     film = next((films.path.parent / "cohort" / "images").glob("*.png"))
     result = inside_model(file, film, tmp_path / "two", parts=["maps"], layer="stages.1")
     assert result["layers"] == ["stages.1"]
+    assert "Studies are named as their files are" in Path(result["page"]).read_text()
+    several = inside_model(file, film.parent, tmp_path / "more", parts=["maps"], layer="stages.1")
+    assert any("studies here; shown is the first" in note for note in several["notes"])
     with pytest.raises(OverreadError, match="Maps are of a study, and none was given"):
         inside_model(file, None, tmp_path / "three", parts=["maps"])
     with pytest.raises(OverreadError, match="does not hold what its training began with"):
@@ -111,5 +114,7 @@ def test_bad_input_is_refused_in_words(films: Project, capsys: pytest.CaptureFix
     assert "Where shall the page go?" in capsys.readouterr().err
     assert main(["inside", str(films.path), "x.png"]) == 2
     assert "is a project" in capsys.readouterr().err
+    assert main(["inside", str(films.path) + "x"]) == 2
+    assert "There is no project and no model at" in capsys.readouterr().err
     assert main(["inside", str(file), "--case", "C-0001", "--out", "x"]) == 2
     assert "--case goes with a project" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from imaging.make_dicom import DX, make_series, make_tags, write
+from overread.cli.main import main
 from overread.core.errors import OverreadError
 from overread.reading.model import load_model, pack_model, write_model
 from overread.record.events import read_events
-from overread.record.files import read_json
+from overread.record.files import digest_bytes, read_json
 from overread.record.run import RunFolder
 from overread.workflow.ensemble import ensemble
 from overread.workflow.init import init
@@ -165,12 +167,48 @@ def test_a_model_of_an_earlier_version_reads_as_it_did(made: tuple[Project, RunF
     write_model(tmp_path / "old", model.predictor.network, replace(model.card, refusal=None))  # type: ignore[attr-defined]
     assert read_json(tmp_path / "old" / "model.json")["format"] == 1
     assert "refusal" not in read_json(tmp_path / "old" / "model.json")
+    card = write_model(tmp_path / "bare", model.predictor.network, model.card)  # type: ignore[attr-defined]
+    assert card.refusal is None  # limits without what they are measured by could not be read again
+    assert load_model(tmp_path / "bare").guard is None
     file = pack_model(tmp_path / "old", tmp_path / "old.overread")
     assert load_model(file).guard is None
     knee = write_film(tmp_path / "knee.dcm", film(902)[0, 0], "P-905", BodyPartExamined="KNEE")
     (reading,) = read(file, [knee], tmp_path / "out", dicom=())
     assert reading.answer is not None
     assert "holds no limits" in read_json(tmp_path / "out" / "answers.json")["refusal"]["note"]
+    with pytest.raises(OverreadError, match="Refusal cannot be 'on' for this model: the model file holds no limits"):
+        read(file, [knee], tmp_path / "asked", dicom=(), refusal="on")
+    assert load(file, refusal="off").read(knee).answer is not None
+
+
+def test_limits_of_another_version_are_named_and_the_weights_are_not_blamed(
+    made: tuple[Project, RunFolder], tmp_path: Path
+) -> None:
+    _, run = made
+    shutil.copytree(run.model, tmp_path / "model")
+    values = read_json(run.model / "model.json")
+    del values["refusal"]["content"]["parts"]
+    values["sha256"] = digest_bytes([json.dumps({**values, "sha256": ""}, sort_keys=True).encode()])
+    (tmp_path / "model" / "model.json").write_text(json.dumps(values))
+    with pytest.raises(
+        OverreadError, match="The model model: its limits of refusal cannot be read: there is no 'parts'"
+    ) as error:
+        load_model(tmp_path / "model")
+    assert "damaged" not in error.value.what
+    assert error.value.next.startswith("update Overread")
+
+
+def test_the_program_says_which_study_a_warning_is_about(
+    made: tuple[Project, RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run = made
+    write_film(tmp_path / "studies" / "like.dcm", film(900)[0, 0], "P-900")
+    write_film(tmp_path / "studies" / "near.dcm", film(904)[0, 0], "P-907", ViewPosition="AP")
+    asked = ["read", str(the_model(run)), str(tmp_path / "studies"), "--out", str(tmp_path / "out"), "--dicom", "none"]
+    assert main(asked) == 0
+    assert "Warning (near): unlike the training images: its view is AP" in capsys.readouterr().out
+    assert main([*asked, "--refusal", "off"]) == 0
+    assert "Warning: refusal is switched off" in capsys.readouterr().out
 
 
 def test_refusal_switched_off_in_the_settings_or_only_warning(made: tuple[Project, RunFolder], tmp_path: Path) -> None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch import nn
 
+from asked_toys import WAYS, asked_of, question_of
 from overread.cli.main import main
 from overread.core.errors import OverreadError, Stopped
+from overread.explanation.trial.posed import Posed
 from overread.explanation.trial.repeat import Shifts
 from overread.explanation.trial.weights import WeightRandomisation
 from overread.reading.model import Model
 from overread.record.files import read_json
+from overread.tasks import make
 from overread.workflow.audit import audit
 from overread.workflow.explanations.shuffled import shuffled
+from overread.workflow.explanations.trial_notes import notes_of
 from overread.workflow.project import Project
 from overread.workflow.trial import trial
 from workflow.marked_films import marked_project, model_of_network, small_network
@@ -139,6 +146,42 @@ def test_what_cannot_be_asked_is_refused_with_the_next_step(planted: Project, tm
     with pytest.raises(OverreadError, match="is called like one of the 4 cases") as drawn:
         trial(planted, "first", drawn=[tmp_path], limit=4)
     assert "call each mask like its image" in drawn.value.next
+
+
+def test_trainings_that_differ_by_more_than_chance_are_not_compared(
+    planted: Project, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 2))  # the same kind of module
+    other = model_of_network(planted, wide.eval(), "wide")
+    monkeypatch.setitem(models, "wide", other)
+    with pytest.raises(OverreadError, match="In run 'wide' the network is another one") as refusal:
+        trial(planted, "first", methods=["saliency"], seeds=["wide"], limit=4)
+    assert refusal.value.next == "compare trainings of the same architecture"
+    turned = replace(planted.question, classes=planted.question.classes[::-1])
+    other.predictor.task = make(turned)  # type: ignore[union-attr]
+    with pytest.raises(OverreadError, match="Run 'wide' answers another question"):
+        trial(planted, "first", methods=["saliency"], seeds=["wide"], limit=4)
+
+
+def test_nothing_is_trained_where_no_method_can_be_asked(planted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("the training takes long")
+
+    monkeypatch.setattr("overread.workflow.trial.on_shuffled_truths", never)
+    with pytest.raises(OverreadError, match="None of these methods can be asked") as refusal:
+        trial(planted, "first", methods=["attention_rollout"], limit=4, labels=True)
+    assert refusal.value.next == "name others with --method"
+
+
+@pytest.mark.parametrize(("task", "is_said"), [("regression", True), ("classification", False)])
+def test_of_a_number_it_is_said_what_deletion_cannot_judge(task: str, is_said: bool) -> None:
+    way = next(way for way in WAYS if way.task == task)
+    subject = SimpleNamespace(
+        project=SimpleNamespace(question=question_of(task)), cohort=SimpleNamespace(of=lambda _side: [None]), cases=[None]
+    )
+    notes = notes_of(subject, [Posed("C-1", "P-1", ((asked_of(way), 1.0),))], 0)  # type: ignore[arg-type]
+    assert any("rise as well as fall" in note for note in notes) == is_said
+    assert "tuning cases only" in notes[0]
 
 
 def test_truths_are_dealt_anew_by_patient_and_none_is_lost(project: Project) -> None:

@@ -21,7 +21,7 @@ from overread.core.preparation import Normalisation, Preparation
 from overread.core.question import Decisions, OperatingPoint
 from overread.reading.model import Model
 from overread.reading.predictor import Predictor
-from overread.record.files import read_json
+from overread.record.files import read_json, write_json
 from overread.tasks import make
 from overread.workflow.init import init
 from overread.workflow.project import Project
@@ -170,6 +170,13 @@ def test_the_internal_test_is_looked_at_only_after_it_was_opened(balls: Project,
     again = uncertainty(balls, on="internal", passes=3)["partitions"]["internal"]
     assert again["limit"] is None
     assert any("No limit is shown" in note for note in again["notes"])
+    path = balls.run("first").evaluation("internal")
+    found = read_json(path)
+    found["cases"][0] |= {"refused": "view", "answer": dict.fromkeys(found["cases"][0]["answer"]), "called": []}
+    write_json(path, found)
+    left = uncertainty(balls, on="internal", passes=2)["partitions"]["internal"]
+    assert left["n_judged"] == told["n_judged"] - 1
+    assert any("refused or not to be read: 1. There they count as errors" in note for note in left["notes"])
     files = {path.name for path in (balls.run("first").path / "explanation" / "uncertainty").iterdir()}
     assert {"tuning.csv", "internal.csv"} <= files
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from overread.cli.explained import names
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.core.score import Interval
@@ -25,9 +26,14 @@ WIDTH = 98
 @project_argument
 @run_option
 @fold_option("Projects of folds: the fold whose model is looked into.")
-@click.option("--by", metavar="NAME,NAME", help="Columns to tell cases apart by, such as site, scanner, sex, age; all otherwise.")
+@click.option(
+    "--by",
+    metavar="NAME,NAME",
+    callback=names,
+    help="Columns to tell cases apart by, such as site, scanner, sex, age; all otherwise.",
+)
 @click.option("--limit", type=int, metavar="N", help="At most N cases of each partition, the same ones every time.")
-def embed(project: Path, run_name: str | None, fold: int | None, by: str | None, limit: int | None) -> Outcome:
+def embed(project: Path, run_name: str | None, fold: int | None, by: tuple[str, ...], limit: int | None) -> Outcome:
     """See cases as the network sees them: which lie near each other, and can their site be told?
 
     Features of the last layer drawn by principal components, t-SNE and UMAP; a test, with a number, whether site, scanner, sex,
@@ -36,9 +42,7 @@ def embed(project: Path, run_name: str | None, fold: int | None, by: str | None,
     """
     from overread.workflow.embed import embed as look  # loads torch: not for --help
 
-    opened = Project.open(project)
-    names = [word.strip() for word in (by or "").split(",") if word.strip()]
-    result = look(opened, run_name, fold, names, limit, reporter())
+    result = look(Project.open(project), run_name, fold, by, limit, reporter())
     return Outcome(describe(result), result, command("report", project, "--run", result["run"]))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from overread.cli.explained import check_model, names
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, command, fold_option, pairs, run_option
 from overread.core.errors import OverreadError
@@ -25,11 +26,19 @@ STUDIES = "explanation/studies"  # in a run: maps of studies that are not of the
 @click.command(cls=Verb, example=EXAMPLE)
 @click.argument("subject", metavar="DIR|MODEL", type=click.Path(path_type=Path))
 @click.argument("studies", metavar="[STUDY...]", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--method", "methods", metavar="NAME,NAME", help="Methods; without it those of the trial, or three usual ones.")
+@click.option(
+    "--method",
+    "methods",
+    metavar="NAME,NAME",
+    callback=names,
+    help="Methods; without it those of the trial, or three usual ones.",
+)
 @click.option("--target", metavar="NAME", help="Class, quantity or structure to ask about; otherwise what was answered.")
 @click.option("--layer", metavar="NAME", help="Layer, for methods that look at one; otherwise the usual one of the network.")
 @click.option("--patch-mm", type=float, metavar="N", help="Edge of the patch that occlusion takes away (pixels where no mm).")
-@click.option("--case", "cases", metavar="ID,ID", help="Tuning cases by pseudonym; otherwise some chosen by rule.")
+@click.option(
+    "--case", "cases", metavar="ID,ID", callback=names, help="Tuning cases by pseudonym; otherwise some chosen by rule."
+)
 @click.option("--limit", type=int, metavar="N", help="Explain at most N cases.")
 @run_option
 @fold_option("Projects of folds: the fold whose model and tuning cases are meant.")
@@ -46,11 +55,11 @@ STUDIES = "explanation/studies"  # in a run: maps of studies that are not of the
 def explain(
     subject: Path,
     studies: tuple[Path, ...],
-    methods: str | None,
+    methods: tuple[str, ...],
     target: str | None,
     layer: str | None,
     patch_mm: float | None,
-    cases: str | None,
+    cases: tuple[str, ...],
     limit: int | None,
     run_name: str | None,
     fold: int | None,
@@ -68,32 +77,40 @@ def explain(
     what each group of features brought to the answers.
     """
     # loads torch: not for --help
-    from overread.workflow.explain import explain_project, explain_run_of_features, explain_studies, is_project
+    from overread.workflow.explain import explain_project, explain_run_of_features, explain_studies
     from overread.workflow.explanations.covariates import described
     from overread.workflow.explanations.maps_files import parse_formats
     from overread.workflow.explanations.maps_methods import Wish
+    from overread.workflow.explanations.subject import is_project
     from overread.workflow.robust.target import run_of
 
-    wish = Wish(_words(methods), target, layer, patch_mm, show_failed)
+    wish = Wish(methods, target, layer, patch_mm, show_failed)
     wanted = parse_formats(formats)
     if is_project(subject):
         opened = Project.open(subject)
         named, paths = _cases_and_paths(studies)
         if paths:
-            _refuse_both(_words(cases) + named, paths)
+            _refuse_both(cases + named, paths)
             run = run_of(opened, run_name, fold)
             result = explain_studies(run.model, paths, wish, out or run.path / STUDIES, limit, wanted, series, reporter())
             return Outcome(describe(result), result)
-        values = explain_run_of_features(opened, wish, run_name, fold, limit, reporter())
+        if series:
+            raise OverreadError(
+                "--series goes with studies, and none was named.", "name studies that lie on disk, or leave it out"
+            )
+        has_files = out is not None or wanted != ("png",)
+        values = explain_run_of_features(
+            opened, wish, run_name, fold, limit, reporter(), cases=cases + named, has_files=has_files
+        )
         if values is not None:
             return Outcome(
                 f"{described(values)}\nPage: {values['page']}", values, command("report", subject, "--run", values["run"])
             )
-        result = explain_project(opened, wish, run_name, fold, _words(cases) + named, limit, out, wanted, reporter())
+        result = explain_project(opened, wish, run_name, fold, cases + named, limit, out, wanted, reporter())
         of_run = opened.run_words(opened.run(result["run"], fold))
-        follow = command("report" if result["has_trial"] else "trial", subject, *of_run)
-        return Outcome(describe(result), result, follow)
-    _check_model(subject, out, {"--run": run_name, "--fold": fold, "--case": cases})
+        follow = ("report", subject, "--run", result["run"]) if result["has_trial"] else ("trial", subject, *of_run)
+        return Outcome(describe(result), result, command(*follow))
+    check_model(subject, out, {"--run": run_name, "--fold": fold, "--case": cases}, "maps")
     assert out is not None
     result = explain_studies(subject, studies, wish, out, limit, wanted, series, reporter())
     return Outcome(describe(result), result)
@@ -121,15 +138,13 @@ def describe(result: Mapping[str, Any]) -> str:
         if row["left_out"]:
             lines.append(f"Left out: {row['title']}: {row['left_out']}")
         lines += [f"Cannot be asked: {row['title']}: {refusal}" for refusal in row["refusals"]]
+    if any(row["is_withheld"] for row in result["methods"]):
+        lines.append("To draw them all the same, framed in red: --show-failed")
     lines += [f"Note: {note}" for note in result["notes"]]
     lines.append(f"Page: {result['page']}")
     if result["files"]:
         lines.append(f"Files: {result['files']}")
     return "\n".join(lines).strip()
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
 def _cases_and_paths(studies: tuple[Path, ...]) -> tuple[tuple[str, ...], tuple[Path, ...]]:
@@ -144,13 +159,3 @@ def _refuse_both(cases: tuple[str, ...], paths: tuple[Path, ...]) -> None:
             f"'{cases[0]}' is no file or folder, while {paths[0]} is: cases and other studies are explained apart.",
             "name only pseudonyms of tuning cases, or only studies that lie on disk",
         )
-
-
-def _check_model(path: Path, out: Path | None, of_project: Mapping[str, Any]) -> None:
-    if not path.exists() or (path.is_dir() and not (path / "model.json").exists()):
-        raise OverreadError(f"There is no project and no model at {path}.", "give a project, a .overread file or a model folder")
-    given = [name for name, value in of_project.items() if value is not None]
-    if given:
-        raise OverreadError(f"{given[0]} goes with a project; {path.name} is a model.", "leave it out, and name studies")
-    if out is None and path.suffix.lower() != ".onnx":
-        raise OverreadError("Where shall the maps go?", "name a folder with --out")

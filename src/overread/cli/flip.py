@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from overread.cli.explained import names
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.workflow.project import Project
 
 EXAMPLE = """\
 overread flip pneumonia
-overread flip pneumonia --case C-0012 --case C-0040
+overread flip pneumonia --case C-0012,C-0040
 overread flip liver --run second --limit 2"""
 
 
@@ -22,7 +23,9 @@ overread flip liver --run second --limit 2"""
 @project_argument
 @run_option
 @fold_option("Projects of folds: the fold whose model and tuning cases are meant.")
-@click.option("--case", "cases", metavar="ID", multiple=True, help="A tuning case by pseudonym; may be repeated.")
+@click.option(
+    "--case", "cases", metavar="ID,ID", callback=names, help="Tuning cases by pseudonym; otherwise some chosen by rule."
+)
 @click.option("--limit", type=int, metavar="N", help="Change at most N cases; 4 where no case is named.")
 def flip(project: Path, run_name: str | None, fold: int | None, cases: tuple[str, ...], limit: int | None) -> Outcome:
     """Turn an answer by the smallest change of its image: how little is enough?

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from overread.cli.explained import check_model, names
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, command, fold_option, pairs, run_option
 from overread.core.errors import OverreadError
@@ -23,7 +24,7 @@ overread inside liver-first.overread scan.nii.gz --out inside"""
 @click.argument("subject", metavar="DIR|MODEL", type=click.Path(path_type=Path))
 @click.argument("study", metavar="[STUDY]", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--part", "parts", metavar="NAME,NAME",
+    "--part", "parts", metavar="NAME,NAME", callback=names,
     help="Some of: layers, kernels, maps, field, excite, weights; all otherwise.",
 )  # fmt: skip
 @click.option("--layer", metavar="NAME", help="Layer to look at, by its name in the layer table; otherwise three on the way.")
@@ -37,7 +38,7 @@ overread inside liver-first.overread scan.nii.gz --out inside"""
 def inside(
     subject: Path,
     study: Path | None,
-    parts: str | None,
+    parts: tuple[str, ...],
     layer: str | None,
     case: str | None,
     run_name: str | None,
@@ -50,26 +51,25 @@ def inside(
     DIR is a project: a frozen model of it is shown tuning cases, and the run's page gets a section; the internal test stays
     sealed. MODEL is a .overread file or the model folder of a run, with one study to show it, or none; the page goes into --out.
     """
-    from overread.workflow.explain import is_project  # loads torch: not for --help
+    from overread.workflow.explanations.subject import is_project  # loads torch: not for --help
     from overread.workflow.inside import inside_model, inside_project
 
-    wanted = tuple(word.strip() for word in (parts or "").split(",") if word.strip())
     if is_project(subject):
         _refuse_of_model(subject, study, out, series)
         opened = Project.open(subject)
-        result = inside_project(opened, run_name, fold, case, layer, wanted, reporter())
+        result = inside_project(opened, run_name, fold, case, layer, parts, reporter())
         of_run = opened.run_words(opened.run(result["run"], fold))
         return Outcome(describe(result), result, command("explain", subject, *of_run))
-    _check_model(subject, out, {"--run": run_name, "--fold": fold, "--case": case})
+    check_model(subject, out, {"--run": run_name, "--fold": fold, "--case": case}, "page")
     assert out is not None
-    result = inside_model(subject, study, out, layer, wanted, series, reporter())
+    result = inside_model(subject, study, out, layer, parts, series, reporter())
     return Outcome(describe(result), result)
 
 
 def describe(result: Mapping[str, Any]) -> str:
     """What was found in a few lines, what cannot be shown, where the page lies."""
     made = result["parts"]
-    lines = ["PHANTOM: this network learned from a phantom."] if result["is_phantom"] else []
+    lines = ["PHANTOM: what is shown here is about software, not about patients."] if result["is_phantom"] else []
     shown = f", shown {result['case']}" if result["case"] else ""
     lines.append(f"{result['network']}{shown}; layers {', '.join(result['layers'])}")
     if "layers" in made:
@@ -83,10 +83,9 @@ def describe(result: Mapping[str, Any]) -> str:
         lines.append(f"  {one['layer']} sees: 95 % of the influence within {one['radius']:.1f} {unit}")
     if "weights" in made:
         known = [row for row in made["weights"]["rows"] if row["change"] is not None]
-        most, least = (pick(known, key=lambda row: row["change"]) for pick in (max, min))
-        lines.append(
-            f"  moved most in training: {most['name']} ({most['change']:.2g}); least: {least['name']} ({least['change']:.2g})"
-        )
+        ends = [pick(known, key=lambda row: row["change"]) for pick in (max, min) if known]
+        moved = [f"{word}: {row['name']} ({row['change']:.2g})" for word, row in zip(("most", "least"), ends, strict=False)]
+        lines += [f"  moved in training {'; '.join(moved)}"] if moved else []
     lines += [f"Not shown: {one['title']}: {one['reason']} {one['next']}".rstrip() for one in result["refused"]]
     lines += [f"Note: {note}" for note in result["notes"]]
     return "\n".join([*lines, f"Page: {result['page']}"])
@@ -100,11 +99,3 @@ def _refuse_of_model(project: Path, study: Path | None, out: Path | None, series
         )
     if out is not None:
         raise OverreadError("--out goes with a model; the page of a project lies in its run.", "leave --out out")
-
-
-def _check_model(path: Path, out: Path | None, of_project: Mapping[str, Any]) -> None:
-    given = [name for name, value in of_project.items() if value is not None]
-    if given:
-        raise OverreadError(f"{given[0]} goes with a project; {path.name} is a model.", "leave it out, and name a study")
-    if out is None and path.suffix.lower() != ".onnx":
-        raise OverreadError("Where shall the page go?", "name a folder with --out")

@@ -13,6 +13,7 @@ EXAMPLE = """\
 overread read liver-first.overread new_study --out answers
 overread read liver-first.overread scan.nii.gz another.nii.gz --out answers
 overread read liver-first.overread new_study --out answers --dicom seg,sr,sc"""
+NAMED = 3  # studies in the line of a warning; answers.csv has all
 
 
 @click.command(cls=Verb, example=EXAMPLE)
@@ -66,10 +67,27 @@ def read(
         model, studies, out, reporter(), probabilities=probabilities, series=series, dicom=objects, refusal=refusal
     )
     refused = {reading.case_id: reading.refusal for reading in readings if reading.refusal}
-    warned = sorted({warning for reading in readings for warning in reading.warnings})
+    warned: dict[str, list[str]] = {}
+    for reading in readings:
+        for warning in reading.warnings:
+            warned.setdefault(warning, []).append(reading.case_id)
     lines = [f"{len(readings) - len(refused)} of {len(readings)} studies read. Answers: {out / 'answers.csv'}"]
     lines += [f"Not answered: {r.case_id} ({r.code}): {r.refusal}" for r in readings if r.refusal]
-    lines += [f"Warning: {warning}" for warning in warned]
+    lines += [f"Warning{_of(warned[warning], len(readings))}: {warning}" for warning in sorted(warned)]
     codes = {reading.case_id: reading.code for reading in readings if reading.refusal}
-    values = {"out": str(out), "read": len(readings) - len(refused), "refused": refused, "codes": codes, "warnings": warned}
+    values = {
+        "out": str(out),
+        "read": len(readings) - len(refused),
+        "refused": refused,
+        "codes": codes,
+        "warnings": sorted(warned),
+    }
     return Outcome("\n".join(lines), values)
+
+
+def _of(names: list[str], studies: int) -> str:
+    """Which studies a warning is about, where it is not about all."""
+    if len(names) == studies:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f" ({', '.join(names[:NAMED])}{more})"

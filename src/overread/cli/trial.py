@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from overread.cli.explained import names
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.workflow.project import Project
@@ -24,13 +25,15 @@ WIDTH = 98
 @project_argument
 @run_option
 @fold_option("Projects of folds: the fold whose model is asked.")
-@click.option("--method", "methods", metavar="NAME,NAME", help="Some of the methods; all that the network allows otherwise.")
+@click.option(
+    "--method", "methods", metavar="NAME,NAME", callback=names, help="Some of the methods; all that the network allows otherwise."
+)
 @click.option(
     "--limit", type=int, metavar="N", default=20, show_default=True, help="At most N tuning cases, always the same ones."
 )
 @click.option("--labels", is_flag=True, help="Train once more on shuffled truths, and compare the maps. Kept in the run.")
 @click.option("--minutes", type=float, metavar="M", help="Of that training; as long as the run itself where not given.")
-@click.option("--seeds", metavar="RUN,RUN", help="Runs trained alike with other seeds: are their maps the same?")
+@click.option("--seeds", metavar="RUN,RUN", callback=names, help="Runs trained alike with other seeds: are their maps the same?")
 @click.option(
     "--drawn",
     metavar="PATH",
@@ -42,11 +45,11 @@ def trial(
     project: Path,
     run_name: str | None,
     fold: int | None,
-    methods: str | None,
+    methods: tuple[str, ...],
     limit: int,
     labels: bool,
     minutes: float | None,
-    seeds: str | None,
+    seeds: tuple[str, ...],
     drawn: tuple[Path, ...],
 ) -> Outcome:
     """Put maps on trial before they are shown: do they depend on what was learned, and do they lie on the finding?
@@ -63,22 +66,23 @@ def trial(
         opened,
         run_name,
         fold,
-        _words(methods),
+        methods,
         limit,
         labels=labels,
         minutes=minutes,
-        seeds=_words(seeds),
+        seeds=seeds,
         drawn=drawn,
         progress=reporter(),
     )
-    run = ("--run", result["run"], *(() if fold is None else ("--fold", str(fold))))
-    return Outcome(describe(result), result, command("explain", project, *run))
+    of_run = opened.run_words(opened.run(result["run"], fold))
+    return Outcome(describe(result), result, command("explain", project, *of_run))
 
 
 def describe(result: Mapping[str, Any]) -> str:
     """Cases, the verdict of each method and why, whether the controls failed as they must, and where the page is."""
     lines = ["PHANTOM: these numbers are about software, not about patients."] if result["is_phantom"] else []
-    lines += [f"{result['n_cases']} tuning cases of {result['n_patients']} patients; {result['n_drawn']} with a drawing.", ""]
+    cases, patients = _counted(result["n_cases"], "tuning case"), _counted(result["n_patients"], "patient")
+    lines += [f"{cases} of {patients}; {result['n_drawn']} with a drawing.", ""]
     lines += _table([*result["methods"], *result["controls"]])
     lines += [""]
     for row in result["methods"]:
@@ -86,12 +90,20 @@ def describe(result: Mapping[str, Any]) -> str:
     for row in result["refused"]:
         lines += _wrapped(f"{row['title']} could not be tried: {row['reason']}")
     lines += [""]
-    if result["escaped"]:
-        lines += _wrapped(f"The trial is in doubt on these cases: {'; '.join(result['escaped'])}.")
-    else:
-        lines.append("The edge detector, the constant and the random map failed what they must fail.")
+    lines += _wrapped(_of_controls(result))
     lines += [line for note in result["notes"] for line in _wrapped(f"Note: {note}")]
     return "\n".join([*lines, "", f"Page: {result['page']}"])
+
+
+def _of_controls(result: Mapping[str, Any]) -> str:
+    """Whether the maps that never look at the network failed as they must."""
+    from overread.reporting.explanation.trial import caught  # for the words alone: not for --help
+
+    if result["escaped"]:
+        return f"The trial is in doubt on these cases: {'; '.join(result['escaped'])}. No method is credited with passing that."
+    if missed := [f"the {row['title'].lower()}" for row in result["controls"] if not caught(row)]:
+        return f"Whether {', '.join(missed)} would fail as they must could not be tried on these cases."
+    return "The edge detector, the constant and the random map failed what they must fail."
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -110,8 +122,8 @@ def _span(values: Mapping[str, Any]) -> str:
     return f"{shown[0]} ({shown[1]} to {shown[2]})" if len(shown) == 3 else shown[0]
 
 
-def _words(text: str | None) -> list[str]:
-    return [word.strip() for word in (text or "").split(",") if word.strip()]
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _wrapped(text: str) -> list[str]:

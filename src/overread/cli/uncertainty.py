@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from overread.cli.explained import names
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.core.score import Interval
@@ -27,7 +28,9 @@ WIDTH = 98
 @project_argument
 @run_option
 @fold_option("Projects of folds: the fold whose model is asked.")
-@click.option("--by", metavar="WAY,WAY", help="members, dropout, mirror, changes; without it all that the model has.")
+@click.option(
+    "--by", metavar="WAY,WAY", callback=names, help="members, dropout, mirror, changes; without it all that the model has."
+)
 @click.option(
     "--on",
     type=click.Choice(["tuning", "internal"]),
@@ -39,7 +42,7 @@ WIDTH = 98
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn.")
 @click.option("--limit", type=int, metavar="N", help="Read at most N cases, the same ones every time.")
 def uncertainty(
-    project: Path, run_name: str | None, fold: int | None, by: str | None, on: str, passes: int, seed: int, limit: int | None
+    project: Path, run_name: str | None, fold: int | None, by: tuple[str, ...], on: str, passes: int, seed: int, limit: int | None
 ) -> Outcome:
     """Let the frozen model answer each case several times: does what it is unsure of tell where it is wrong?
 
@@ -50,8 +53,7 @@ def uncertainty(
     """
     from overread.workflow.uncertainty import uncertainty as examine  # loads torch: not for --help
 
-    names = [word.strip() for word in (by or "").split(",") if word.strip()]
-    result = examine(Project.open(project), run_name, fold, names, on, passes, seed, limit, reporter())
+    result = examine(Project.open(project), run_name, fold, by, on, passes, seed, limit, reporter())
     return Outcome(describe(result), result, command("report", project, "--run", result["run"]))
 
 

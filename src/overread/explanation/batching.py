@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
 
 import numpy as np
@@ -18,17 +21,34 @@ _COMPLAINTS = ("not enough memory", "can't allocate memory", "out of memory", "b
 Say = Callable[[str], None]
 
 
+def _warn(words: str) -> None:
+    warnings.warn(words, stacklevel=2)
+
+
+_listener: ContextVar[Say] = ContextVar("listener", default=_warn)
+
+
+@contextmanager
+def telling(say: Say) -> Iterator[None]:
+    """For a while `say` is told, in a sentence, where memory ended and fewer windows go through at once; else it is a warning."""
+    before = _listener.set(say)
+    try:
+        yield
+    finally:
+        _listener.reset(before)
+
+
 def batch_for(images: Tensor) -> int:
     """How many windows like this one go through the network at once."""
     return int(max(1, min(BATCH, VALUES // max(1, images[0].numel()))))
 
 
-def in_batches(function: Callable[[Tensor], Tensor], windows: Iterable[Tensor], batch: int, say: Say | None = None) -> np.ndarray:
+def in_batches(function: Callable[[Tensor], Tensor], windows: Iterable[Tensor], batch: int) -> np.ndarray:
     """What a function of a batch says of each window, in order: (N,) float64.
 
     function  (B, C, [Z,] Y, X) -> (B,)
     windows   (C, [Z,] Y, X) each; made one batch at a time
-    batch     windows at once; halved where memory ends, which `say` is told
+    batch     windows at once; halved where memory ends, which is said, see `telling`
     """
     answers: list[np.ndarray] = []
     waiting = iter(windows)
@@ -39,11 +59,11 @@ def in_batches(function: Callable[[Tensor], Tensor], windows: Iterable[Tensor], 
                     answers.append(function(torch.stack(some[:batch])).double().cpu().numpy())
                 some = some[batch:]
             except (RuntimeError, MemoryError) as error:
-                batch = smaller(batch, error, say)
+                batch = smaller(batch, error)
     return np.concatenate(answers) if answers else np.zeros(0)
 
 
-def smaller(batch: int, error: BaseException, say: Say | None = None) -> int:
+def smaller(batch: int, error: BaseException) -> int:
     """Half the batch, where the error is that memory ended; else, or with one window alone, the error goes on."""
     if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in _COMPLAINTS)):
         raise error
@@ -52,6 +72,5 @@ def smaller(batch: int, error: BaseException, say: Say | None = None) -> int:
             "Memory does not suffice for one window of this network.",
             "close other programs, or explain on a machine with more memory",
         ) from error
-    if say is not None:
-        say(f"memory ended with {batch} windows at once; going on with {batch // 2}")
+    _listener.get()(f"Memory ended with {batch} windows at once; it went on with {batch // 2}, which takes longer.")
     return batch // 2

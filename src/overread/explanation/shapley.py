@@ -18,7 +18,7 @@ Worth = Callable[[np.ndarray], np.ndarray]  # (M, P) bool coalitions -> (M,) or 
 @dataclass(frozen=True)
 class Shapley:
     """values          (P,) or (P, K), one per player (and per number asked for)
-    standard_error  as `values`, of the sampling; None where every coalition was asked
+    standard_error  as `values`, of the sampling; None where every coalition was asked, or one order and its reverse alone
     none, everyone  worth of no player and of all
     asked           coalitions whose worth was computed
     """

@@ -31,6 +31,7 @@ from overread.reading.card import FORMAT_THAT_REFUSES, ModelCard, card_of
 from overread.reading.ensemble import Ensemble
 from overread.reading.predictor import Predictor
 from overread.reading.refusal.guard import Guard
+from overread.reading.refusal.record import LimitsUnread
 from overread.record.files import digest_bytes, write_bytes, write_json, write_with
 from overread.tasks import Scaling, make
 
@@ -57,14 +58,14 @@ WAITING = ".next.safetensors"  # new weights, until the card names them
 def write_model(folder: Path, network: nn.Module, card: ModelCard, guard: Guard | None = None) -> ModelCard:
     """Write `model.safetensors` and `model.json`; returns the card with its digests.
 
-    guard  what refuses images unlike those of training; its limits go into the card
+    guard  what refuses images unlike those of training; its limits go into the card, which has none without it
     The new weights wait beside until the card names them, so that whoever reads meanwhile, or after a kill or a full disk,
     finds the old model or the new one.
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     if guard is not None:
         tensors |= {REFUSAL + k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in guard.tensors().items()}
-        card = replace(card, refusal=guard.refusal)
+    card = replace(card, refusal=None if guard is None else guard.refusal)
     content = save_tensors(tensors)
     weights = digest_bytes([content])
     values = {**card.as_dict(), "weights": weights, "sha256": ""}
@@ -133,6 +134,8 @@ def _load(path: Path) -> tuple[ModelCard, nn.Module, Guard | None]:
         own = {k.removeprefix(REFUSAL): tensors.pop(k).numpy() for k in [k for k in tensors if k.startswith(REFUSAL)]}
         network.load_state_dict(tensors)
         guard = None if card.refusal is None else Guard.from_tensors(card.refusal, own)
+    except LimitsUnread as error:
+        raise LimitsUnread(f"The model {path.name}: {error.what}", error.next) from error
     except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
     return card, network, guard

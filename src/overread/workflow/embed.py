@@ -34,6 +34,7 @@ from overread.workflow.project import Project
 from overread.workflow.robust.suite import some_of
 
 PARTITIONS = ("training", "tuning", "internal")
+NO_LABEL = "the labels make no groups, and without them what they say of a group cannot be held fixed"
 MOST_POINTS = 2000  # in the pictures; tests and neighbours use all
 PER_CASE = "The network sees the whole input at once; the features are what its last layer is given."
 BY_WINDOWS = (
@@ -99,6 +100,8 @@ def embed(
 
 def told_columns(columns: Sequence[Column], features: np.ndarray, patient_ids: Sequence[str]) -> list[Told]:
     """Whether partition, site, scanner and other columns are told from the features of cases whose label is open."""
+    if not any(column.kind == "label" for column in columns):
+        return [Told(c.name, reason=NO_LABEL) for c in columns if c.kind in ("partition", "column")]
     open_ones = is_known(columns)
     patients = [p for p, is_open in zip(patient_ids, open_ones, strict=True) if is_open]
     rows = []

@@ -12,8 +12,9 @@ from typing import Any
 
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
+from overread.explanation.batching import telling
 from overread.explanation.targets import refuse_unknown
-from overread.reading.model import Model, load_model
+from overread.reading.model import Model
 from overread.record.files import write_bytes, write_json, write_text
 from overread.reporting.explanation.blocks import Part
 from overread.reporting.explanation.page import explanation_page
@@ -24,10 +25,9 @@ from overread.workflow.explanations.maps_files import Files
 from overread.workflow.explanations.maps_made import make_maps, open_shelf
 from overread.workflow.explanations.maps_methods import Wish, chosen_methods
 from overread.workflow.explanations.maps_trial import trial_beside
-from overread.workflow.explanations.record import part_of, write_page, write_part
-from overread.workflow.explanations.subject import subject_of
+from overread.workflow.explanations.record import beside_of, part_of, put_in_place, write_page, write_part
+from overread.workflow.explanations.subject import called, model_at, subject_of
 from overread.workflow.project import Project
-from overread.workflow.readings.exams import exams_in
 from overread.workflow.robust.target import run_of
 
 PART, FILES = "maps", "maps-files"
@@ -59,7 +59,8 @@ def explain_project(
     model, run = subject.model, subject.run
     trial = part_of(run, "trial")
     picked, notes = tuning_cases(subject.cohort, run, model.card.sha256, cases, limit)
-    folder = out or (run.path / "explanation" / FILES if set(formats) - {"png"} else None)
+    kept = run.path / "explanation" / FILES
+    folder = out or (beside_of(kept) if set(formats) - {"png"} else None)
     name = next((path.stem for path in run.path.glob("*.overread")), f"{project.name}-{run.name}")
     files = None if folder is None else Files(folder, tuple(formats), model.card, name)
     is_phantom = subject.cohort.is_phantom
@@ -69,6 +70,9 @@ def explain_project(
     about = {"run": project.run(run_name).name, "fold": fold, "of_cases": len(subject.cohort.of("tuning"))}
     record = {**about, "is_phantom": is_phantom, **record, "notes": [SEAL, *notes, *record["notes"]]}
     write_part(run, PART, record, pictures)
+    if folder is not None and out is None:  # files of maps that are withheld now go with those that are new
+        put_in_place(folder, kept)
+        folder = kept
     page = write_page(project, run, is_phantom=is_phantom)
     return {**record, "page": str(page), "files": None if folder is None else str(folder)}
 
@@ -80,18 +84,22 @@ def explain_run_of_features(
     fold: int | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
+    *,
+    cases: Sequence[str] = (),
+    has_files: bool = False,
 ) -> dict[str, Any] | None:
     """Shapley values of what a baseline's answers rest on, with "page"; None where the run has a network.
 
-    A baseline has no network, so what is asked of one is refused.
+    A baseline has no network, so what is asked of one is refused: methods, single cases, has_files where maps as files were.
     """
     _check(limit)
     run = run_of(project, run_name, fold)
     if not is_baseline(run):
         return None
-    if wish != Wish():
+    if wish != Wish() or cases or has_files:
         raise OverreadError(
-            f"Run '{run.name}' is a baseline of features: there is no network, so no methods, targets or layers to choose.",
+            f"Run '{run.name}' is a baseline of features: there is no network, so no methods, targets or layers to choose, no "
+            "cases to name and no maps to write.",
             "leave these out: what each feature brought to the answers is shown, or name a run with a network with --run",
         )
     record = explain_baseline(project, run, fold, limit, progress)
@@ -116,44 +124,28 @@ def explain_studies(
     _check(limit)
     if not paths:
         raise OverreadError("A model alone cannot be explained: its maps are of studies.", "name a study after the model")
-    model = model_of(model_path)
+    model = model_at(model_path)
     trial, note = trial_beside(model_path, model.card.sha256)
-    exams = list(exams_in(paths, model.card, series))
-    picked = list(islice(studies(exams, model), limit))
-    files = Files(out, tuple(formats), model.card, model_path.stem)
+    picked = list(islice(studies(paths, model, series), limit))
+    name = called(model_path)
+    files = Files(out, tuple(formats), model.card, name)
     record, pictures = _explained(model, picked, wish, trial, files, progress, is_phantom=False, is_tolerant=True)
     refused = [row for row in record["cases"] if row["refusal"]]
     if len(refused) == len(picked):
-        raise OverreadError(f"No study could be explained; the first reason: {refused[0]['case_id']}: {refused[0]['refusal']}")
+        raise OverreadError(
+            f"No study could be explained; the first reason: {refused[0]['case_id']}: {refused[0]['refusal']}",
+            "give whole studies of the kind that the model was trained on; `overread read` says of each why it is not read",
+        )
     is_phantom = all(row["is_simulated"] for row in record["cases"] if not row["refusal"])
     notes = [note] * bool(note) + [FROM_PHANTOM] * (model.card.is_phantom and not is_phantom)
-    record = {"run": model_path.stem, "fold": None, "is_phantom": is_phantom, **record, "notes": [*notes, *record["notes"]]}
+    record = {"run": name, "fold": None, "is_phantom": is_phantom, **record, "notes": [*notes, *record["notes"]]}
     parts = {PART: Part(record, pictures)} | ({} if trial is None else {"trial": Part(trial)})
-    for name, png in pictures.items():
-        write_bytes(out / name, png)
+    for file, png in pictures.items():
+        write_bytes(out / file, png)
     write_json(out / RECORD, {"format": 1, **record})
-    title = model_path.stem.replace("_", " ")
-    write_text(out / PAGE, explanation_page(title, model_path.stem, is_phantom=is_phantom, parts=parts))
+    page = explanation_page(name.replace("_", " "), name, is_phantom=is_phantom, parts=parts, are_pseudonyms=False)
+    write_text(out / PAGE, page)
     return {**record, "page": str(out / PAGE), "files": str(out)}
-
-
-def model_of(path: Path) -> Model:
-    """The model that is to be explained; a form without gradients is refused by name."""
-    if path.suffix.lower() == ".onnx":
-        raise OverreadError(
-            f"{path.name} is an ONNX network: it answers, but it has no gradients, and its layers cannot be asked.",
-            "explain the .overread file, or the model folder of the run, that it was exported from",
-        )
-    model = load_model(path, precision="float32")
-    if model.card.state != "frozen":
-        raise OverreadError(
-            f"{path.name} is a snapshot of an unfinished training; its decisions were not fitted.", "finish the training first"
-        )
-    return model
-
-
-def is_project(path: Path) -> bool:
-    return (path / "project.toml").exists()
 
 
 def _explained(
@@ -174,7 +166,8 @@ def _explained(
     chosen = chosen_methods(wish, trial)
     withheld = [] if wish.show_failed else [each for each in chosen if each.judged.is_failed]
     drawn = [each for each in chosen if each not in withheld]
-    with open_shelf() as shelf:
+    said: list[str] = []
+    with open_shelf() as shelf, telling(said.append):
         made = make_maps(model.predictor, cases, drawn, wish, shelf, progress, is_tolerant=is_tolerant)
         rows, pictures, notes = draw_maps(made, cases, shelf, files, is_phantom=is_phantom)
     record = {
@@ -187,7 +180,7 @@ def _explained(
         "n_cases": len(cases),
         "methods": method_rows(drawn, withheld, made),
         "cases": rows,
-        "notes": notes,
+        "notes": [*dict.fromkeys(said), *notes],
     }
     return record, pictures
 

@@ -50,14 +50,15 @@ def flip(
     picked, notes = tuning_cases(subject.cohort, subject.run, subject.model.card.sha256, cases, most)
     if progress is not None:
         progress.start(len(picked), "Turning answers")
-    rows, pictures = [], {}
+    rows: list[dict[str, Any]] = []
+    pictures: dict[str, bytes] = {}
     for one in picked:
         found = flips_of(subject.model.predictor, one)
         row = found.row if isinstance(found, Flipped) else {"case_id": one.name, "why": one.why, "told": one.told, "left": found}
         if isinstance(found, Flipped):
-            for name, png in drawn(found, is_phantom=subject.cohort.is_phantom).items():
-                pictures[f"{one.name}-{name}.png"] = png
-            row = {**row, "pictures": [name for name in pictures if name.startswith(f"{one.name}-")]}
+            made = {f"{one.name}-{n}.png": png for n, png in drawn(found, is_phantom=subject.cohort.is_phantom).items()}
+            pictures |= made
+            row = {**row, "pictures": list(made)}
         rows.append(row)
         if progress is not None:
             progress.advance(1, one.name)

@@ -19,14 +19,12 @@ from overread.record.files import write_bytes, write_json, write_text
 from overread.record.run import RunFolder
 from overread.reporting.explanation.blocks import Part
 from overread.reporting.explanation.page import explanation_page
-from overread.workflow.explain import model_of
 from overread.workflow.explanations.inside_parts import PARTS, TITLES, Looked
 from overread.workflow.explanations.inside_weights import weights_part
-from overread.workflow.explanations.maps_cases import studies, tuning_cases
+from overread.workflow.explanations.maps_cases import Picked, studies, tuning_cases
 from overread.workflow.explanations.record import write_page, write_part
-from overread.workflow.explanations.subject import Subject, subject_of
+from overread.workflow.explanations.subject import Subject, called, model_at, subject_of
 from overread.workflow.project import Project
-from overread.workflow.readings.exams import exams_in
 
 PART = "inside"
 WEIGHTS = "weights"
@@ -34,6 +32,8 @@ SEVERAL = 8  # tuning cases over which a receptive field is averaged
 PAGE, RECORD = "inside.html", "inside.json"
 SEAL = "Shown to the network were tuning cases only; the internal test stays sealed."
 FIRST_MEMBER = "This model is an ensemble; shown is its first member, which answers with a share of {share:.0%}."
+FIRST_STUDY = "There are {count} studies here; shown is the first, {name}."
+FROM_PHANTOM = "The model learned from a PHANTOM; what its layers make of a patient means nothing."
 NO_TRAINING = "A model file does not hold what its training began with."
 
 
@@ -79,19 +79,23 @@ def inside_model(
     study   that is shown to it; without one there are no maps, and receptive fields are averaged over noise
     """
     chosen = chosen_parts(parts)
-    model = model_of(path)
+    model = model_at(path)
     predictor, notes = _single(model)
-    shown = next(studies(list(exams_in([study], model.card, series)), model)) if study is not None else None
-    prepared = () if shown is None else (predictor.prepare(shown.open()),)
-    looked = Looked(predictor, prepared, "" if shown is None else shown.name, layer, model.card.is_phantom)
+    shown, told = _shown(study, model, series)
+    image = None if shown is None else shown.open()
+    prepared = () if image is None else (predictor.prepare(image),)
+    is_phantom = model.card.is_phantom if image is None else bool(image.source.get("is_simulated"))
+    notes += [*told, *([FROM_PHANTOM] if model.card.is_phantom and not is_phantom else [])]
+    looked = Looked(predictor, prepared, "" if shown is None else shown.name, layer, is_phantom)
     record, pictures = _made(looked, model, chosen, is_asked=bool(parts), progress=progress, trained=None)
-    about = {"run": path.stem, "fold": None, "is_phantom": model.card.is_phantom}
+    run = called(path)
+    about = {"run": run, "fold": None, "is_phantom": is_phantom}
     record = {**about, **record, "notes": notes}
     for name, png in pictures.items():
         write_bytes(out / name, png)
     write_json(out / RECORD, {"format": 1, **record})
     sections = {PART: Part(record, pictures)}
-    page = explanation_page(path.stem.replace("_", " "), path.stem, is_phantom=model.card.is_phantom, parts=sections)
+    page = explanation_page(run.replace("_", " "), run, is_phantom=is_phantom, parts=sections, are_pseudonyms=shown is None)
     write_text(out / PAGE, page)
     return {**record, "page": str(out / PAGE)}
 
@@ -107,16 +111,23 @@ def chosen_parts(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in known if not names or name in names)
 
 
+def _shown(study: Path | None, model: Model, series: Mapping[str, str] | None) -> tuple[Picked | None, list[str]]:
+    """The study that is shown, and what is to be said where a folder holds several."""
+    if study is None:
+        return None, []
+    found = list(studies([study], model, series))
+    return found[0], [FIRST_STUDY.format(count=len(found), name=found[0].name)] if len(found) > 1 else []
+
+
 def _of_project(subject: Subject, case: str | None, layer: str | None) -> tuple[Looked, list[str]]:
     predictor, notes = _single(subject.model)
-    others = [each for each in subject.cases if each.case_id != case]
-    images = [load_image(subject.cohort, each) for each in others]
-    first = subject.cases[0].case_id if case is None else case
+    cases = list(subject.cases)
     if case is not None:
-        picked, _ = tuning_cases(subject.cohort, subject.run, subject.model.card.sha256, [case], 1)
-        images = [picked[0].open(), *images[: SEVERAL - 1]]
-    prepared = tuple(predictor.prepare(image) for image in images)
-    return Looked(predictor, prepared, first, layer, subject.cohort.is_phantom), notes
+        tuning_cases(subject.cohort, subject.run, subject.model.card.sha256, [case], 1)  # one that may not be shown is refused
+        others = [each for each in cases if each.case_id != case]
+        cases = [subject.cohort.case(case), *others[: SEVERAL - 1]]
+    prepared = tuple(predictor.prepare(load_image(subject.cohort, each)) for each in cases)
+    return Looked(predictor, prepared, cases[0].case_id, layer, subject.cohort.is_phantom), notes
 
 
 def _single(model: Model) -> tuple[Any, list[str]]:

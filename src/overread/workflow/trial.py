@@ -12,11 +12,12 @@ from typing import Any
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError, Stopped
 from overread.evaluation.rules import Rules
+from overread.explanation.batching import telling
 from overread.explanation.controls import CONTROLS, MUST_FAIL
 from overread.explanation.methods.method import Method
 from overread.explanation.methods.table import METHODS, make
 from overread.explanation.trial.completeness import Adding
-from overread.explanation.trial.conduct import conduct, escaped
+from overread.explanation.trial.conduct import conduct, discounted, escaped
 from overread.explanation.trial.criterion import Criterion
 from overread.explanation.trial.labels import LabelRandomisation
 from overread.explanation.trial.localisation import Localisation, human
@@ -26,6 +27,7 @@ from overread.explanation.trial.removal import Deletion, Insertion
 from overread.explanation.trial.repeat import Seeds, Shifts
 from overread.explanation.trial.weights import WeightRandomisation
 from overread.record.files import digest_json, write_json
+from overread.workflow.explanations.maps_trial import SUFFIX
 from overread.workflow.explanations.record import part_of, write_page, write_part
 from overread.workflow.explanations.shuffled import refuse_other_tasks
 from overread.workflow.explanations.subject import Subject, subject_of
@@ -37,7 +39,6 @@ from overread.workflow.explanations.trial_posed import Cases, pose
 from overread.workflow.project import Project
 
 CASES = 20
-BESIDE = ".trial.json"  # beside the packed model file, so that the record travels with it
 
 
 def trial(
@@ -67,17 +68,20 @@ def trial(
     subject = subject_of(project, run_name, fold, limit)
     drawings = [read_drawings(Path(path), subject.cohort, subject.cases) for path in drawn]
     others = other_trainings(subject, fold, seeds)
+    if labels:
+        refuse_other_tasks(subject)
+    cases = pose(subject, drawings, progress)
+    able, refused = _askable(chosen, cases.posed)  # before the training on shuffled truths, which takes long
     again = project.command("trial", *project.run_words(subject.run))
     shuffled = LabelRandomisation()
     if labels:
-        refuse_other_tasks(subject)
         shuffled = on_shuffled_truths(subject, fold, minutes, f"go on by `{again} --labels`", progress)
-    cases = pose(subject, drawings, progress)
-    able, refused = _askable(chosen, cases.posed)
     rules = Rules(level=project.settings.evaluation.interval_level)
     kept = KeptInRun(subject.run, subject.model.card.sha256, subject.cohort.digest, subject.cases)
+    said: list[str] = []
     try:
-        rows = conduct([*able, *CONTROLS], _criteria(shuffled, others, drawings), cases.posed, kept, rules, progress)
+        with telling(said.append):
+            rows = conduct([*able, *CONTROLS], _criteria(shuffled, others, drawings), cases.posed, kept, rules, progress)
     except KeyboardInterrupt as stopped:
         raise Stopped(f"Stopped; {len(kept)} measurements are kept.", f"go on by `{again}` with the same options") from stopped
     record = {
@@ -87,11 +91,12 @@ def trial(
         "fold": fold,
         "is_phantom": subject.cohort.is_phantom,
         "level": rules.level,
-        "methods": rows[: len(able)],
+        "methods": discounted(rows[: len(able)], rows[len(able) :]),
         "refused": refused,
         **_of_controls(rows[len(able) :]),
         "human": human(cases.posed, rules),
         **_of_cases(subject, cases),
+        "notes": [*notes_of(subject, cases.posed, cases.empty), *dict.fromkeys(said)],
     }
     page = _write(project, subject, record)
     return {**record, "page": str(page)}
@@ -129,14 +134,13 @@ def _of_cases(subject: Subject, cases: Cases) -> dict[str, Any]:
         "n_patients": len({each.patient_id for each in cases.posed}),
         "of_cases": len(subject.cohort.of("tuning")),
         "n_drawn": sum(each.truth is not None for each in cases.posed),
-        "notes": notes_of(subject, cases.posed, cases.empty),
     }
 
 
 def _write(project: Project, subject: Subject, record: Mapping[str, Any]) -> Path:
-    """The part of the page, the copy beside the packed model file, and the page."""
+    """The part of the page, the copy that travels with the packed model file, and the page."""
     write_part(subject.run, "trial", record)
     part = part_of(subject.run, "trial")
     for file in subject.run.path.glob("*.overread"):
-        write_json(file.with_name(f"{file.stem}{BESIDE}"), dict(part.record) if part else dict(record))
+        write_json(file.with_name(f"{file.stem}{SUFFIX}"), dict(part.record) if part else dict(record))
     return write_page(project, subject.run, is_phantom=subject.cohort.is_phantom)

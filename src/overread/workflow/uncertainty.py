@@ -6,7 +6,6 @@ nothing is opened here.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from overread.reading.uncertain_passes import count_of
 from overread.reading.uncertain_ways import CHANGES, PASSES, check, refusal
 from overread.record.files import write_text
 from overread.record.run import RunFolder
-from overread.workflow.explanations.record import part_of, write_page, write_part
+from overread.workflow.explanations.record import beside_of, part_of, put_in_place, write_page, write_part
 from overread.workflow.explanations.uncertain_judged import PLAIN, evaluated_rows, judged_cases, judged_objects
 from overread.workflow.explanations.uncertain_read import Readings, drawn, read_several, table
 from overread.workflow.learning.plan_file import read_plan
@@ -74,15 +73,16 @@ def uncertainty(
     name = project.run(run_name).name
     ways, not_used = _ways(model.predictor, run, by, passes, seed)
     cohort = project.cohort_of(run, fold)
-    rows = evaluated_rows(project, name, run, fold, on, model.card.sha256)
+    every = evaluated_rows(project, name, run, fold, on, model.card.sha256)
+    rows = [row for row in every if "refused" not in row]
     cases = some_of(cohort.of(on), project.question, limit)
     if not cases:
         raise OverreadError(f"There are no {on} cases in this project.", "look at cohort/splits.json")
     question, measures = project.question, MEASURES[project.question.task]
     folder = run.path / "explanation" / MAPS / on
-    shutil.rmtree(folder, ignore_errors=True)
+    beside = beside_of(folder)
     matching = project.settings.evaluation.matching
-    readings = read_several(model, cohort, cases, ways, matching, measures[0], folder, progress)
+    readings = read_several(model, cohort, cases, ways, matching, measures[0], beside, progress)
     judged = judged_cases(question, rows, readings.found, cohort.of(on), project.settings.question.aggregation)
     pictures = drawn(model, cohort, readings, measures[0], on)
     before = part_of(run, PART)
@@ -100,7 +100,7 @@ def uncertainty(
         **_relations(project, model, rows, readings, judged, on, earlier, ways),
         "cases": [_case(one, measures) for one in judged],
     }
-    told["notes"] = _notes(told, readings, on)
+    told["notes"] = _notes(told, readings, on, len(every) - len(rows))
     record = {
         "model": model.card.sha256,
         "cohort": cohort.digest,
@@ -113,11 +113,12 @@ def uncertainty(
     }
     patients = {case.case_id: case.patient_id for case in cases}
     tables = _tables(run, earlier) | {f"{on}.csv": table(readings, judged, patients)}
+    put_in_place(beside, folder)
     place = write_part(run, PART, record, kept | {file: png for file, (png, _) in pictures.items()})
     for file, text in tables.items():
         write_text(place / file, text)
     page = write_page(project, run, is_phantom=cohort.is_phantom)
-    maps = str(folder) if folder.exists() else None
+    maps = str(folder) if any(folder.iterdir()) else None
     return {**record, "on": on, "page": str(page), "table": str(place / f"{on}.csv"), "maps": maps}
 
 
@@ -176,8 +177,13 @@ def _case(one: Judged, measures: Sequence[str]) -> dict[str, Any]:
     return {"case_id": one.case_id, "error": one.error, "wrong": one.is_wrong, "unsure": unsure}
 
 
-def _notes(told: dict[str, Any], readings: Readings, on: str) -> list[str]:
+def _notes(told: dict[str, Any], readings: Readings, on: str, unanswered: int) -> list[str]:
     notes = [TUNING if on == "tuning" else INTERNAL]
+    if unanswered:
+        notes.append(
+            f"Cases without an answer in the evaluation, refused or not to be read: {unanswered}. There they count as errors; "
+            "here, where answers are judged, they are left out."
+        )
     if told["n_cases"] + len(readings.refused) < told["of_cases"]:
         notes.append(
             f"Read were {told['n_cases']} of {told['of_cases']} cases, as --limit asked; drawn by the hash of their pseudonyms."

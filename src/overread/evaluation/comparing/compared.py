@@ -12,6 +12,7 @@ from overread.core.errors import OverreadError
 from overread.core.question import Question
 from overread.evaluation.answered import NO_FOLD, Answered
 from overread.evaluation.intervals.patients import Patients
+from overread.evaluation.sources.refused import worst_answers
 
 Row = Mapping[str, Any]
 SAME_QUESTION = ("task", "classes", "positive", "exclusive")
@@ -147,12 +148,18 @@ def _folds(runs: Sequence[Any], by_key: Mapping[int, Mapping[Any, Row]], order: 
 
 
 def as_arrays(question: Question, rows: Sequence[Row]) -> Answered:
-    """Classification or regression: the rows of an evaluation as arrays again."""
+    """Classification or regression: the rows of an evaluation as arrays again; a refused case is as wrong as it counted there."""
     shape = (len(rows), len(question.classes))
     truth, answer, called = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     for i, row in enumerate(rows):
         truth[i], answer[i] = _values(question, row["truth"]), _values(question, row["answer"])
         called[i] = [float(name in row.get("called", ())) for name in question.classes]
+    fold = np.array([row.get("fold", NO_FOLD) for row in rows])
+    refused = np.array(["refused" in row for row in rows], dtype=bool)
+    for number in np.unique(fold[refused]):  # the worst answer is that of the fold's own cases, as in the evaluation
+        own = fold == number
+        worst, worst_calls = worst_answers(question, truth[own])
+        answer[own & refused], called[own & refused] = worst[refused[own]], worst_calls[refused[own]]
     unanswered = (np.isfinite(truth) & ~np.isfinite(answer)).any(1)
     if unanswered.any():
         without = [str(row["case_id"]) for row, lacks in zip(rows, unanswered, strict=True) if lacks]
@@ -162,8 +169,7 @@ def as_arrays(question: Question, rows: Sequence[Row]) -> Answered:
         )
     called[~np.isfinite(answer)] = np.nan
     cases, patients = (tuple(str(row[key]) for row in rows) for key in ("case_id", "patient_id"))
-    fold = np.array([row.get("fold", NO_FOLD) for row in rows])
-    return Answered(cases, patients, truth, answer, answer, called, fold)
+    return Answered(cases, patients, truth, answer, answer, called, fold, refused)
 
 
 def _values(question: Question, value: Any) -> list[float]:

@@ -139,7 +139,9 @@ def _told(blank: Told, codes: np.ndarray, labels: Sequence[str], features: np.nd
 
 
 def _p(observed: float, chance: np.ndarray) -> float:
-    return float((1 + np.count_nonzero(chance >= observed - 1e-9)) / (len(chance) + 1))
+    """An area that is not defined (NaN), observed or by chance, counts against the finding."""
+    below = np.count_nonzero(chance < observed - 1e-9)
+    return float((1 + len(chance) - below) / (len(chance) + 1))
 
 
 def strata_of(labels: Sequence[str], patients: Patients) -> np.ndarray:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from overread.explanation.asked import Asked
-from overread.explanation.batching import Say, batch_for, smaller
+from overread.explanation.batching import batch_for, smaller
 from overread.explanation.methods.saliency import input_gradient
 
 LIGHTER = 4  # a gradient keeps every map of the network, so that fewer windows go through at once
 
 
-def weighted_gradient(asked: Asked, windows: Iterable[tuple[Tensor, float]], say: Say | None = None) -> Tensor:
+def weighted_gradient(asked: Asked, windows: Iterable[tuple[Tensor, float]]) -> Tensor:
     """The weighted sum of the gradients of the score at each window: (C, [Z,] Y, X) float64.
 
     windows  (C, [Z,] Y, X) each with its weight; made one batch at a time
@@ -28,7 +28,7 @@ def weighted_gradient(asked: Asked, windows: Iterable[tuple[Tensor, float]], say
             try:
                 slopes = input_gradient(asked, torch.stack([window for window, _ in now])).double()
             except (RuntimeError, MemoryError) as error:
-                batch = smaller(batch, error, say)
+                batch = smaller(batch, error)
                 continue
             weights = torch.tensor([weight for _, weight in now], dtype=torch.float64, device=slopes.device)
             total += torch.tensordot(weights, slopes, dims=1)

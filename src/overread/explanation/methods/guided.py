@@ -49,11 +49,9 @@ class GuidedBackpropagation:
             asked.score(asked.images)
         falling = [title for operator, title in _FALLING.items() if operator in listener.ran]
         if falling:
-            return (
-                f"guided backpropagation is defined for rectifiers (ReLU and its kin), and this network has {', '.join(falling)}"
-            )
+            return f"{_DEFINED}, and this network has {', '.join(falling)}"
         if not listener.ran & _RECTIFIERS:
-            return "guided backpropagation is defined for rectifiers (ReLU and its kin), and this network has none"
+            return f"{_DEFINED}, and this network has none"
         return None
 
     def __call__(self, asked: Asked) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -79,7 +80,7 @@ class Occlusion:
         patch_mm = max(asked.patch[k] * spacing[k] for k in spatial) / SHARE if self.patch_mm is None else self.patch_mm
         usual = patch_mm / 2 if asked.dimensions == 2 else patch_mm
         stride_mm = usual if self.stride_mm is None else self.stride_mm
-        if patch_mm <= 0 or stride_mm <= 0 or stride_mm > patch_mm:
+        if not 0 < stride_mm <= patch_mm < inf:
             raise OverreadError(
                 f"A patch of {patch_mm:g} moved by {stride_mm:g} does not cover the image.",
                 "patch_mm must be above 0, and stride_mm above 0 and at most patch_mm",

@@ -20,7 +20,12 @@ WHY_HALF = (
 
 
 def measured(maps: Maps, found: Sequence[Likeness | None], facts: Mapping[str, Any], why: str = "") -> Measured:
-    """What was found of each case."""
+    """What was found of each case.
+
+    why  numbers are missing, where that is not for want of a second patient
+    """
     chance = numbers_of(maps.chance, "mean")
+    if all(number is None for number in chance):
+        why = "all cases are of one patient"
     beside = {"ssim": numbers_of(found, "ssim"), "spearman": numbers_of(found, "spearman"), "different_patients": chance}
-    return Measured(numbers_of(found, "mean"), chance, beside, facts, why or "all cases are of one patient")
+    return Measured(numbers_of(found, "mean"), chance, beside, facts, why)

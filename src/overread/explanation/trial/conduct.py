@@ -75,21 +75,47 @@ def verdict_of_all(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     missing = [row["title"].lower() for row in rows if row["verdict"] == NOT_TRIED and row["is_essential"]]
     if missing:
         return INCOMPLETE, f"Passed what was tried; not tried: {'; '.join(missing)}."
-    left_out = [row["title"].lower() for row in rows if row["verdict"] == NOT_TRIED]
-    return (
-        PASSED,
-        f"Passed every criterion{f' but what was not tried ({chr(59).join(left_out)})' if left_out else ''}. {NO_PROOF}",
-    )
+    left_out = "; ".join(row["title"].lower() for row in rows if row["verdict"] == NOT_TRIED)
+    return PASSED, f"Passed every criterion{f' but what was not tried ({left_out})' if left_out else ''}. {NO_PROOF}"
 
 
 def escaped(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Controls that did not fail what they must fail, in words; none where the trial works."""
+    return [f"{row['title']} passed {each['title'].lower()}" for row, each in _escapes(rows)]
+
+
+def discounted(rows: Sequence[Mapping[str, Any]], controls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of methods, in which a pass that a control shares counts as not tried: on these cases it shows nothing."""
+    shared: dict[str, list[str]] = {}
+    for control, each in _escapes(controls):
+        shared.setdefault(each["criterion"], []).append(f"the {control['title'].lower()}")
+    return [_without(row, shared) if shared else dict(row) for row in rows]
+
+
+def _escapes(controls: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Every control with each criterion that it had to fail and passed."""
     return [
-        f"{row['title']} passed {each['title'].lower()}"
-        for row in rows
+        (row, each)
+        for row in controls
         for each in row["criteria"]
         if each["criterion"] in MUST_FAIL[row["method"]] and each["verdict"] == PASSED
     ]
+
+
+def _without(row: Mapping[str, Any], shared: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The row of a method without its passes of these criteria; a failure stays one."""
+    found = [
+        {**each, "verdict": NOT_TRIED, "why": _shared(shared[each["criterion"]])}
+        if each["verdict"] == PASSED and each["criterion"] in shared
+        else each
+        for each in row["criteria"]
+    ]
+    verdict, why = verdict_of_all(found)
+    return {**row, "criteria": found, "verdict": verdict, "why": why}
+
+
+def _shared(controls: Sequence[str]) -> str:
+    return f"it was passed, but on these cases {' and '.join(controls)} passed it too, so that this shows nothing"
 
 
 def _tried(criterion: Criterion, maps: Maps, kept: Kept, rules: Rules, progress: Progress | None) -> dict[str, Any]:

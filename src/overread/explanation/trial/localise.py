@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from overread.batches.objects import boxes_between
 from overread.explanation.asked import Asked
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # of the voxels of a map that are taken for what it shows
@@ -48,13 +49,29 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
+def even(asked: Asked) -> np.ndarray:
+    """(Z, Y, X) of the window: 1 in the image, 0 in what was put around it to fill the window."""
+    return _product([(place >= low) & (place <= high) for place, low, high in _along(asked)])
+
+
 def middle(asked: Asked) -> np.ndarray:
     """(Z, Y, X) of the window: a Gaussian in the middle of the whole image, the map of one who has not looked."""
-    axes = []
-    for start, size, whole in zip(asked.start, asked.patch, asked.prepared.array.shape[1:], strict=True):
-        place = np.arange(size) + start - (whole - 1) / 2
-        axes.append(np.exp(-0.5 * (place / (WIDTH * whole)) ** 2))
-    return np.asarray(axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :], dtype=np.float32)
+    axes = [np.exp(-0.5 * ((place - (low + high) / 2) / (WIDTH * (high - low))) ** 2) for place, low, high in _along(asked)]
+    return _product(axes) * even(asked)
+
+
+def _along(asked: Asked) -> list[tuple[np.ndarray, float, float]]:
+    """For z, y and x: where the window's voxels lie on the prepared grid, and where the image begins and ends there."""
+    source = asked.prepared.source
+    faces = np.array([[[-0.5] * 3, np.array(source.shape) - 0.5]])
+    low, high = boxes_between(faces, source, asked.prepared.grid)[0]
+    places = [np.arange(size) + start for start, size in zip(asked.start, asked.patch, strict=True)]
+    return [(place, float(a), float(b)) for place, a, b in zip(places, low, high, strict=True)]
+
+
+def _product(axes: Sequence[np.ndarray]) -> np.ndarray:
+    z, y, x = (axis.astype(np.float64) for axis in axes)
+    return np.asarray(z[:, None, None] * y[None, :, None] * x[None, None, :], dtype=np.float32)
 
 
 def crossed_overlaps(located: Sequence[Located | None], patients: Sequence[str]) -> tuple[list[float | None], list[float | None]]:

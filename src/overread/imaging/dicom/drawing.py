@@ -57,8 +57,9 @@ def draw(
         _tint(canvas, np.repeat(np.repeat(mask, scale, 0), scale, 1), colour)
         legend.append((name, colour))
     if isinstance(answer, Map):
-        _heat(canvas, np.repeat(np.repeat(frame.take(answer.array), scale, 0), scale, 1))
-        meaning = "red speaks for it, blue against" if answer.array.min() < 0 else "red is high"
+        is_signed = bool(answer.array.min() < 0)
+        _heat(canvas, np.repeat(np.repeat(frame.take(answer.array), scale, 0), scale, 1), is_signed=is_signed)
+        meaning = "red speaks for it, blue against" if is_signed else "red is high"
         lines = [*lines, f"{answer.method} of {answer.target}, {meaning}"]
     picture = Picture.fromarray(canvas)
     pen = ImageDraw.Draw(picture)
@@ -99,11 +100,12 @@ def _tint(canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) ->
     canvas[edge] = colour
 
 
-def _heat(canvas: np.ndarray, values: np.ndarray) -> None:
-    """Red to yellow over the image, the stronger the higher the value among all of the frame; blue to cyan below 0."""
-    low, high = float(values.min()), float(values.max())
-    if low < 0:
-        low, high = 0.0, max(high, -low)
+def _heat(canvas: np.ndarray, values: np.ndarray, *, is_signed: bool) -> None:
+    """Red to yellow over the image, the stronger the higher the value among all of the frame.
+
+    is_signed  0 is left as it is, and what lies below it goes from blue to cyan
+    """
+    low, high = (0.0, float(np.abs(values).max())) if is_signed else (float(values.min()), float(values.max()))
     signed = ((values - low) / max(high - low, 1e-12)).astype(np.float32)[..., None]
     share = np.abs(signed)
     full, rising, none = np.full_like(share, 255), 255 * np.clip(2 * share - 1, 0, 1), np.zeros_like(share)

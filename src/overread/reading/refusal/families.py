@@ -80,6 +80,14 @@ def regions(value: str) -> frozenset[str]:
     return frozenset(name for name, terms in REGIONS.items() if any(t in value for t in terms.split() if _is_telling(t)))
 
 
+def region_words(value: str) -> tuple[str, ...]:
+    """What the tables know of a value of Body Part Examined: the whole, or words that it holds; they name the same regions."""
+    every = {term for terms in REGIONS.values() for term in terms.split()}
+    if value in every or value in JOINED or value in WHOLE_BODY:
+        return (value,)
+    return tuple(sorted(term for term in every if _is_telling(term) and term in value))
+
+
 def _is_telling(term: str) -> bool:
     """Also inside of a longer text."""
     return len(term) >= LONG or term in SHORT

@@ -12,18 +12,19 @@ from overread.core.image import Image
 from overread.reading.answering import Answering
 from overread.reading.ensemble import Ensemble
 from overread.reading.features import features_of_several
-from overread.reading.predictor import Predictor
+from overread.reading.predictor import WINDOW_BATCH, Predictor
 from overread.reading.refusal.appearance import appearance, part_names
 from overread.reading.refusal.cloud import Cloud
 from overread.reading.refusal.concern import Concern, Verdict
 from overread.reading.refusal.header import Header, HeaderRules, header_of
 from overread.reading.refusal.limits import fit_limits, spreads
-from overread.reading.refusal.record import Limits, Refusal
+from overread.reading.refusal.record import Limits, LimitsUnread, Refusal
 
 FEATURES, APPEARANCE = "features", "appearance"
 FLOORS = {FEATURES: 0.1, APPEARANCE: 0.02}  # smallest believed spread: of features as a share of their usual one
 FEWEST = 8  # training cases; a cloud of fewer is none
 NAMED = 2  # unusual properties that a reason names
+FILMS = 64  # images that go through a network at once, where there is one answer per case
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class Look:
     vectors: Mapping[str, np.ndarray]
 
 
-def look_at(answering: Answering, images: Sequence[tuple[Header, Prepared]], batch: int = 4) -> list[Look]:
+def look_at(answering: Answering, images: Sequence[tuple[Header, Prepared]]) -> list[Look]:
     """One look per image; of an ensemble the first member's features, whose view `prepare` gives."""
     predictor = _first(answering)
+    batch = FILMS if answering.task.serves == "image" else WINDOW_BATCH  # windows of a volume are large
     looks = [{APPEARANCE: appearance(prepared.array)} for _, prepared in images]
     if predictor is not None and images:
         features = features_of_several(predictor, [prepared for _, prepared in images], batch)
@@ -98,16 +100,21 @@ class Guard:
 
     @classmethod
     def from_tensors(cls, refusal: Refusal, tensors: Mapping[str, np.ndarray]) -> Guard:
-        return cls(refusal, {part.name: Cloud.from_tensors(tensors, part.name) for part in refusal.content.parts})
+        try:
+            return cls(refusal, {part.name: Cloud.from_tensors(tensors, part.name) for part in refusal.content.parts})
+        except KeyError as error:
+            raise LimitsUnread.because(f"there is no '{error.args[0]}' among the tensors") from error
 
 
-def fit_guard(mode: str, training: Sequence[Look], tuning: Sequence[Look], patients: Sequence[str]) -> Guard:
+def fit_guard(
+    mode: str, training: Sequence[Look], tuning: Sequence[Look], training_patients: Sequence[str], patients: Sequence[str]
+) -> Guard:
     """The guard of a model.
 
-    training  looks at training cases: what is normal
+    training  looks at training cases: what is normal; training_patients (M,) of these
     tuning    looks at tuning cases: where the limits lie; patients (N,) of these
     """
-    header = HeaderRules.of([look.header for look in (*training, *tuning)])
+    header = HeaderRules.of([look.header for look in (*training, *tuning)], [*training_patients, *patients])
     counts = {"training": len(training), "tuning": len(tuning)}
     if len(training) < FEWEST or not tuning:
         limits = Limits((), 0.0, 0.0, False, len(set(patients)))

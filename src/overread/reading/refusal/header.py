@@ -6,7 +6,7 @@ Nothing here identifies: modality, body part, view, side, direction of the slice
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.reading.refusal.concern import Concern
-from overread.reading.refusal.families import modality_family, plain, regions, view_family
+from overread.reading.refusal.families import modality_family, plain, region_words, regions, view_family
 
 NAMES = {"modality": "modality", "body_part": "body part", "view": "view", "laterality": "side of the body", "plane": "plane"}
 SIZES = {
@@ -87,20 +87,28 @@ class HeaderRules:
     interpolated: float = 0.0
 
     @classmethod
-    def of(cls, headers: Iterable[Header]) -> HeaderRules:
-        """A value that no table knows and only one case has may be somebody's name: it is not kept."""
+    def of(cls, headers: Iterable[Header], patients: Sequence[str]) -> HeaderRules:
+        """What no table knows of a value that only one patient has may be a name: it is not kept.
+
+        patients  of the headers; (N,)
+        """
         every = list(headers)
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        said: Counter[str] = Counter()
+        holders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         sizes: dict[str, list[float]] = defaultdict(list)
-        for header in every:
+        for header, patient in zip(every, patients, strict=True):
+            said.update(header.words.keys())
             for name, value in header.words.items():
-                counts[name][value] += 1
+                holders[name][value].add(patient)
             for name, size in header.sizes.items():
                 sizes[name].append(size)
-        kept = {name: tuple(sorted(v for v, n in c.items() if n > 1 or _is_known(name, v))) for name, c in counts.items()}
+        kept = {
+            name: tuple(sorted({word for value, who in of.items() for word in _kept(name, value, len(who))}))
+            for name, of in holders.items()
+        }
         return cls(
             {name: values for name, values in kept.items() if values},
-            {name: round(c.total() / len(every), 4) for name, c in counts.items()},
+            {name: round(count / len(every), 4) for name, count in said.items()},
             {name: (round(min(v), 4), round(max(v), 4)) for name, v in sizes.items()},
             round(max((header.interpolated for header in every), default=0.0), 4),
         )
@@ -138,7 +146,8 @@ class HeaderRules:
         against = CONTRADICTS[name](value, seen)
         if against is None:
             return []
-        words = f"its {NAMES[name]} is {value}; training cases had {known}"
+        shown = " ".join(_plainly(name, value)) or value  # a refusal stands in the record of a run: no word that may be a name
+        words = f"its {NAMES[name]} is {shown}; training cases had {known}"
         return [Concern(code, words, against)]
 
     def _silence(self, header: Header) -> list[Concern]:
@@ -173,9 +182,17 @@ def _range(low: float, high: float) -> str:
     return f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
 
 
-def _is_known(name: str, value: str) -> bool:
-    tables: dict[str, Callable[[str], object]] = {"modality": modality_family, "body_part": regions, "view": view_family}
-    return bool(tables[name](value)) if name in tables else name == "plane" or value in ("L", "R", "B", "U")
+def _kept(name: str, value: str, patients: int) -> tuple[str, ...]:
+    return (value,) if patients > 1 else _plainly(name, value)
+
+
+def _plainly(name: str, value: str) -> tuple[str, ...]:
+    """What the tables know of a value; nothing where they do not know it."""
+    if name == "body_part":
+        return region_words(value)
+    tables: dict[str, Callable[[str], object]] = {"modality": modality_family, "view": view_family}
+    known = bool(tables[name](value)) if name in tables else name == "plane" or value in ("L", "R", "B", "U")
+    return (value,) if known else ()
 
 
 def _by_family(family: Callable[[str], str]) -> Callable[[str, tuple[str, ...]], bool | None]:
@@ -195,7 +212,7 @@ def _body_part(value: str, seen: tuple[str, ...]) -> bool | None:
 
 def _side(value: str, seen: tuple[str, ...]) -> bool | None:
     """Left against right; both sides, or an unpaired organ, are no concern."""
-    return value in ("L", "R") and not {"B", "U"} & set(seen) if value in ("L", "R") else None
+    return not {"B", "U"} & set(seen) if value in ("L", "R") else None
 
 
 CONTRADICTS: dict[str, Callable[[str, tuple[str, ...]], bool | None]] = {  # True refuses, False warns, None is no concern

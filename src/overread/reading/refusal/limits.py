@@ -50,7 +50,12 @@ def _part(name: str, distances: np.ndarray, patients: np.ndarray, count: int, pa
     refuse, is_reached = _limit(far, patients, REFUSED / parts)
     if not is_reached:
         refuse += max(refuse, LEAST_FAR) * min(1.0, FEW / count)
-    return Part(name, part.middle, part.spread, round(warn, 4), round(max(refuse, LEAST_SPREAD), 4))
+    return Part(name, part.middle, part.spread, _rounded(warn), _rounded(max(refuse, LEAST_SPREAD)))
+
+
+def _rounded(limit: float) -> float:
+    """Upwards: the patient who gave the limit stays within it."""
+    return float(np.ceil(limit * 1e4) / 1e4)
 
 
 def _limit(far: np.ndarray, patients: np.ndarray, share: float) -> tuple[float, bool]:

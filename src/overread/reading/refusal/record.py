@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from overread.core.errors import OverreadError
 from overread.reading.refusal.header import HeaderRules
 
 MODES = ("on", "warn", "off")
+
+
+class LimitsUnread(OverreadError):
+    """What a model file says of refusal is not what this version expects; nothing is wrong with its weights."""
+
+    @classmethod
+    def because(cls, why: str) -> LimitsUnread:
+        what = f"its limits of refusal cannot be read: {why}; the weights are whole, but another version of Overread wrote it."
+        return cls(what, "update Overread, then try again; or train the model again with this version")
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,14 @@ class Refusal:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Refusal:
-        content = {**values["content"], "parts": tuple(Part(**part) for part in values["content"]["parts"])}
-        return cls(
-            values["mode"], HeaderRules.from_dict(values["header"]), Limits(**content), values["cases"], tuple(values["notes"])
-        )
+        """Anything unexpected is `LimitsUnread`: a limit that is passed over would refuse nothing."""
+        try:
+            if values["mode"] not in MODES:
+                raise LimitsUnread.because(f"mode is '{values['mode']}'; expected one of {', '.join(MODES)}")
+            content = {**values["content"], "parts": tuple(Part(**part) for part in values["content"]["parts"])}
+            header = HeaderRules.from_dict(values["header"])
+            return cls(values["mode"], header, Limits(**content), dict(values["cases"]), tuple(values["notes"]))
+        except KeyError as error:
+            raise LimitsUnread.because(f"there is no '{error.args[0]}'") from error
+        except (AttributeError, IndexError, TypeError) as error:
+            raise LimitsUnread.because(str(error)) from error

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from markupsafe import Markup
 
+FORMAT = 1  # of the records that sections are made from
+
 
 @dataclass(frozen=True)
 class Words:

@@ -66,7 +66,7 @@ def _lead(record: Record) -> str:
     if told:
         first = f"From the features can be told, beyond what the label says: {', '.join(told)}."
     elif any(row["interval"] for row in rows):
-        first = "No column is told from the features beyond what the label says."
+        first = "That any column is told from the features beyond what the label says was not shown."
     else:
         first = "Whether a site or a scanner can be told from the features could not be tested here."
     found = record["precision"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from overread.reporting.explanation.blocks import Block, Part, Picture, Pictures, Section, Table, Words
+from overread.reporting.words import listed
 
 Row = Mapping[str, Any]
 STAMPS = {"passed": "passed", "failed": "failed", "incomplete": "incomplete"}
@@ -27,9 +28,9 @@ def _lead(record: Row) -> str:
     withheld = [row["title"] for row in record["methods"] if row["is_withheld"]]
     said = f"{_counted(len(maps), 'map')} of {_counted(record['n_cases'], 'case')}"
     methods = list(dict.fromkeys(one["title"] for one in maps))
-    said += f", by {_listed(methods)}." if methods else "."
+    said += f", by {listed(methods)}." if methods else "."
     if withheld:
-        said += f" Withheld, as {'it' if len(withheld) == 1 else 'they'} failed on trial: {_listed(withheld)}."
+        said += f" Withheld, as {'it' if len(withheld) == 1 else 'they'} failed on trial: {listed(withheld)}."
     return said
 
 
@@ -111,7 +112,3 @@ def _sentence(words: str) -> str:
 
 def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -27,12 +27,15 @@ SECTIONS: dict[str, Callable[[Part], Section]] = {
 }
 
 
-def explanation_page(title: str, run: str, *, is_phantom: bool, parts: Mapping[str, Part]) -> str:
+def explanation_page(title: str, run: str, *, is_phantom: bool, parts: Mapping[str, Part], are_pseudonyms: bool = True) -> str:
     """The page as HTML.
 
-    parts  by name: "trial", "maps", "inside", "embedding", "uncertainty", "flips"
+    parts           by name, one of `SECTIONS` each
+    are_pseudonyms  the names of cases; studies that were given are called as their files are
     """
     sections = [make(parts[name]) for name, make in SECTIONS.items() if name in parts]
     template = environment().get_template("explanation.html.j2")
     written = datetime.now(UTC).strftime("%-d %B %Y")
-    return template.render(title=title, run=run, is_phantom=is_phantom, sections=sections, written=written)
+    return template.render(
+        title=title, run=run, is_phantom=is_phantom, sections=sections, written=written, are_pseudonyms=are_pseudonyms
+    )

@@ -131,22 +131,20 @@ def _of_controls(record: Row) -> Words:
         told = "; ".join(record["escaped"])
         return Words(
             f"The trial is in doubt here: {told}. What a map that never looks at the network passes is no criterion "
-            "on these cases.",
+            "on these cases; where a method passes it too, that counts as not tried.",
             is_warning=True,
         )
-    titles = {each["criterion"]: each["title"].lower() for row in record["controls"] for each in row["criteria"]}
-    told = "; ".join(
-        f"the {row['title'].lower()} by {' and '.join(titles[key] for key in _failed(row))}"
-        for row in record["controls"]
-        if _failed(row)
-    )
-    return Words(f"The trial works on these cases: it catches {told}.")
+    found = [f"the {row['title'].lower()} by {' and '.join(caught(row))}" for row in record["controls"] if caught(row)]
+    missed = [f"the {row['title'].lower()}" for row in record["controls"] if not caught(row)]
+    words = [f"The trial works on these cases: it catches {'; '.join(found)}."] if found else []
+    words += [f"Whether it catches {', '.join(missed)} could not be tried on these cases."] if missed else []
+    return Words(" ".join(words), is_warning=bool(missed))
 
 
-def _failed(control: Row) -> list[str]:
-    """What the control had to fail and did."""
+def caught(control: Row) -> list[str]:
+    """What the control had to fail and did, by title."""
     return [
-        each["criterion"]
+        each["title"].lower()
         for each in control["criteria"]
         if each["criterion"] in control["must_fail"] and each["verdict"] == "failed"
     ]

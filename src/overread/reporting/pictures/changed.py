@@ -73,7 +73,7 @@ def changed_panel(before: Before, changed: Sequence[After], *, title: str, is_ph
         for axes, values, caption in zip((left, middle, right), shown, captions, strict=True):
             picture = _picture(values, plane, place)
             picture = 1 - picture if before.is_inverted else picture
-            canvas.show(axes, picture, plane, caption[:_LINE], is_phantom=is_phantom, extent=extent)
+            canvas.show(axes, picture, plane, _short(caption), is_phantom=is_phantom, extent=extent)
         for axes, mask in ((left, before.mask), (right, after.mask)):
             if mask is not None:
                 canvas.outline(axes, plane.cut(mask, place), canvas.ANSWER_COLOUR, "solid", extent)
@@ -87,6 +87,10 @@ def amplification(difference: np.ndarray, span: float) -> float:
     wished = MIDDLE * span / max(largest, 1e-12)
     steps = [mantissa * 10.0**power for power in range(7) for mantissa in (1, 2, 5)]
     return max([step for step in steps if step <= wished], default=1.0)
+
+
+def _short(caption: str) -> str:
+    return caption if len(caption) <= _LINE else f"{caption[: _LINE - 1]}…"
 
 
 def _picture(values: np.ndarray, plane: Plane, place: int) -> np.ndarray:

@@ -76,6 +76,7 @@ def errors_section(evaluation: Record, files: CaseFiles, partition: str) -> dict
         "value": "Confidence" if is_call else "Error",
         "n": len(wrong),
         "n_cases": len(rows),
+        "n_unanswered": sum("refused" in row for row in rows),
         "rows": shown,
         "states": list(dict.fromkeys(sorted(w.state for w in wrong))),
         "of": sorted({w.of for w in wrong}),

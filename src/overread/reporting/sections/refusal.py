@@ -31,7 +31,7 @@ def _told(found: Record) -> str:
     if all(part["refuse"] is None for part in content["parts"]):
         return f"{rests}; they are too few for a limit of the content, so images are judged by their headers alone."
     share = f"{100 * content['refused']:.2g} %"
-    return f"{rests}. Of new patients like these, at most about {share} are expected to be refused without any fault."
+    return f"{rests}. Of new patients like these, at most about {share} are expected to be refused for their content alone."
 
 
 def _row(partition: str, counts: Record) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def score_row(score: Mapping[str, Any]) -> ScoreRow:
         shown,
         bounds,
         _method(interval),
-        counts(interval["n_cases"], interval["n_patients"], "object" if score["metric"] in OF_OBJECTS else "case"),
+        counts(interval["n_cases"], interval["n_patients"], "object" if score.get("metric") in OF_OBJECTS else "case"),
         score["role"],
         ROLES.get(score["role"], score["role"]),
         score.get("formula", ""),

@@ -17,7 +17,7 @@ MOST_LEVELS = 12  # words of one column that become features
 def clinical_features(cohort: Cohort, columns: Sequence[str]) -> dict[str, dict[str, float]]:
     """case_id -> features "clinical/age", or "clinical/sex=F" (0 or 1) where a column holds words; nothing where it is empty.
 
-    A column is of numbers where every open case that has a value has a number there.
+    A column is of numbers where every case that has a value has a number there.
     """
     _refuse_unknown(cohort, columns)
     found: dict[str, dict[str, float]] = {case.case_id: {} for case in cohort.cases}

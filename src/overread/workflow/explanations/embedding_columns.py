@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.question import Decisions, Question
-from overread.evaluation.groups.bands import UNKNOWN, bands, cells_of
+from overread.evaluation.groups.bands import FEW_VALUES, OTHERS, UNKNOWN, Bands, bands, cells_of
 from overread.metrics.calibration import calibrated
 from overread.metrics.table import positive_class
 from overread.workflow.scoring.groups import group_columns
@@ -29,6 +29,7 @@ class Column:
     kind   "label", "answer", "partition" or "column"
     level  (N,) group of each case
     order  the groups as they are shown
+    whole  (N,) of a label in words: each as it is, also where rare ones are shown together
     """
 
     name: str
@@ -36,6 +37,7 @@ class Column:
     level: tuple[str, ...]
     order: tuple[str, ...]
     rule: str
+    whole: tuple[str, ...] = ()
 
     @property
     def is_graded(self) -> bool:
@@ -64,11 +66,15 @@ def columns_of(
     if answers:
         several.append(("answer", "answer", answers))
     for name, kind, cells in several:
-        made = bands(name, cells_of(cells, ids), patients)
+        values = cells_of(cells, ids)
+        made = bands(name, values, patients)
+        whole = tuple(str(v or UNKNOWN) for v in values) if kind == "label" and any(isinstance(v, str) for v in values) else ()
+        if made.refusal and whole:
+            made = _commonest(name, whole, patients)
         if made.refusal:
             notes.append(f"Column '{name}' makes no groups: {made.refusal}.")
         else:
-            found.append(Column(name, kind, made.level, made.order, made.rule))
+            found.append(Column(name, kind, made.level, made.order, made.rule, whole))
     rank = {"label": 0, "answer": 1, "partition": 2, "column": 3}
     return sorted(found, key=lambda column: rank[column.kind]), notes
 
@@ -91,13 +97,25 @@ def answer_words(question: Question, raw: np.ndarray, decisions: Decisions) -> l
 def held_fixed(columns: Sequence[Column], *, with_partition: bool) -> list[str]:
     """(N,) what a column is compared within: all labels together, and the partition."""
     fixed = [c for c in columns if c.kind == "label" or (with_partition and c.kind == "partition")]
-    return ["; ".join(levels) for levels in zip(*(c.level for c in fixed), strict=True)] if fixed else []
+    return ["; ".join(levels) for levels in zip(*(c.whole or c.level for c in fixed), strict=True)]
 
 
 def is_known(columns: Sequence[Column]) -> np.ndarray:
-    """(N,) bool: the label is known."""
+    """(N,) bool: the label is known. Some column must be one of labels."""
     labels = [c for c in columns if c.kind == "label"]
     return np.array([all(level != UNKNOWN for level in levels) for levels in zip(*(c.level for c in labels), strict=True)])
+
+
+def _commonest(name: str, words: Sequence[str], patients: Sequence[str]) -> Bands:
+    """Findings that occur together make more labels than `bands` makes groups of: the rare ones are put together."""
+    holders: dict[str, set[str]] = {}
+    for word, patient in zip(words, patients, strict=True):
+        if word != UNKNOWN:
+            holders.setdefault(word, set()).add(patient)
+    kept = sorted(sorted(holders), key=lambda word: -len(holders[word]))[: FEW_VALUES - 1]
+    made = bands(name, [None if word == UNKNOWN else word if word in kept else OTHERS for word in words], patients)
+    order = tuple(sorted(made.order, key=(OTHERS, UNKNOWN).__contains__))
+    return replace(made, order=order, rule=f"the {len(kept)} commonest of {len(holders)} labels; the others are put together")
 
 
 def _chosen(asked: Mapping[str, Any], by: Sequence[str]) -> tuple[list[str], list[str]]:

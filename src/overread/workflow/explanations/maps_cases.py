@@ -23,7 +23,7 @@ from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.learning.panels import SEED, caption
 from overread.workflow.read import as_trained
-from overread.workflow.readings.exams import Exam
+from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.refusing import Refusing
 from overread.workflow.robust.suite import some_of
 
@@ -70,8 +70,14 @@ def tuning_cases(
     return [_picked(cohort, case, why, rows.get(case.case_id)) for why, case in chosen], notes
 
 
-def studies(exams: Sequence[Exam], model: Model) -> Iterator[Picked]:
-    """Studies as `overread read` takes them; one that cannot be opened, or that the model refuses to read, raises when it is."""
+def studies(paths: Sequence[Path], model: Model, series: Mapping[str, str] | None = None) -> Iterator[Picked]:
+    """Studies as `overread read` takes them; one that cannot be opened, or that the model refuses to read, raises when it is.
+
+    series  rules for series that are called otherwise than in training
+    """
+    exams = list(exams_in(paths, model.card, series))
+    if not exams:
+        raise OverreadError("There is no study here that the model could be shown.", "give DICOM, NIfTI, PNG, JPEG, TIFF or .npz")
     refusing = Refusing.of(model, None)
     for exam in exams:
         reference = exam.references[0] if exam.references else ImageReference("image", "missing", ())

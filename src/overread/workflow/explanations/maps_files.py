@@ -43,7 +43,7 @@ class Files:
             write_bytes(self.folder / f"{stem}.png", picture)
         if "nifti" in self.formats:
             mark = "PHANTOM, " if image.source.get("is_simulated") else ""
-            note = f"{mark}{values.method} of {values.target}: {verdict}, research"
+            note = f"{mark}research, {verdict}: {values.method} of {values.target}"  # the field is short: the verdict comes first
             write_nifti(self.folder / f"{stem}.nii.gz", values.array, values.grid, description=note)
         return self._dicom(stem, values, picked, image, verdict) if "dicom" in self.formats else ()
 
@@ -65,9 +65,11 @@ class Files:
             )
             try:
                 written, notes = write_objects(self.folder, answered, ["map"])
-                if not written:
-                    written, notes = write_objects(self.folder, answered, ["sc"])
-                return tuple(note for note in notes if not written)
+                if written:
+                    return ()
+                why = "; ".join(note.removeprefix(f"{stem}: ") for note in notes)
+                written, notes = write_objects(self.folder, answered, ["sc"])
+                return (f"{picked.name}: a picture was written in place of a DICOM map: {why}",) if written else notes
             except OverreadError as error:
                 return (f"{picked.name}: no DICOM map was written: {error.what}",)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from overread.record.files import read_json
+from overread.reporting.explanation.blocks import FORMAT
 
 SUFFIX = ".trial.json"
 NOT_TRIED = "not tried"
@@ -59,6 +60,8 @@ def trial_beside(model: Path, sha256: str) -> tuple[dict[str, Any] | None, str]:
     if not record.exists():
         return None, ""
     trial = read_json(record)
+    if trial.get("format") != FORMAT:
+        return None, f"{record.name} beside the model was written by another version of Overread; put the methods on trial again."
     if trial.get("model") != sha256:
         return None, f"{record.name} beside the model is the trial of another model, so it says nothing of this one."
     return trial, ""

@@ -10,11 +10,11 @@ from typing import Any
 
 from overread.record.files import read_json, write_bytes, write_json, write_text
 from overread.record.run import RunFolder
-from overread.reporting.explanation.blocks import Part
+from overread.reporting.explanation.blocks import FORMAT, Part
 from overread.reporting.explanation.page import SECTIONS, explanation_page
+from overread.workflow.explanations.maps_stamps import as_judged_now
 from overread.workflow.project import Project
 
-FORMAT = 1
 FILE = "record.json"
 PAGE = "explanation.html"
 
@@ -27,24 +27,49 @@ def write_part(run: RunFolder, part: str, record: Mapping[str, Any], pictures: M
     pictures  PNG bytes by file name
     """
     folder = run.path / "explanation" / part
-    beside = folder.with_name(f".{part}.next")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = beside_of(folder)
     for name, png in (pictures or {}).items():
         write_bytes(beside / name, png)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(beside / FILE, {"format": FORMAT, "created": created, **record, "pictures": sorted(pictures or {})})
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
+    put_in_place(beside, folder)
     return folder
 
 
+def beside_of(folder: Path) -> Path:
+    """An empty folder in which the next content of a folder is gathered."""
+    beside = folder.with_name(f".{folder.name}.next")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    return beside
+
+
+def put_in_place(beside: Path, folder: Path) -> None:
+    """Let what was gathered be the folder; an earlier content goes in one step, so that no half of it is ever met."""
+    former = folder.with_name(f".{folder.name}.former")
+    shutil.rmtree(former, ignore_errors=True)
+    if folder.exists():
+        folder.rename(former)
+    beside.rename(folder)
+    shutil.rmtree(former, ignore_errors=True)
+
+
 def part_of(run: RunFolder, part: str) -> Part | None:
-    """A part that was made for the model as it is now; None where there is none, or only for an earlier training."""
+    """A part that was made for the model as it is now, its maps as the trial speaks of them now.
+
+    None where there is none, only one for an earlier training, or one that another version of Overread wrote in another form.
+    """
+    found = _standing(run, part)
+    trial = _standing(run, "trial") if part == "maps" else None
+    return found if found is None or trial is None else as_judged_now(found, trial.record)
+
+
+def _standing(run: RunFolder, part: str) -> Part | None:
     folder = run.path / "explanation" / part
     if not (folder / FILE).exists():
         return None
     record = read_json(folder / FILE)
-    if record["model"] != _identity(run):
+    if record.get("format") != FORMAT or record.get("model") != _identity(run):
         return None
     return Part(record, {name: (folder / name).read_bytes() for name in record["pictures"] if (folder / name).exists()})
 
@@ -57,14 +82,20 @@ def _identity(run: RunFolder) -> str | None:
     return None
 
 
+def parts_of(run: RunFolder) -> dict[str, Part]:
+    """All parts that stand there for the model as it is now, in the order of the page."""
+    return {name: part for name in SECTIONS if (part := part_of(run, name)) is not None}
+
+
 def records_of(run: RunFolder) -> dict[str, Mapping[str, Any]]:
     """The records of all parts that stand there for the model as it is now, without pictures."""
-    return {name: part.record for name in SECTIONS if (part := part_of(run, name)) is not None}
+    return {name: part.record for name, part in parts_of(run).items()}
 
 
 def write_page(project: Project, run: RunFolder, *, is_phantom: bool) -> Path:
     """`explanation.html` of a run, from every part that stands there for its model."""
-    parts = {name: part for name in SECTIONS if (part := part_of(run, name)) is not None}
+    _, name, *fold = project.run_words(run)
+    called = f"{name}, fold {fold[-1]}" if fold else name
     path = run.path / PAGE
-    write_text(path, explanation_page(project.name.replace("_", " "), run.name, is_phantom=is_phantom, parts=parts))
+    write_text(path, explanation_page(project.name.replace("_", " "), called, is_phantom=is_phantom, parts=parts_of(run)))
     return path

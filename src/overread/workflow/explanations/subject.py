@@ -1,13 +1,14 @@
-"""Whose answers are to be explained: a frozen model of a run, and some of its tuning cases."""
+"""Whose answers are to be explained: a frozen model of a run, and some of its tuning cases; or a model that was given alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from overread.cohort.index import Cohort
 from overread.core.case import Case
 from overread.core.errors import OverreadError
-from overread.reading.model import Model
+from overread.reading.model import Model, load_model
 from overread.record.run import RunFolder
 from overread.workflow.project import Project
 from overread.workflow.robust.suite import some_of
@@ -34,3 +35,35 @@ def subject_of(project: Project, run_name: str | None, fold: int | None, limit: 
     if not cases:
         raise OverreadError("There are no tuning cases in this project.", "look at cohort/splits.json")
     return Subject(project, run, model, cohort, cases)
+
+
+def is_project(path: Path) -> bool:
+    return (path / "project.toml").exists()
+
+
+def called(path: Path) -> str:
+    """The name of a model that was given: of a file its own, of the model folder of a run that of the run."""
+    if not path.is_dir():
+        return path.stem
+    run = path.resolve().parent
+    return f"{run.parent.name}-{run.name}" if run.name.startswith("fold-") else run.name
+
+
+def refuse_without_gradients(path: Path) -> None:
+    """A form of a model that answers and cannot be explained."""
+    if path.suffix.lower() == ".onnx":
+        raise OverreadError(
+            f"{path.name} is an ONNX network: it answers, but it has no gradients, and its layers cannot be asked.",
+            "explain the .overread file, or the model folder of the run, that it was exported from",
+        )
+
+
+def model_at(path: Path) -> Model:
+    """A model that was given as a file or a folder."""
+    refuse_without_gradients(path)
+    model = load_model(path, precision="float32")
+    if model.card.state != "frozen":
+        raise OverreadError(
+            f"{path.name} is a snapshot of an unfinished training; its decisions were not fitted.", "finish the training first"
+        )
+    return model

@@ -12,11 +12,15 @@ SEAL = (
     "test."
 )
 ABOUT = {
-    "classification": "of two classes the positive one, of several the one that is answered",
+    "classification": "of two classes the positive one, of several the likeliest",
     "regression": "the first quantity",
     "segmentation": "the first structure that is answered",
 }
 OBJECT = "the surest object that is answered"
+RISES_OR_FALLS = (
+    "A number may rise as well as fall when parts of an image go. Deletion asks whether it falls, insertion whether it rises: a "
+    "method that shows how much a voxel matters, not in which direction (saliency, SmoothGrad), can fail there for that alone."
+)
 AROUND_AN_ANSWER = (
     "The score that is explained is that of the voxels, or of the object, that the model answered. So any map of it lies around "
     "that place, and localisation tells more of the answer than of the map."
@@ -37,6 +41,8 @@ def notes_of(subject: Subject, posed: Sequence[Posed], empty: int) -> list[str]:
         )
     if empty:
         notes.append(f"In {empty} of {len(subject.cases)} cases the model finds nothing to ask about; these are left out.")
+    if task == "regression":
+        notes.append(RISES_OR_FALLS)
     if posed[0].asked.task.serves != "image":
         notes.append(AROUND_AN_ANSWER)
     if len(posed[0].voices) > 1:

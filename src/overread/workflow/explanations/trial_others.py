@@ -45,7 +45,11 @@ def on_shuffled_truths(
 def _members(subject: Subject, model: Model, what: str) -> Members:
     """The networks of another model, which must see the images as this one does."""
     own, members = single(subject.model.predictor)[0][0], single(model.predictor)
-    if any(type(predictor.network) is not type(own.network) for predictor, _ in members):
+    if any(_asks(predictor) != _asks(own) for predictor, _ in members):
+        raise OverreadError(
+            f"{what[:1].upper()}{what[1:]} answers another question than the run on trial.", "compare runs of the same question"
+        )
+    if any(_weights(predictor) != _weights(own) for predictor, _ in members):
         raise OverreadError(
             f"In {what} the network is another one than in the run on trial, so maps differ for more reasons than chance.",
             "compare trainings of the same architecture",
@@ -56,3 +60,15 @@ def _members(subject: Subject, model: Model, what: str) -> Members:
             "compare trainings with the same [training] settings",
         )
     return members
+
+
+def _asks(predictor: Predictor) -> tuple[str, tuple[str, ...], bool, bool]:
+    """What a target means: its number among the classes, and what kind of number the score is."""
+    question = predictor.task.question
+    return question.task, question.classes, question.exclusive, question.ordered
+
+
+def _weights(predictor: Predictor) -> tuple[type, dict[str, tuple[int, ...]]]:
+    """What tells architectures apart: the kind of network, and the shapes of its weights by name."""
+    network = predictor.network
+    return type(network), {name: tuple(values.shape) for name, values in network.state_dict().items()}

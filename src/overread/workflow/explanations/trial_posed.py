@@ -40,7 +40,7 @@ def pose(subject: Subject, drawn: Sequence[Drawings], progress: Progress | None 
 
     drawn  of readers, where drawings were given. Where the project's own truths are drawn these are the first reader's.
     """
-    members = single(subject.model.predictor)
+    members = [(predictor, share) for predictor, share in single(subject.model.predictor) if share > 0]
     refuse_unlike(members)
     posed, empty = [], 0
     for case in counted(subject.cases, len(subject.cases), "Opening the cases", progress):

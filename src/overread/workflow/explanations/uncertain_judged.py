@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def evaluated_rows(project: Project, run_name: str, run: RunFolder, fold: int | None, partition: str, model: str) -> list[Row]:
-    """Rows of cases of the evaluation file; tuning cases are evaluated where that was not done, a sealed test never is."""
+    """Rows of all cases of the evaluation file; tuning cases are evaluated where that was not done, a sealed test never is."""
     rows = _rows_of(project, run_name, run, fold, partition, model)
     if rows is None and partition == "tuning":
         rows = list(evaluate(project, run_name, "tuning", fold, panels=False)["cases"])
@@ -35,7 +35,7 @@ def evaluated_rows(project: Project, run_name: str, run: RunFolder, fold: int | 
             "look at the tuning cases without --on; or open the test first, once and for all: "
             f"`{project.command('evaluate', *project.run_words(run), '--on', 'internal')}`",
         )
-    return [row for row in rows if "refused" not in row]
+    return rows
 
 
 def _rows_of(project: Project, run_name: str, run: RunFolder, fold: int | None, partition: str, model: str) -> list[Row] | None:

@@ -131,10 +131,11 @@ def _watched(
             watch(predictor, some)
         for case, _, prepared in some:
             code = watch.refused(case.case_id) if watch is not None else ""
-            if code and refused is not None:
-                refused[case.case_id] = code
-            else:
+            if not code:
                 yield case, prepared
+                continue
+            assert refused is not None, "a watch that refuses needs a place for its reasons"
+            refused[case.case_id] = code
 
 
 def _by_voxel(

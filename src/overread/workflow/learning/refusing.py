@@ -19,7 +19,7 @@ from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.reading.answering import Answering
 from overread.reading.refusal.concern import Verdict
-from overread.reading.refusal.guard import Guard, Look, fit_guard, look_at
+from overread.reading.refusal.guard import FILMS, Guard, Look, fit_guard, look_at
 from overread.reading.refusal.header import Header, header_of
 from overread.reading.refusal.record import Refusal
 from overread.record.files import write_json
@@ -27,7 +27,6 @@ from overread.record.run import RunFolder
 from overread.workflow.learning.refusal_record import FILE, add_partition
 
 FORMAT = 1
-FILMS = 64  # images looked at at once
 MOST = {True: 500, False: 60}  # training cases that are looked at: planar images, and volumes
 TOLD = 20  # cases that the record of a partition names
 
@@ -49,7 +48,7 @@ class Watch:
 
     def __call__(self, answering: Answering, some: Sequence[tuple[Case, Header, Prepared]]) -> None:
         began = time.monotonic()
-        looks = look_at(answering, [(header, prepared) for _, header, prepared in some], FILMS)
+        looks = look_at(answering, [(header, prepared) for _, header, prepared in some])
         for (case, _, _), look in zip(some, looks, strict=True):
             if self.guard is None:
                 self.looks[case.case_id] = look
@@ -73,7 +72,9 @@ def fit_refusal(mode: str, answering: Answering, cohort: Cohort, tuning: Watch, 
     training = _looked_at(answering, cohort, chosen(cohort), progress)
     cases = [case for case in cohort.of("tuning") if case.case_id in tuning.looks]
     looks = [tuning.looks[case.case_id] for case in cases]
-    guard = fit_guard(mode, list(training.looks.values()), looks, [case.patient_id for case in cases])
+    patient = {case.case_id: case.patient_id for case in cohort.of("training")}
+    holders = [patient[case_id] for case_id in training.looks]
+    guard = fit_guard(mode, list(training.looks.values()), looks, holders, [case.patient_id for case in cases])
     verdicts = {case.case_id: guard.judge(look) for case, look in zip(cases, looks, strict=True)}
     return guard, Watch(guard, {}, verdicts, training.seconds + tuning.seconds)
 

@@ -12,6 +12,7 @@ from overread.reading.model import Model
 from overread.reading.refusal.concern import Verdict, in_words
 from overread.reading.refusal.record import MODES
 
+LOOKING = ("on", "warn")  # modes that need limits
 UNLIKE = "unlike the training images: "
 SWITCHED_OFF = "refusal is switched off: nobody looked whether this image is of the kind that the model was trained on"
 OVERRULED = "would be refused, and is answered because refusal was set to warn: "
@@ -34,6 +35,11 @@ class Refusing:
         if asked is not None and asked not in MODES:
             raise OverreadError(f"Refusal cannot be '{asked}'.", f"say one of {', '.join(MODES)}")
         if model.card.refusal is None:
+            if asked in LOOKING:
+                raise OverreadError(
+                    f"Refusal cannot be '{asked}' for this model: {OLD}.",
+                    "train the model again with this version and [reading] refusal on; or leave --refusal out and say so",
+                )
             return cls("none", asked or "")
         return cls(asked or model.card.refusal.mode, asked or "")
 
@@ -55,7 +61,8 @@ class Refusing:
         refusal = model.card.refusal
         if refusal is None:
             return {"mode": self.mode, "asked": self.asked, "note": OLD}
-        frozen = {"frozen_mode": refusal.mode, "expected_refused_share": refusal.content.refused}
+        share = refusal.content.refused if refusal.content.are_known else None  # by its content, of patients like the tuning ones
+        frozen = {"frozen_mode": refusal.mode, "expected_refused_share": share}
         other = f"the model was frozen with refusal {refusal.mode}; the user asked for {self.mode}"
         note = "" if self.mode == refusal.mode else other
         return {"mode": self.mode, "asked": self.asked, **frozen, "note": note, "limits": list(refusal.notes)}

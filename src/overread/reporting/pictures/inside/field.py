@@ -55,7 +55,7 @@ def field_picture(
             _box(axes, view, edges, (across, up), grid)
         axes.set_xlim(view.extent[0], view.extent[1])
         axes.set_ylim(view.extent[2], view.extent[3])
-    at = canvas.legend_entry(made, 8, made.height - 26, "95 % of the energy", canvas.MATCHED_COLOUR, "solid")
+    at = canvas.legend_entry(made, 8, made.height - 26, "95 % of the influence", canvas.MATCHED_COLOUR, "solid")
     if edges is not None and _fits(edges, image.shape[1:]):
         canvas.legend_entry(made, at, made.height - 26, "theoretical field", canvas.TRUTH_COLOUR, "dashed")
     elif edges is not None:
