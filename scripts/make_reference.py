@@ -24,6 +24,7 @@ from overread.cli.main import VERBS
 from overread.cli.main import overread as program
 from overread.metrics.metric import INTERVALS, Metric
 from overread.networks.table import ARCHITECTURES
+from overread.reading.refusal.concern import CODES
 from overread.record import events
 from overread.tasks.table import TASKS
 from overread.workflow import settings
@@ -192,7 +193,14 @@ def errors_page() -> str:
         "at and turned away also have a short code, the same in tables, in `flow.json` and in `--json`. Names in braces stand "
         "for values."
     )
-    return page("Refusals", head, table(("Code", "Message", "Room"), rows))
+    unlike = (
+        "A model also refuses, or warns of, an image that is unlike those it was trained on, whatever file it comes from; "
+        "`overread read --refusal warn` answers it all the same."
+    )
+    kinds = [(f"`{code}`", meaning) for code, meaning in CODES.items()]
+    return page(
+        "Refusals", head, table(("Code", "Message", "Room"), rows), unlike, table(("Code", "What speaks against it"), kinds)
+    )
 
 
 def refusals(tree: ast.Module) -> Iterator[tuple[str, str]]:
