@@ -18,11 +18,11 @@ from overread.record.files import read_json, write_json
 from overread.reporting.explanation.blocks import Part, Table
 from overread.reporting.explanation.embedding import embedding_section
 from overread.workflow.embed import embed, told_columns
-from overread.workflow.explanations import embedded
-from overread.workflow.explanations.embedding_audit import audited_areas
-from overread.workflow.explanations.embedding_columns import columns_of, held_fixed, is_known
+from overread.workflow.explanations.embedding import embedded
+from overread.workflow.explanations.embedding.audit import audited_areas
+from overread.workflow.explanations.embedding.columns import columns_of, held_fixed, is_known
+from overread.workflow.explanations.embedding.similar import similar_of
 from overread.workflow.explanations.record import part_of
-from overread.workflow.explanations.similar import similar_of
 from overread.workflow.init import init
 from overread.workflow.project import Project
 from overread.workflow.report import report

@@ -23,12 +23,12 @@ from overread.explanation.methods.table import make
 from overread.reading.ensemble import Ensemble
 from overread.reporting.explanation.page import SECTIONS
 from overread.workflow.explain import explain_project
-from overread.workflow.explanations import maps_made
-from overread.workflow.explanations.maps import Made, map_of, topics_of
-from overread.workflow.explanations.maps_cases import Picked
-from overread.workflow.explanations.maps_files import Files, parse_formats
-from overread.workflow.explanations.maps_methods import USUAL, Wish, chosen_methods
-from overread.workflow.explanations.maps_trial import judged, trial_beside
+from overread.workflow.explanations.maps import made as maps_made
+from overread.workflow.explanations.maps.cases import Picked
+from overread.workflow.explanations.maps.files import Files, parse_formats
+from overread.workflow.explanations.maps.methods import USUAL, Wish, chosen_methods
+from overread.workflow.explanations.maps.one_map import Made, map_of, topics_of
+from overread.workflow.explanations.maps.verdicts import judged, trial_beside
 from overread.workflow.explanations.record import FILE, part_of, records_of, write_page, write_part
 from overread.workflow.project import Project
 from overread.workflow.readings.refusing import Refusing

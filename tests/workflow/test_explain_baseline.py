@@ -16,7 +16,7 @@ from overread.workflow.baseline import baseline
 from overread.workflow.baselines.models import Candidate
 from overread.workflow.explain import explain_run_of_features
 from overread.workflow.explanations.covariates import PART, described, explain_baseline, is_baseline
-from overread.workflow.explanations.maps_methods import Wish
+from overread.workflow.explanations.maps.methods import Wish
 from overread.workflow.explanations.record import part_of, write_page
 from overread.workflow.init import init
 from overread.workflow.project import Project

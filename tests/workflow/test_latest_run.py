@@ -14,12 +14,12 @@ from overread.record.files import write_json, write_text
 from overread.training.loop import Outcome
 from overread.workflow.comparisons.contenders import find_contenders
 from overread.workflow.external import open_external
+from overread.workflow.frozen import run_of
 from overread.workflow.init import init
 from overread.workflow.learning.part_of import refuse_a_part
 from overread.workflow.plan import plan
 from overread.workflow.project import PLANNED, Project
 from overread.workflow.report import gather, report
-from overread.workflow.robust.target import run_of
 from overread.workflow.scoring.parts import parts_of
 from overread.workflow.train import train
 from reporting import fakes

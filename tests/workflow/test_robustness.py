@@ -76,7 +76,7 @@ def plant(
     folder = project.path / "runs" / "first" / "model"
     folder.mkdir(parents=True)
     (folder / "model.json").write_text("{}")
-    monkeypatch.setattr("overread.workflow.robust.target.load_model", lambda path: Model(card, predictor))  # type: ignore[arg-type]
+    monkeypatch.setattr("overread.workflow.frozen.load_model", lambda path: Model(card, predictor))  # type: ignore[arg-type]
 
 
 @pytest.fixture

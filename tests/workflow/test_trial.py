@@ -21,8 +21,8 @@ from overread.reading.model import Model
 from overread.record.files import read_json
 from overread.tasks import make
 from overread.workflow.audit import audit
-from overread.workflow.explanations.shuffled import shuffled
-from overread.workflow.explanations.trial_notes import notes_of
+from overread.workflow.explanations.trial.notes import notes_of
+from overread.workflow.explanations.trial.shuffled import shuffled
 from overread.workflow.project import Project
 from overread.workflow.trial import trial
 from workflow.marked_films import marked_project, model_of_network, small_network
@@ -45,7 +45,7 @@ def models(project: Project) -> dict[str, Model]:
 @pytest.fixture
 def planted(project: Project, models: dict[str, Model], monkeypatch: pytest.MonkeyPatch) -> Project:
     """The project with these models in its runs."""
-    monkeypatch.setattr("overread.workflow.robust.target.load_model", lambda path: models[path.parent.name])
+    monkeypatch.setattr("overread.workflow.frozen.load_model", lambda path: models[path.parent.name])
     return project
 
 

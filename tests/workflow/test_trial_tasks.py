@@ -8,7 +8,7 @@ import pytest
 
 from overread.core.errors import OverreadError
 from overread.record.files import read_json
-from overread.workflow.explanations import shuffled
+from overread.workflow.explanations.trial import shuffled
 from overread.workflow.train import train
 from overread.workflow.trial import trial
 from workflow.balls import film_project, volume_project

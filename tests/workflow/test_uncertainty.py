@@ -70,7 +70,7 @@ def films(folder: Path, monkeypatch: pytest.MonkeyPatch, *, noise: bool) -> Proj
     decisions = Decisions((OperatingPoint("bright", 0.5, "0.5"),))
     predictor = Predictor(Brightness().eval(), make(project.question), preparation, decisions)
     card = SimpleNamespace(decisions=decisions, sha256=read_json(run.model / "model.json")["sha256"], state="frozen")
-    monkeypatch.setattr("overread.workflow.robust.target.load_model", lambda path: Model(card, predictor))  # type: ignore[arg-type]
+    monkeypatch.setattr("overread.workflow.frozen.load_model", lambda path: Model(card, predictor))  # type: ignore[arg-type]
     answers = run.predictions / "tuning" / "answers.csv"
     with open(answers, encoding="utf-8") as file:
         ids = [row["case_id"] for row in csv.DictReader(file)]

@@ -79,10 +79,10 @@ def explain(
     # loads torch: not for --help
     from overread.workflow.explain import explain_project, explain_run_of_features, explain_studies
     from overread.workflow.explanations.covariates import described
-    from overread.workflow.explanations.maps_files import parse_formats
-    from overread.workflow.explanations.maps_methods import Wish
+    from overread.workflow.explanations.maps.files import parse_formats
+    from overread.workflow.explanations.maps.methods import Wish
     from overread.workflow.explanations.subject import is_project
-    from overread.workflow.robust.target import run_of
+    from overread.workflow.frozen import run_of
 
     wish = Wish(methods, target, layer, patch_mm, show_failed)
     wanted = parse_formats(formats)

@@ -81,12 +81,7 @@ def describe(result: Mapping[str, Any]) -> str:
 
 
 def _span(values: Mapping[str, Any]) -> str:
-    interval = Interval.from_dict(dict(values))
-    if interval.estimate is None:
-        return f"not defined: {interval.reason}"
-    if interval.low is None or interval.high is None:
-        return f"{interval.estimate:.3f} (no interval)"
-    return f"{interval.estimate:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    return Interval.from_dict(dict(values)).short
 
 
 def _wrapped(text: str) -> list[str]:

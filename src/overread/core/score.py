@@ -46,6 +46,15 @@ class Interval:
         doubt = f"; {self.reason}" if self.reason else ""
         return f"{self.estimate:.3f} ({self.level:.0%} {self.low:.3f} to {self.high:.3f}, {self.method}, {counts}{doubt})"
 
+    @property
+    def short(self) -> str:
+        """For tables whose notes say method and counts."""
+        if self.estimate is None:
+            return f"not defined: {self.reason}"
+        if self.low is None or self.high is None:
+            return f"{self.estimate:.3f} (no interval: {self.reason})"
+        return f"{self.estimate:.3f} ({self.low:.3f} to {self.high:.3f})"
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -24,10 +24,10 @@ from overread.explanation.embedding.projections import projections
 from overread.explanation.embedding.similar import NEIGHBOURS, Library, nearest, nearest_by_pixels, precision
 from overread.explanation.embedding.told import METHOD, Told, corrected, tell
 from overread.reading.model import Model
-from overread.workflow.explanations.embedded import embedded
-from overread.workflow.explanations.embedding_audit import audited_areas
-from overread.workflow.explanations.embedding_columns import Column, answer_words, columns_of, held_fixed, is_known
-from overread.workflow.explanations.embedding_examples import examples
+from overread.workflow.explanations.embedding.audit import audited_areas
+from overread.workflow.explanations.embedding.columns import Column, answer_words, columns_of, held_fixed, is_known
+from overread.workflow.explanations.embedding.embedded import embedded
+from overread.workflow.explanations.embedding.examples import examples
 from overread.workflow.explanations.record import write_page, write_part
 from overread.workflow.explanations.subject import subject_of
 from overread.workflow.project import Project

@@ -19,16 +19,16 @@ from overread.record.files import write_bytes, write_json, write_text
 from overread.reporting.explanation.blocks import Part
 from overread.reporting.explanation.page import explanation_page
 from overread.workflow.explanations.covariates import explain_baseline, is_baseline
-from overread.workflow.explanations.maps_cases import Picked, studies, tuning_cases
-from overread.workflow.explanations.maps_drawn import draw_maps, method_rows
-from overread.workflow.explanations.maps_files import Files
-from overread.workflow.explanations.maps_made import make_maps, open_shelf
-from overread.workflow.explanations.maps_methods import Wish, chosen_methods
-from overread.workflow.explanations.maps_trial import trial_beside
+from overread.workflow.explanations.maps.cases import Picked, studies, tuning_cases
+from overread.workflow.explanations.maps.drawn import draw_maps, method_rows
+from overread.workflow.explanations.maps.files import Files
+from overread.workflow.explanations.maps.made import make_maps, open_shelf
+from overread.workflow.explanations.maps.methods import Wish, chosen_methods
+from overread.workflow.explanations.maps.verdicts import trial_beside
 from overread.workflow.explanations.record import beside_of, part_of, put_in_place, write_page, write_part
 from overread.workflow.explanations.subject import called, model_at, subject_of
+from overread.workflow.frozen import run_of
 from overread.workflow.project import Project
-from overread.workflow.robust.target import run_of
 
 PART, FILES = "maps", "maps-files"
 PAGE, RECORD = "index.html", "explanation.json"

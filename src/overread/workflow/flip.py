@@ -11,9 +11,9 @@ from typing import Any
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.explanation.flips.answered import refuse_unturnable
-from overread.workflow.explanations.flips_case import Flipped, flips_of
-from overread.workflow.explanations.flips_drawn import drawn
-from overread.workflow.explanations.maps_cases import tuning_cases
+from overread.workflow.explanations.flips.drawn import drawn
+from overread.workflow.explanations.flips.one_case import Flipped, flips_of
+from overread.workflow.explanations.maps.cases import tuning_cases
 from overread.workflow.explanations.record import write_page, write_part
 from overread.workflow.explanations.subject import subject_of
 from overread.workflow.project import Project

@@ -19,6 +19,7 @@ from overread.evaluation.robustness.rows import contender
 from overread.evaluation.robustness.verdicts import drops, rule_words
 from overread.reading.model import Model
 from overread.record.files import write_bytes, write_json
+from overread.workflow.frozen import model_of, run_of
 from overread.workflow.project import Project
 from overread.workflow.robust.objects import fitting
 from overread.workflow.robust.pictures import picture_of
@@ -26,7 +27,6 @@ from overread.workflow.robust.readings import Subject, read_otherwise, read_unde
 from overread.workflow.robust.record import FILE, PICTURE
 from overread.workflow.robust.results import about, at_threshold, check_defined, endpoint_of, row
 from overread.workflow.robust.suite import Condition, chosen_names, conditions, some_of, what_was_done
-from overread.workflow.robust.target import model_of, run_of
 
 FORMAT = 1
 CLEAN = "as they are"

@@ -27,15 +27,15 @@ from overread.explanation.trial.removal import Deletion, Insertion
 from overread.explanation.trial.repeat import Seeds, Shifts
 from overread.explanation.trial.weights import WeightRandomisation
 from overread.record.files import digest_json, write_json
-from overread.workflow.explanations.maps_trial import SUFFIX
+from overread.workflow.explanations.maps.verdicts import SUFFIX
 from overread.workflow.explanations.record import part_of, write_page, write_part
-from overread.workflow.explanations.shuffled import refuse_other_tasks
 from overread.workflow.explanations.subject import Subject, subject_of
-from overread.workflow.explanations.trial_drawn import Drawings, read_drawings
-from overread.workflow.explanations.trial_kept import KeptInRun
-from overread.workflow.explanations.trial_notes import notes_of
-from overread.workflow.explanations.trial_others import on_shuffled_truths, other_trainings
-from overread.workflow.explanations.trial_posed import Cases, pose
+from overread.workflow.explanations.trial.drawn import Drawings, read_drawings
+from overread.workflow.explanations.trial.kept import KeptInRun
+from overread.workflow.explanations.trial.notes import notes_of
+from overread.workflow.explanations.trial.others import on_shuffled_truths, other_trainings
+from overread.workflow.explanations.trial.posed import Cases, pose
+from overread.workflow.explanations.trial.shuffled import refuse_other_tasks
 from overread.workflow.project import Project
 
 CASES = 20

@@ -22,12 +22,12 @@ from overread.reading.uncertain_ways import CHANGES, PASSES, check, refusal
 from overread.record.files import write_text
 from overread.record.run import RunFolder
 from overread.workflow.explanations.record import beside_of, part_of, put_in_place, write_page, write_part
-from overread.workflow.explanations.uncertain_judged import PLAIN, evaluated_rows, judged_cases, judged_objects
-from overread.workflow.explanations.uncertain_read import Readings, drawn, read_several, table
+from overread.workflow.explanations.uncertainty.judged import PLAIN, evaluated_rows, judged_cases, judged_objects
+from overread.workflow.explanations.uncertainty.readings import Readings, drawn, read_several, table
+from overread.workflow.frozen import model_of, run_of
 from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.project import Project
 from overread.workflow.robust.suite import some_of
-from overread.workflow.robust.target import model_of, run_of
 
 PART, MAPS = "uncertainty", "uncertainty-maps"
 PARTITIONS = ("tuning", "internal")

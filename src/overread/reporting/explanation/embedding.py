@@ -167,12 +167,7 @@ def _similar(record: Record, part: Part) -> list[Block]:
 
 
 def _span(values: Record) -> str:
-    interval = Interval.from_dict(dict(values))
-    if interval.estimate is None:
-        return f"not defined: {interval.reason}"
-    if interval.low is None or interval.high is None:
-        return f"{interval.estimate:.3f} (no interval: {interval.reason})"
-    return f"{interval.estimate:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    return Interval.from_dict(dict(values)).short
 
 
 def _p(value: float | None) -> str | None:

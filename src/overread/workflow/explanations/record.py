@@ -12,7 +12,7 @@ from overread.record.files import read_json, write_bytes, write_json, write_text
 from overread.record.run import RunFolder
 from overread.reporting.explanation.blocks import FORMAT, Part
 from overread.reporting.explanation.page import SECTIONS, explanation_page
-from overread.workflow.explanations.maps_stamps import as_judged_now
+from overread.workflow.explanations.maps.stamps import as_judged_now
 from overread.workflow.project import Project
 
 FILE = "record.json"

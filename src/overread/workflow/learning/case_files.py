@@ -16,8 +16,8 @@ from overread.record.run import RunFolder
 from overread.reporting.case_files import CaseFiles
 from overread.reporting.explanation.blocks import Part
 from overread.reporting.pictures.small import shrunk
+from overread.workflow.explanations.embedding.similar import similar_of
 from overread.workflow.explanations.record import part_of
-from overread.workflow.explanations.similar import similar_of
 from overread.workflow.private import Cleaner
 from overread.workflow.project import Project
 from overread.workflow.scoring.groups import group_columns

@@ -12,11 +12,11 @@ from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Map,
 from overread.reporting.explanation.maps_words import about
 from overread.reporting.pictures.heat import Scale, Stamp, heat_panel, peak_of
 from overread.reporting.pictures.heat_marks import Marks
-from overread.workflow.explanations.maps_cases import Picked
-from overread.workflow.explanations.maps_files import Files
-from overread.workflow.explanations.maps_made import BRIGHT, MadeMaps, Shelf, Waiting
-from overread.workflow.explanations.maps_methods import Chosen
-from overread.workflow.explanations.maps_trial import plain, words_of
+from overread.workflow.explanations.maps.cases import Picked
+from overread.workflow.explanations.maps.files import Files
+from overread.workflow.explanations.maps.made import BRIGHT, MadeMaps, Shelf, Waiting
+from overread.workflow.explanations.maps.methods import Chosen
+from overread.workflow.explanations.maps.verdicts import plain, words_of
 
 DIGITS = 6  # of numbers in the record
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 from overread.core.errors import OverreadError
 from overread.explanation.methods.method import Method, parameters_of
 from overread.explanation.methods.table import METHODS, make
-from overread.workflow.explanations.maps_trial import Judged, judged
+from overread.workflow.explanations.maps.verdicts import Judged, judged
 
 USUAL = ("grad_cam", "integrated_gradients", "occlusion")  # three that work in three ways
 _OPTIONS = {"layer": "--layer", "patch_mm": "--patch-mm"}

@@ -11,9 +11,9 @@ from overread.explanation.trial.labels import LabelRandomisation
 from overread.explanation.trial.repeat import Seeds
 from overread.reading.model import Model
 from overread.reading.predictor import Predictor
-from overread.workflow.explanations.shuffled import shuffled_model
 from overread.workflow.explanations.subject import Subject
-from overread.workflow.robust.target import model_of
+from overread.workflow.explanations.trial.shuffled import shuffled_model
+from overread.workflow.frozen import model_of
 
 Members = tuple[tuple[Predictor, float], ...]
 

@@ -1,4 +1,4 @@
-"""Which model is tried: the frozen one of a run; refused by name where there is none."""
+"""The frozen model of a run, for every verb that asks one; refused by name where there is none."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ from overread.explanation.methods.layers import parameters_used
 from overread.explanation.methods.occlusion import Occlusion
 from overread.reading.answering import Answering
 from overread.reporting.explanation.maps_words import score_words
-from overread.workflow.explanations.maps import Made, Topic, map_of, topics_of
-from overread.workflow.explanations.maps_cases import Picked
-from overread.workflow.explanations.maps_methods import Chosen, Wish
+from overread.workflow.explanations.maps.cases import Picked
+from overread.workflow.explanations.maps.methods import Chosen, Wish
+from overread.workflow.explanations.maps.one_map import Made, Topic, map_of, topics_of
 
 AFFORDABLE = 60.0  # seconds for one map, of a method that nobody asked for by name
 BRIGHT = 99.5  # percentile of a map, of what is not 0, from which on its colours may end

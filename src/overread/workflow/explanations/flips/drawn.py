@@ -9,7 +9,7 @@ from torch import Tensor
 
 from overread.explanation.flips.answered import window_array
 from overread.reporting.pictures.changed import After, Before, changed_panel
-from overread.workflow.explanations.flips_case import Flipped
+from overread.workflow.explanations.flips.one_case import Flipped
 
 SHOWN = 2  # worsenings, those that change the image least
 WHAT = {"largest": "largest change", "mean": "mean change"}

@@ -15,7 +15,7 @@ from overread.imaging.dicom.write_common import Algorithm
 from overread.imaging.nifti import write_nifti
 from overread.reading.model import ModelCard
 from overread.record.files import write_bytes
-from overread.workflow.explanations.maps_cases import Picked
+from overread.workflow.explanations.maps.cases import Picked
 from overread.workflow.readings.dicom_results import VERSION_LENGTH
 
 FORMATS = ("png", "nifti", "dicom")

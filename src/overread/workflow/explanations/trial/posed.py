@@ -21,7 +21,7 @@ from overread.metrics.objects.overlap import box_iou
 from overread.reading.predictor import Predictor
 from overread.tasks.target import SAME_OBJECT, Target
 from overread.workflow.explanations.subject import Subject
-from overread.workflow.explanations.trial_drawn import Drawings
+from overread.workflow.explanations.trial.drawn import Drawings
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from overread.reporting.explanation.blocks import Part
-from overread.workflow.explanations.maps_trial import judged
+from overread.workflow.explanations.maps.verdicts import judged
 
 OVERTAKEN = (
     'its maps were drawn before the trial as it is now, with the verdict "{then}" where the trial now says "{now}"; draw them '

@@ -14,7 +14,7 @@ from overread.explanation.flips.units import Units, units_of
 from overread.explanation.flips.worsened import Worsened, least_worsening
 from overread.metrics.table import positive_class
 from overread.reading.answering import Answering
-from overread.workflow.explanations.maps_cases import Picked
+from overread.workflow.explanations.maps.cases import Picked
 
 NORMS: dict[Norm, str] = {"largest": "smallest largest change (L-infinity)", "mean": "smallest mean change (L2)"}
 NOTHING = "nothing was found in it that could be lost"
