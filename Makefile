@@ -2,6 +2,7 @@
 #
 #   make demo    from a fresh clone to a trained, evaluated model with a report, on a phantom
 #   make test    install, check, test
+#   make test-all  the same with every row of the tables, not only the cover that stands for them
 #   make check   lint, format, types, import contracts, docs
 #   make docs    write the generated pages of the docs anew
 #   make format  put the code in order
@@ -11,13 +12,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: demo test check docs format clean
+.PHONY: demo test test-all check docs format clean
 
 demo: $(VENV)/.learn
 	$(BIN)/overread demo $(DEMO)
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+test-all: check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "every_row or not every_row"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from overread import networks
 from overread.explanation.inside.body import body_of
 from overread.explanation.inside.receptive import receptive_fields
-from overread.networks.norms import Activated, InstanceNorm
-from overread.networks.unet import UNet
+from overread.networks.blocks.norms import Activated, InstanceNorm
+from overread.networks.dense.unet import UNet
 
 UNET = {"features": [2, 2, 2], "kernels": [[3, 3]] * 3, "strides": [[1, 1], [2, 2], [2, 2]]}
 FLAT = {"features": [2, 2], "kernels": [[1, 3, 3], [3, 3, 3]], "strides": [[1, 1, 1], [1, 2, 2]]}

@@ -12,7 +12,7 @@ from asked_toys import WAYS, asked_of
 from method_toys import Functional, Plain, asked_about, seeded
 from overread.explanation.methods.guided import GuidedBackpropagation, guided_gradient
 from overread.explanation.methods.saliency import input_gradient
-from overread.networks.blocks import ConvBlock
+from overread.networks.blocks.convolution import ConvBlock
 
 
 class _GuidedRectifier(torch.autograd.Function):

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from overread.networks.blocks import ConvBlock, Upsample
-from overread.networks.norms import SLOPE, InstanceNorm, _ChannelsLastInstanceNorm, mend_instance_norms
+from overread.networks.blocks.convolution import ConvBlock
+from overread.networks.blocks.norms import SLOPE, InstanceNorm, _ChannelsLastInstanceNorm, mend_instance_norms
+from overread.networks.blocks.upsampling import Upsample
 
 LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 SHAPES = [(3, 5, 6, 7, 8), (2, 4, 40, 40), (2, 3, 12, 12, 12), (1, 8, 2, 2)]

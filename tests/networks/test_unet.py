@@ -5,8 +5,8 @@ import torch
 from monai.networks.nets import DynUNet
 
 from overread.core.errors import OverreadError
+from overread.networks.dense.unet import UNet
 from overread.networks.layout import memory_format, to_channels_last
-from overread.networks.unet import UNet
 
 SHAPES = {
     "2D": (((3, 3),) * 3, ((1, 1), (2, 2), (2, 2)), (16, 24)),
@@ -41,7 +41,7 @@ def test_every_scale_answers_and_every_parameter_learns(shape, residual):
 @pytest.mark.parametrize("norm", ["instance", "batch", "group"])
 def test_channels_last_changes_nothing(shape, norm, monkeypatch):
     # Without its kink at 0, where a rounding error turns a slope over, the gradient can be compared in float32.
-    monkeypatch.setattr("overread.networks.norms.SLOPE", 1.0)
+    monkeypatch.setattr("overread.networks.blocks.norms.SLOPE", 1.0)
     network, images = make(shape, norm=norm)
     plain = network.forward_scales(images)
     wanted = torch.autograd.grad(sum(scale.square().mean() for scale in plain), list(network.parameters()))

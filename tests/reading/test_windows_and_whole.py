@@ -17,7 +17,7 @@ from overread.batches import windows
 from overread.core.preparation import Normalisation, Preparation
 from overread.core.question import Decisions
 from overread.metrics.overlap import count, dice
-from overread.networks.unet import UNet
+from overread.networks.dense.unet import UNet
 from overread.reading.predictor import Predictor
 from toys import question, toy_task
 

@@ -9,7 +9,7 @@ import torch
 from overread.batches.augment import Augmentation
 from overread.batches.sampler import Batches, Sampling
 from overread.core.errors import OverreadError
-from overread.networks.unet import UNet
+from overread.networks.dense.unet import UNet
 from overread.record.events import EventLog, read_events
 from overread.record.run import StopSignal
 from overread.training.average import Average, decay_for, refresh_statistics

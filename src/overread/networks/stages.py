@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
+from typing import Any
 
 from overread.core.errors import OverreadError
 
@@ -85,3 +86,19 @@ def _axes_to_halve(size: list[int], spacing: list[float]) -> list[int]:
     chosen = [axis for axis in long_enough if spacing[axis] / finest < 2]
     is_too_short_alone = len(chosen) == 1 and size[chosen[0]] < 3 * SMALLEST_MAP
     return [] if is_too_short_alone else chosen
+
+
+def stages_of(
+    dimensions: int, patch: Any, spacing: Any, base_features: int, features: Any, kernels: Any, strides: Any
+) -> tuple[Any, Any, Any]:
+    """Features, kernels and strides per stage: as given, else planned for a patch (voxels) and spacing (mm)."""
+    if strides is None:
+        stages = plan_stages(patch or (32,) * dimensions, spacing or (1.0,) * dimensions, base_features=base_features)
+        strides, kernels, features = stages.strides, kernels or stages.kernels, features or stages.features
+    features = features or [base_features * 2**stage for stage in range(len(strides))]
+    kernels = kernels or [(3,) * dimensions] * len(strides)
+    if any(len(entry) != dimensions for entry in (*kernels, *strides)):
+        raise OverreadError(
+            f"the kernels and strides of a {dimensions}D U-Net need {dimensions} numbers each; got {kernels}, {strides}"
+        )
+    return features, kernels, strides

@@ -14,7 +14,7 @@ from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.preparation import Normalisation, Preparation
 from overread.core.question import Question
-from overread.networks.resnet import SMALL_IMAGE
+from overread.networks.image.resnet import SMALL_IMAGE
 from overread.networks.stages import plan_stages
 from overread.training.wishes import PLANE_VOXELS, Budget, Shape, Wishes
 
@@ -90,7 +90,7 @@ def for_voxels(
     if wishes.dropout:
         options["dropout"] = wishes.dropout
     outputs = len(question.classes) + (1 if question.exclusive else 0)
-    network = network_row(name, len(facts.channels), outputs, dimensions, "dense", options)
+    network = network_row(name, len(facts.channels), outputs, dimensions, "dense", {**options, **wishes.network})
     normalisation = choose_normalisation(facts, reasons)
     preparation = Preparation(
         tuple(facts.channels),
@@ -198,7 +198,7 @@ def for_cases(
     if name.startswith("resnet"):
         options["image_size"] = list(shape[3 - dimensions :])
         options["width"], reasons["width"] = _width(max(shape), device)
-    network = network_row(name, len(facts.channels), outputs, dimensions, "image", options)
+    network = network_row(name, len(facts.channels), outputs, dimensions, "image", {**options, **wishes.network})
     normalisation = choose_normalisation(facts, reasons)
     preparation = Preparation(
         tuple(facts.channels), facts.units, dimensions, spacing, shape, shape, facts.is_planar, normalisation

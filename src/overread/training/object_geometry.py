@@ -47,7 +47,7 @@ def for_objects(
     seen = {n: np.array(f.sizes, dtype=float) * scale for n, f in facts.objects.items() if f.count}
     options = options_of(name, wishes, stages, seen, stride_of(small * scale, dimensions), reasons)
     outputs = len(question.classes) + (1 if route == "dense" else 0)
-    network = network_row(name, len(facts.channels), outputs, dimensions, route, options)
+    network = network_row(name, len(facts.channels), outputs, dimensions, route, {**options, **wishes.network})
     batch = _batch(patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
     preparation = Preparation(
         tuple(facts.channels),

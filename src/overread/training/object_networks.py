@@ -10,7 +10,7 @@ import numpy as np
 from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.networks.adapters import unknown_name
+from overread.networks.libraries.adapters import unknown_name
 from overread.networks.stages import Stages
 from overread.networks.table import ARCHITECTURES
 from overread.networks.torchvision_objects.anchors import STRIDES, anchors_for, options_for

@@ -53,7 +53,12 @@ class Wishes:
     """What the settings say about training; "auto" leaves it to the plan. Field names as in [training]."""
 
     architecture: str = "auto"
+    network: dict[str, Any] = field(default_factory=dict)
     weights: str = "random"
+    freeze: str = "none"
+    unfreeze: float = 0.0
+    layer_decay: float = 1.0
+    clinical: tuple[str, ...] = ()
     dimensions: int | str = "auto"
     spacing: tuple[float, float, float] | str = "auto"
     patch: Shape | str = "auto"

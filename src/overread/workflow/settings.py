@@ -118,8 +118,13 @@ class AugmentationSection(_Section):
 
 
 class TrainingSection(_Section):
-    architecture: str = "auto"  # a name from `overread networks`, or timm:, torchvision:, monai:NAME
-    weights: str = "random"  # "random", "hub", or a file
+    architecture: str = "auto"  # a name from `overread networks list`, or timm:, torchvision:, monai:NAME
+    network: dict[str, Any] = Field(default_factory=dict)  # options of the architecture (`overread networks show NAME`)
+    weights: str = "random"  # "random", "hub", a file of weights, a model file, a folder of a MONAI bundle, or run:NAME
+    freeze: str = "none"  # what keeps its loaded weights: "none", "features" (all but the head), or stages from the entry: "2"
+    unfreeze: float = 0.0  # share of the budget after which what is frozen learns too, the stage next to the head first; 0 never
+    layer_decay: float = 1.0  # rate of a stage relative to the one above it; below 1 the entry learns slowest
+    clinical: tuple[str, ...] = ()  # columns of the sheet that the network reads beside the image
     dimensions: Literal[2, 3] | Auto = "auto"
     spacing: tuple[float, float, float] | Auto = "auto"
     patch: tuple[int, int, int] | Auto = "auto"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from overread.explanation.asked import Asked
 from overread.explanation.methods.grad_cam import upsampled
 from overread.explanation.methods.layers import chosen_layer, watched
-from overread.networks.adapters import ImageAdapter
-from overread.networks.resnet import ResNet
+from overread.networks.image.resnet import ResNet
+from overread.networks.libraries.adapters import ImageAdapter
 
 _REFUSAL = "a class activation map needs a network that ends in the mean of its last maps and one linear layer, and this one {}"
 

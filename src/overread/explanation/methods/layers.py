@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked
 from overread.explanation.methods.method import Method, parameters_of
+from overread.networks.dense.unet import UNet
 from overread.networks.objects.centre_detector import CentreDetector
-from overread.networks.unet import UNet
 
 _BOXES = "inner.roi_heads"  # of torchvision's detectors: what lies in it sees single boxes, not the window
 _PYRAMID = "inner.backbone"  # of torchvision's detectors: gives the maps of every stride

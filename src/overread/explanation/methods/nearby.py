@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from overread.explanation.asked import Asked
+from overread.networks.image.resnet import ResNet
 from overread.networks.layout import memory_format
-from overread.networks.resnet import ResNet
 
 WORTH = 0.6  # of a map, from which on the whole of it is computed
 Corner = tuple[int, ...]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from overread.explanation.asked import Asked
-from overread.networks.adapters import ImageAdapter
+from overread.networks.libraries.adapters import ImageAdapter
 
 _POOLING = {"token": True, "avg": False}  # of timm: whether the answer is read from the first token
 _REFUSAL = "attention rollout needs a transformer in which all patches of the image attend to each other, and this network {}"

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from overread.core.errors import OverreadError
-from overread.networks.blocks import convolution, he_initialise
+from overread.networks.blocks.convolution import convolution
+from overread.networks.blocks.initial import he_initialise
+from overread.networks.blocks.norms import SLOPE
 from overread.networks.full_precision import full_precision
-from overread.networks.norms import SLOPE
 from overread.networks.objects.box_ops import giou_loss, nms
 from overread.networks.objects.losses import modified_focal, shares
 from overread.networks.objects.pyramid import Pyramid

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from overread.networks.blocks import ConvBlock, convolution
+from overread.networks.blocks.convolution import ConvBlock, convolution
+from overread.networks.dense.unet import UNet
 from overread.networks.full_precision import full_precision
-from overread.networks.unet import UNet
 
 PRIOR = 0.02  # heat that an untaught network answers everywhere
 REACH = 10.0  # voxels of offset per unit of the last layer, so that it need not grow large

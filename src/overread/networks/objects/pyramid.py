@@ -10,7 +10,8 @@ from math import prod
 from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
-from overread.networks.blocks import ConvBlock, Upsample
+from overread.networks.blocks.convolution import ConvBlock
+from overread.networks.blocks.upsampling import Upsample
 from overread.networks.fit import refuse_indivisible
 
 

@@ -14,7 +14,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool, LastLevelP6P7
 
 from overread.core.errors import OverreadError
-from overread.networks.adapters import replace_entry, unknown_name
+from overread.networks.libraries.adapters import replace_entry, unknown_name
 from overread.networks.torchvision_objects.norms import norm_layer, replace_batch_norms
 
 WIDTH = 256  # channels of the pyramid

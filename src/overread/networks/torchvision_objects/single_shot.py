@@ -11,7 +11,7 @@ from torchvision import models
 from torchvision.models.detection.ssd import SSD, SSDHead, _vgg_extractor
 
 from overread.core.errors import OverreadError
-from overread.networks.adapters import replace_entry
+from overread.networks.libraries.adapters import replace_entry
 from overread.networks.torchvision_objects.adapter import LOWEST_SCORE, MOST_OBJECTS, ObjectsAdapter
 from overread.networks.torchvision_objects.generators import PixelBoxes
 from overread.networks.torchvision_objects.norms import norm_layer

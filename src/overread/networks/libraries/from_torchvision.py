@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from overread.core.errors import OverreadError
-from overread.networks.adapters import DenseAdapter, ImageAdapter, replace_entry, replace_head, unknown_name
+from overread.networks.libraries.adapters import DenseAdapter, ImageAdapter, replace_entry, replace_head, unknown_name
 
 
 def make_torchvision(

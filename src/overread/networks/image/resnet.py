@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
-from overread.networks.blocks import convolution
-from overread.networks.norms import InstanceNorm
+from overread.networks.blocks.convolution import convolution
+from overread.networks.blocks.norms import InstanceNorm
 
 DEPTHS = {  # blocks per stage, and whether a block is a bottleneck
     "resnet10": ((1, 1, 1, 1), False),

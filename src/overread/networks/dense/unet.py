@@ -10,9 +10,12 @@ from math import prod
 from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
-from overread.networks.blocks import ConvBlock, ResidualBlock, Upsample, convolution, he_initialise
+from overread.networks.blocks.convolution import ConvBlock, convolution
+from overread.networks.blocks.initial import he_initialise
+from overread.networks.blocks.norms import NORMS
+from overread.networks.blocks.residual import ResidualBlock
+from overread.networks.blocks.upsampling import Upsample
 from overread.networks.fit import refuse_indivisible
-from overread.networks.norms import NORMS
 
 RESIDUAL_BLOCKS = (1, 3, 4, 6, 6, 6, 6, 6, 6, 6)  # per stage, nnU-Net's ResEnc presets
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from overread.core.errors import OverreadError
-from overread.networks.adapters import ImageAdapter, unknown_name
+from overread.networks.libraries.adapters import ImageAdapter, unknown_name
 
 
 def make_timm(

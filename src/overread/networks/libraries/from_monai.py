@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from overread.core.errors import OverreadError
-from overread.networks.adapters import DenseAdapter, ImageAdapter, refuse_unknown_options, unknown_name
-from overread.networks.norms import mend_instance_norms
+from overread.networks.blocks.norms import mend_instance_norms
+from overread.networks.libraries.adapters import DenseAdapter, ImageAdapter, refuse_unknown_options, unknown_name
 
 _Values = Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""Networks that give an answer per voxel, one file per family."""

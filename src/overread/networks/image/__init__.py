@@ -1,0 +1,1 @@
+"""Networks that give one answer per image, one file per family."""

@@ -1,0 +1,1 @@
+"""Networks of timm, torchvision and MONAI by name."""
