@@ -24,7 +24,7 @@ from overread.workflow.init import init
 from overread.workflow.plan import with_overrides
 from overread.workflow.project import Project
 from overread.workflow.robust import readings
-from overread.workflow.robust.suite import some_of
+from overread.cohort.some_cases import some_of
 from overread.workflow.robustness import robustness
 from overread.workflow.train import train
 from workflow.balls import film_project, volume_project, write_sheet

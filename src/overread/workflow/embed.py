@@ -13,6 +13,7 @@ import numpy as np
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress, counted
+from overread.cohort.some_cases import some_of
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.evaluation.groups.bands import UNKNOWN
@@ -31,7 +32,6 @@ from overread.workflow.explanations.embedding.examples import examples
 from overread.workflow.explanations.record import write_page, write_part
 from overread.workflow.explanations.subject import subject_of
 from overread.workflow.project import Project
-from overread.workflow.robust.suite import some_of
 
 PARTITIONS = ("training", "tuning", "internal")
 NO_LABEL = "the labels make no groups, and without them what they say of a group cannot be held fixed"

@@ -13,6 +13,7 @@ from typing import Any
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image
 from overread.cohort.progress import Progress
+from overread.cohort.some_cases import some_of
 from overread.core.errors import OverreadError
 from overread.evaluation.comparing.compared import Contender, line_up
 from overread.evaluation.robustness.rows import contender
@@ -26,7 +27,7 @@ from overread.workflow.robust.pictures import picture_of
 from overread.workflow.robust.readings import Subject, read_otherwise, read_under, score
 from overread.workflow.robust.record import FILE, PICTURE
 from overread.workflow.robust.results import about, at_threshold, check_defined, endpoint_of, row
-from overread.workflow.robust.suite import Condition, chosen_names, conditions, some_of, what_was_done
+from overread.workflow.robust.suite import Condition, chosen_names, conditions, what_was_done
 
 FORMAT = 1
 CLEAN = "as they are"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from overread.cohort.progress import Progress
+from overread.cohort.some_cases import some_of
 from overread.core.errors import OverreadError
 from overread.evaluation.rules import Rules
 from overread.evaluation.uncertainty.limit import apply_limit, fit_limit
@@ -27,7 +28,6 @@ from overread.workflow.explanations.uncertainty.readings import Readings, drawn,
 from overread.workflow.frozen import model_of, run_of
 from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.project import Project
-from overread.workflow.robust.suite import some_of
 
 PART, MAPS = "uncertainty", "uncertainty-maps"
 PARTITIONS = ("tuning", "internal")

@@ -21,17 +21,14 @@ REASON = "An order by chance is what a map without any knowledge of the network 
 
 
 @dataclass(frozen=True)
-class Deletion:
-    """Tiles are taken away in the order of the map: the answer must fall faster than in a random order."""
+class _ByTiles:
+    """What both criteria measure; `key` is the way the tiles go."""
 
     orders: Orders = field(default_factory=Orders, compare=False)
 
-    key: ClassVar[str] = "deletion"
-    title: ClassVar[str] = "Deletion"
+    key: ClassVar[str]
     what: ClassVar[str] = "area under the curve, less that of random orders"
-    rule: ClassVar[str] = ABOUT.format(done="set to the mean intensity") + " Passed where the whole interval lies below 0."
     reason: ClassVar[str] = REASON
-    bound: ClassVar[Bound] = Bound("below", 0.0)
     version: ClassVar[int] = 1
     is_essential: ClassVar[bool] = True
 
@@ -43,33 +40,27 @@ class Deletion:
         return None
 
     def measure(self, maps: Maps, tell: Tell) -> Measured:
-        return Measured(_gains(self.orders, "deletion", maps, tell), why=NOBODY)
+        return Measured(_gains(self.orders, self.key, maps, tell), why=NOBODY)
 
 
 @dataclass(frozen=True)
-class Insertion:
-    """Tiles are brought into a blurred image in the order of the map: the answer must rise faster than in a random order."""
+class Deletion(_ByTiles):
+    """Tiles are taken away in the order of the map: the answer must fall faster than in a random order."""
 
-    orders: Orders = field(default_factory=Orders, compare=False)
+    key: ClassVar[str] = "deletion"
+    title: ClassVar[str] = "Deletion"
+    rule: ClassVar[str] = ABOUT.format(done="set to the mean intensity") + " Passed where the whole interval lies below 0."
+    bound: ClassVar[Bound] = Bound("below", 0.0)
+
+
+@dataclass(frozen=True)
+class Insertion(_ByTiles):
+    """Tiles are brought into a blurred image in the order of the map: the answer must rise faster than in a random order."""
 
     key: ClassVar[str] = "insertion"
     title: ClassVar[str] = "Insertion"
-    what: ClassVar[str] = "area under the curve, less that of random orders"
     rule: ClassVar[str] = ABOUT.format(done="brought into a blurred image") + " Passed where the whole interval lies above 0."
-    reason: ClassVar[str] = REASON
     bound: ClassVar[Bound] = Bound("above", 0.0)
-    version: ClassVar[int] = 1
-    is_essential: ClassVar[bool] = True
-
-    @property
-    def identity(self) -> str:
-        return ""
-
-    def refusal(self, method: Method, posed: Sequence[Posed]) -> str | None:
-        return None
-
-    def measure(self, maps: Maps, tell: Tell) -> Measured:
-        return Measured(_gains(self.orders, "insertion", maps, tell), why=NOBODY)
 
 
 def _gains(orders: Orders, way: str, maps: Maps, tell: Tell) -> Numbers:

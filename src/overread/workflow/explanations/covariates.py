@@ -10,6 +10,7 @@ import numpy as np
 from overread.audit.features import feature_table
 from overread.cohort.index import Cohort
 from overread.cohort.progress import Progress
+from overread.cohort.some_cases import some_of
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.question import Question
@@ -25,7 +26,6 @@ from overread.workflow.baselines.clinical import PREFIX, clinical_features, grou
 from overread.workflow.baselines.models import Candidate, candidates, fit
 from overread.workflow.explanations.record import write_part
 from overread.workflow.project import Project
-from overread.workflow.robust.suite import some_of
 
 PART = "covariates"
 FILE = "baseline.json"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overread.cohort.index import Cohort
+from overread.cohort.some_cases import some_of
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.reading.model import Model, load_model
 from overread.record.run import RunFolder
 from overread.workflow.frozen import model_of, run_of
 from overread.workflow.project import Project
-from overread.workflow.robust.suite import some_of
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image, load_truth, open_channels
+from overread.cohort.some_cases import some_of
 from overread.core.case import Case, ImageReference
 from overread.core.errors import OverreadError, Refused
 from overread.core.image import Image
@@ -25,7 +26,6 @@ from overread.workflow.learning.panels import SEED, caption
 from overread.workflow.read import as_trained
 from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.refusing import Refusing
-from overread.workflow.robust.suite import some_of
 
 EACH = 2  # cases of each kind
 USUAL = 3 * EACH
