@@ -26,6 +26,7 @@ ADDED = {
     "learning-curve": [*SET, "--shares", "50", "--repeats", "1"],
 }
 LEARNING = ("train", "select", "learning-curve")  # these take a quarter of an hour for each training where nothing is said
+FEWER = {("--count", "10"): "1", ("--rounds", "2"): "1"}  # words after these options of a simulation of labelling
 NUMBERS = {"--minutes": MINUTES, "--epochs": "1"}
 VALUES = {"training.patch=[64,64,64],[96,96,96]": "training.patch=[16,16,16],[16,16,24]"}
 
@@ -39,6 +40,13 @@ def quick(line: str) -> list[str]:
             words[words.index(option) + 1] = value
     if words[0] in LEARNING and not set(NUMBERS) & set(words):
         words += ["--minutes", MINUTES]
+    if words[0] == "label-next" and "--simulate" in words:
+        words = [
+            *(FEWER.get((before, word), word) for before, word in zip(["", *words], words, strict=False)),
+            *SET,
+            "--repeats",
+            "1",
+        ]
     opens = words[0] == "evaluate" and "--on" in words and words[words.index("--on") + 1] != "tuning"
     return [*words, *ADDED.get(words[0], []), *(["--yes"] if opens and "--yes" not in words else [])]
 

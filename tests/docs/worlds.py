@@ -172,6 +172,12 @@ def liver_and_new_patients(folder: Path, stock: Stock) -> None:
         file.write(more)
 
 
+def liver_to_label(folder: Path, stock: Stock) -> None:
+    """The liver project, and studies without labels."""
+    _copied(stock.liver, folder)
+    _copied(stock.twente / "studies", folder / "new_studies")
+
+
 def two_hospitals(folder: Path, stock: Stock) -> None:
     """The liver project and the studies of Twente; a project of films whose sheet there has other words."""
     _copied(stock.liver, folder)
