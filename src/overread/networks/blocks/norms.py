@@ -1,4 +1,10 @@
-"""Normalisation followed by a leaky ReLU, and a fast form of it for processors."""
+"""Normalisation followed by a leaky ReLU, and a fast form of it for processors.
+
+A normalisation brings maps to mean 0 and variance 1 and learns a scale and a shift afterwards; the kinds differ in what they
+average over. Batch: each channel over all images of a batch (Ioffe 2015, arXiv:1502.03167), unreliable for small batches.
+Instance: each channel of each image (Ulyanov 2016, arXiv:1607.08022). Group: a group of channels of each image (Wu 2018,
+arXiv:1803.08494). Layer: all channels at each place (Ba 2016, arXiv:1607.06450, in the form of ConvNeXt, arXiv:2201.03545).
+"""
 
 from typing import Any
 
@@ -7,10 +13,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from overread.core.errors import OverreadError
 from overread.networks.layout import memory_format
 
 SLOPE = 0.01  # of the leaky ReLU below zero, as in nnU-Net
-NORMS = ("instance", "batch", "group")
+NORMS = ("instance", "batch", "group", "layer", "none")
 _MANY_PIXELS = 1024  # from here on torch's group normalisation has a fast path over pixels
 
 _aten = torch.ops.aten
@@ -43,28 +50,43 @@ class InstanceNorm(nn.Module):
 
 
 class Activated(nn.Module):
-    """A normalisation with running or grouped statistics, then a leaky ReLU if asked for."""
+    """Another normalisation, or none, then a leaky ReLU if asked for."""
 
-    def __init__(self, norm: nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm, *, activate: bool) -> None:
+    def __init__(self, norm: nn.Module, *, activate: bool) -> None:
         super().__init__()
         self.norm, self.activate = norm, activate
 
     @property
-    def weight(self) -> nn.Parameter:
-        return self.norm.weight
+    def weight(self) -> Tensor | None:
+        """The learned scale, (channels,); none where nothing is normalised."""
+        weight = getattr(self.norm, "weight", None)
+        return weight if isinstance(weight, Tensor) else None
 
     def forward(self, maps: Tensor) -> Tensor:
         maps = self.norm(maps)
-        return functional.leaky_relu(maps, SLOPE, inplace=True) if self.activate else maps
+        return functional.leaky_relu(maps, SLOPE, inplace=not isinstance(self.norm, nn.Identity)) if self.activate else maps
+
+
+class LayerNorm(nn.LayerNorm):
+    """The channels at each place to mean 0 and variance 1: (B, C, [Z,] Y, X) to the same shape."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(maps.movedim(1, -1)).movedim(-1, 1)
 
 
 def make_norm(kind: str, channels: int, dimensions: int, *, activate: bool) -> InstanceNorm | Activated:
-    """A normalisation layer by name, followed by a leaky ReLU or not."""
+    """A normalisation layer by name (one of NORMS), followed by a leaky ReLU or not."""
     if kind == "instance":
         return InstanceNorm(channels, activate=activate)
     if kind == "batch":
         batch = nn.BatchNorm2d(channels) if dimensions == 2 else nn.BatchNorm3d(channels)
         return Activated(batch, activate=activate)
+    if kind == "layer":
+        return Activated(LayerNorm(channels), activate=activate)
+    if kind == "none":
+        return Activated(nn.Identity(), activate=activate)
+    if kind != "group":
+        raise OverreadError(f"no normalisation is called '{kind}'", next=f"choose one of {', '.join(NORMS)}")
     groups = next(groups for groups in (8, 4, 2, 1) if channels % groups == 0)
     return Activated(nn.GroupNorm(groups, channels), activate=activate)
 

@@ -1,0 +1,1 @@
+"""The rows of the table of blocks, by what they are for."""

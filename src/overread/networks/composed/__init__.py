@@ -1,0 +1,1 @@
+"""A network that a user writes as a short list of blocks."""
