@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from overread.core.errors import OverreadError
 from overread.networks.blocks.convolution import convolution
 from overread.networks.blocks.norms import InstanceNorm
+from overread.networks.image.network import keeps_small
 
 DEPTHS = {  # blocks per stage, and whether a block is a bottleneck
     "resnet10": ((1, 1, 1, 1), False),
     "resnet18": ((2, 2, 2, 2), False),
     "resnet34": ((3, 4, 6, 3), False),
     "resnet50": ((3, 4, 6, 3), True),
+    "resnet101": ((3, 4, 23, 3), True),
 }
-SMALL_IMAGE = 64  # pixels: up to here the stem keeps the resolution
 WIDTH = 64  # channels of the first stage; each further stage has twice as many
 EXPANSION = 4  # a bottleneck block answers with four times its inner width
 
@@ -99,6 +100,25 @@ class _Block(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(self.body(maps) + self.shortcut(maps))
+
+
+def make_resnet(
+    name: str,
+    in_channels: int,
+    out_channels: int,
+    dimensions: int,
+    *,
+    image_size: Sequence[int] | None = None,
+    keeps_size: bool | None = None,
+    width: int = WIDTH,
+    dropout: float = 0.0,
+    norm: str = "batch",
+) -> ResNet:
+    """A ResNet by name; keeps_size (a stem that keeps the resolution) is on for an image_size of 64 or fewer pixels."""
+    blocks, is_bottleneck = DEPTHS[name]
+    keeps = keeps_small(keeps_size, image_size)
+    shape = (in_channels, out_channels, dimensions, blocks)
+    return ResNet(*shape, is_bottleneck=is_bottleneck, keeps_size=keeps, width=width, dropout=dropout, norm=norm)
 
 
 def make_norm(kind: str, channels: int, dimensions: int) -> nn.Module:
