@@ -1,13 +1,17 @@
-"""Every task on every architecture of ours that claims to serve it, in 2D and 3D where claimed."""
+"""Every task on every architecture that claims to serve it, in 2D and 3D where claimed; `make test` takes a cover of them."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import pkgutil
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from contract_ways import every_way, the_cover
 from overread import networks
 from overread.batches.augment import Augmentation
 from overread.batches.prepare import Prepared
@@ -16,88 +20,53 @@ from overread.core.grid import Grid
 from overread.core.kinds import Findings, LabelMap, Measurements
 from overread.core.question import Decisions
 from overread.imaging.resample import resample_labels
-from overread.networks.stages import plan_stages
-from overread.networks.table import ARCHITECTURES
+from overread.networks.table import ARCHITECTURES, LIBRARIES
 from overread.reading.model import ModelCard, build_network, load_model, pack_model, predictor_of, write_model
 from overread.record.events import EventLog, read_events
-from overread.tasks import TASKS
 from overread.training.clock import Clock
 from overread.training.loop import Recipe, train
 from toys import SHAPES, question, toy_cases, toy_preparation, toy_task
 
 RECIPE = Recipe("adamw", "cosine", 3e-3, 1e-2, 2, 3, 12.0, 0.0, "float32", True, 0)
-POSED = [
-    ("classification", {}),
-    ("classification", {"exclusive": False}),
-    ("classification", {"ordered": True}),
-    ("regression", {}),
-    ("segmentation", {}),
-    ("segmentation", {"exclusive": False}),
-]
+COVER = the_cover()
+EVERY = [pytest.param(way, id=way.id, marks=() if way in COVER else pytest.mark.every_row) for way in every_way()]
 
 
-def combinations():
-    for name, architecture in ARCHITECTURES.items():
-        for dimensions in sorted(architecture.dimensions):
-            for posed, options in POSED:
-                if TASKS[posed].serves in architecture.serves:
-                    yield pytest.param(
-                        name, dimensions, posed, options, id=f"{name}-{dimensions}d-{posed}-{'-'.join(options) or 'plain'}"
-                    )
-
-
-def described(name: str, dimensions: int, task) -> dict:
-    """What a model card says of the network."""
-    options = {}
-    if name in ("unet", "residual_unet"):
-        stages = plan_stages(SHAPES[dimensions][3 - dimensions :], [1.0] * dimensions, base_features=4)
-        options = {k: getattr(stages, k) for k in ("features", "kernels", "strides")}
-    elif name.startswith("resnet"):
-        options = {"width": 4, "image_size": SHAPES[dimensions][3 - dimensions :]}
-    return {
-        "name": name,
-        "in_channels": 1,
-        "out_channels": task.outputs,
-        "dimensions": dimensions,
-        "serves": task.serves,
-        "options": options,
-    }
-
-
-@pytest.mark.parametrize(("name", "dimensions", "posed", "options"), list(combinations()))
-def test_every_task_learns_on_every_architecture(name, dimensions, posed, options, tmp_path):
-    asked = question(posed, **options)
+@pytest.mark.parametrize("way", EVERY)
+def test_every_task_learns_on_every_architecture(way, tmp_path):
+    asked = question(way.task, **dict(way.options))
     task = toy_task(asked)
-    cases = toy_cases(asked, dimensions)
+    cases = toy_cases(asked, way.dimensions, shape=way.shape)
     torch.manual_seed(0)
-    values = described(name, dimensions, task)
+    values = way.described(task.outputs)
     network = build_network(values)
     rules = Augmentation(chance=0.5, intensity=0.5)
-    batches = Batches(cases, SHAPES[dimensions], Sampling(3, 0.3), rules, dimensions=dimensions)
+    batches = Batches(cases, way.shape, Sampling(3, 0.3), rules, dimensions=way.dimensions)
     received = set()
     for parameter_name, parameter in network.named_parameters():
-        parameter.register_hook(lambda gradient, n=parameter_name: received.add(n))
+        if parameter.requires_grad:
+            parameter.register_hook(lambda gradient, n=parameter_name: received.add(n))
     outcome = train(
         task,
         network,
         batches,
         RECIPE,
-        Clock(3, epochs=1),
+        Clock(2, epochs=1),
         validate=lambda network, final: (None, {}),
         events=EventLog(tmp_path / "events.jsonl"),
         checkpoint=tmp_path / "checkpoint.safetensors",
         identity="toy",
     )
     silent = {n for n, p in network.named_parameters() if p.requires_grad} - received
-    unheard = {n for n in silent if n.startswith("heads.0")}  # the coarsest answer of deep supervision is not asked for
-    assert silent == unheard, f"these parameters never receive a gradient: {sorted(silent - unheard)}"
+    coarsest = ("heads.0",) if way.name in ("unet", "residual_unet", "attention_unet") else ()  # not asked for an answer
+    assert not {n for n in silent if not n.startswith(coarsest)}, f"these parameters never receive a gradient: {sorted(silent)}"
     epochs = [e for e in read_events(tmp_path / "events.jsonl") if e["event"] == "epoch"]
     assert len(epochs) == 1
     assert np.isfinite(epochs[0]["loss"])
 
     card = ModelCard(
         question=asked,
-        preparation=toy_preparation(dimensions, dense=task.serves == "dense"),
+        preparation=toy_preparation(way.dimensions, dense=task.serves == "dense", shape=way.shape),
         decisions=Decisions(),
         network=values,
         task={"loss": task.loss, "centre": list(task.scaling.centre), "scale": list(task.scaling.scale)},
@@ -114,7 +83,43 @@ def test_every_task_learns_on_every_architecture(name, dimensions, posed, option
     image = np.asarray(cases[0].image, dtype=np.float32)
     raw = before.raw(image)
     np.testing.assert_array_equal(raw, loaded.predictor.raw(image))
-    check_answer(asked, loaded.predictor, raw, image, dimensions)
+    check_answer(asked, loaded.predictor, raw, image, way.dimensions)
+
+
+def test_the_cover_covers():
+    """What `make test` takes stands for all: every task in 2D and 3D, every file of networks, every block that a row uses."""
+    ways = every_way()
+    assert set(COVER) <= set(ways)
+    assert {(w.task, w.options, w.dimensions) for w in COVER} == {(w.task, w.options, w.dimensions) for w in ways}
+    assert {file_of(w.name) for w in COVER if ":" not in w.name} | {BORROWED} == {
+        file_of(w.name) for w in ways if ":" not in w.name
+    }
+    assert {w.name.partition(":")[0] for w in COVER if ":" in w.name} == set(LIBRARIES)
+    used = set()
+    for name, dimensions in {(w.name, w.dimensions) for w in COVER}:
+        way = next(w for w in COVER if (w.name, w.dimensions) == (name, dimensions))
+        used |= {type(part).__module__ for part in build_network(way.described(3)).modules()}
+    assert {block for block in block_files() if block not in used} <= {f"{BLOCKS}.{name}" for name in OF_NO_ROW}
+
+
+BLOCKS = "overread.networks.blocks"
+BORROWED = "overread.networks.image.borrowed"  # networks of timm and torchvision at full size, of which the cover has one each
+OF_NO_ROW = ("deformable", "feature_pyramid")  # for the composed network, which has tests of its own
+
+
+def file_of(name):
+    """The file that builds a network."""
+    build = ARCHITECTURES[name].build
+    return (build.func if isinstance(build, partial) else build).__module__
+
+
+def block_files():
+    """The files of blocks that hold modules."""
+    for found in pkgutil.iter_modules(importlib.import_module(BLOCKS).__path__):
+        module = importlib.import_module(f"{BLOCKS}.{found.name}")
+        own = [part for part in vars(module).values() if isinstance(part, type) and part.__module__ == module.__name__]
+        if any(issubclass(part, torch.nn.Module) for part in own):
+            yield module.__name__
 
 
 def check_answer(asked, predictor, raw, image, dimensions):
@@ -185,9 +190,8 @@ def test_a_unet_reads_by_windows_almost_as_it_reads_the_whole():
     """The difference is measured, and bounded where the network's field of view is smaller than the window."""
     task = toy_task(question("segmentation"))
     torch.manual_seed(0)
-    values = described("unet", 3, task) | {
-        "options": {"features": (4, 8), "kernels": ((3, 3, 3),) * 2, "strides": ((1, 1, 1), (2, 2, 2))}
-    }
+    values = {"name": "unet", "in_channels": 1, "out_channels": task.outputs, "dimensions": 3, "serves": "dense"}
+    values["options"] = {"features": (4, 8), "kernels": ((3, 3, 3),) * 2, "strides": ((1, 1, 1), (2, 2, 2))}
     network = build_network(values).eval()
     image = np.random.default_rng(0).normal(size=(1, 48, 48, 48)).astype(np.float32)
     preparation = toy_preparation(3, dense=True)

@@ -5,17 +5,24 @@ Sources: Ronneberger 2015 (U-Net); Cicek 2016 (3D); Isensee 2021 (nnU-Net); Isen
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
-from overread.core.errors import OverreadError
-from overread.networks.blocks.convolution import ConvBlock, convolution
+from overread.networks.blocks.convolution import LEAKY, ConvBlock, convolution
 from overread.networks.blocks.initial import he_initialise
-from overread.networks.blocks.norms import NORMS
 from overread.networks.blocks.residual import ResidualBlock
 from overread.networks.blocks.upsampling import Upsample
-from overread.networks.fit import refuse_indivisible
+from overread.networks.dense.u_shape import (
+    DecoderStage,
+    divisor_of,
+    encoder_stages,
+    per_stage,
+    refuse_uneven_stages,
+    refuse_unfit_size,
+    refuse_unknown_norm,
+)
+from overread.networks.stages import BASE_FEATURES, stages_of
 
 RESIDUAL_BLOCKS = (1, 3, 4, 6, 6, 6, 6, 6, 6, 6)  # per stage, nnU-Net's ResEnc presets
 
@@ -28,9 +35,12 @@ class UNet(nn.Module):
     kernels    kernel size per stage, one number per spatial axis (their number says 2D or 3D)
     strides    step into each stage, one number per spatial axis; 1 for the first
     encoder_blocks, decoder_blocks  convolutions (or residual blocks) per encoder stage, convolutions per decoder stage
-    norm       "instance", "batch" or "group"
+    norm       "instance", "batch", "group", "layer" or "none"
+    activation after each normalisation
     dropout    share of channels dropped after each convolution
     residual   residual blocks in the encoder, with a stem of one convolution
+    skips      off, to see what they are worth: the decoder then knows the bottleneck alone, and its first convolutions of
+               each stage are half as deep
 
     Low-resolution heads get a gradient only through ``forward_scales``.
     """
@@ -46,36 +56,30 @@ class UNet(nn.Module):
         encoder_blocks: int | Sequence[int] = 2,
         decoder_blocks: int | Sequence[int] = 2,
         norm: str = "instance",
+        activation: str = LEAKY,
         dropout: float = 0.0,
         residual: bool = False,
+        skips: bool = True,
     ) -> None:
         super().__init__()
-        _check(features, kernels, strides, norm)
+        refuse_uneven_stages(features, kernels, strides, "U-Net")
+        refuse_unknown_norm(norm)
         count = len(features)
-        encoder_blocks, decoder_blocks = _each(encoder_blocks, count), _each(decoder_blocks, count - 1)
+        encoder_blocks, decoder_blocks = per_stage(encoder_blocks, count), per_stage(decoder_blocks, count - 1)
         self.dimensions = len(kernels[0])
         self.strides = tuple(tuple(stride) for stride in strides)
-        self.divisor = tuple(prod(axis) for axis in zip(*strides, strict=True))
-        block = ResidualBlock if residual else ConvBlock
-        self.stem = ConvBlock(in_channels, features[0], kernels[0], norm=norm, dropout=dropout) if residual else nn.Identity()
-        self.encoder = nn.ModuleList()
-        width = features[0] if residual else in_channels
-        for stage in range(count):
-            blocks: list[nn.Module] = []
-            for number in range(encoder_blocks[stage]):
-                stride = strides[stage] if number == 0 else 1
-                blocks.append(block(width, features[stage], kernels[stage], stride, norm=norm, dropout=dropout))
-                width = features[stage]
-            self.encoder.append(nn.Sequential(*blocks))
+        self.divisor = divisor_of(strides)
+        self.skips = skips
+        style: dict[str, Any] = {"norm": norm, "dropout": dropout, "activation": activation}
+        self.stem = ConvBlock(in_channels, features[0], kernels[0], **style) if residual else nn.Identity()
+        block, width = (ResidualBlock, features[0]) if residual else (ConvBlock, in_channels)
+        self.encoder = encoder_stages(width, features, kernels, strides, encoder_blocks, block, **style)
         self.upsample, self.decoder, self.heads = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for stage in reversed(range(count - 1)):  # from the bottleneck up
             step, kernel, width = tuple(strides[stage + 1]), kernels[stage], features[stage]
             self.upsample.append(Upsample(features[stage + 1], width, step))
-            widths = [2 * width] + [width] * decoder_blocks[stage]
-            convs: list[nn.Module] = [
-                ConvBlock(before, after, kernel, norm=norm, dropout=dropout) for before, after in pairwise(widths)
-            ]
-            self.decoder.append(_DecoderStage(*convs))
+            widths = [2 * width if skips else width] + [width] * decoder_blocks[stage]
+            self.decoder.append(DecoderStage(*(ConvBlock(before, after, kernel, **style) for before, after in pairwise(widths))))
             self.heads.append(convolution(width, out_channels, (1,) * self.dimensions))
         he_initialise(self)
 
@@ -94,7 +98,7 @@ class UNet(nn.Module):
         return self._encode(images)[-1].flatten(2).mean(2)
 
     def _encode(self, images: Tensor) -> list[Tensor]:
-        self._refuse_unfit(tuple(images.shape[2:]))
+        refuse_unfit_size(images.shape[2:], self.divisor, "U-Net")
         maps = self.stem(images)
         skips = []
         for stage in self.encoder:
@@ -107,39 +111,73 @@ class UNet(nn.Module):
         *skips, maps = self._encode(images)
         decoded = []
         for upsample, stage, skip in zip(self.upsample, self.decoder, reversed(skips), strict=True):
-            maps = stage(upsample(maps), skip)
+            maps = stage(upsample(maps), skip if self.skips else None)
             decoded.append(maps)
         return decoded
 
-    def _refuse_unfit(self, size: tuple[int, ...]) -> None:
-        refuse_indivisible(size, self.divisor, "this U-Net")
-        if all(voxels == by for voxels, by in zip(size, self.divisor, strict=True)):
-            raise OverreadError(
-                f"an image of {size} leaves one voxel at the bottleneck of this U-Net (strides multiply to {self.divisor})",
-                next="pad the image, or plan fewer stages",
-            )
+
+def build_unet(
+    in_channels: int,
+    out_channels: int,
+    dimensions: int,
+    *,
+    patch: Any = None,
+    spacing: Any = None,
+    base_features: int = BASE_FEATURES,
+    features: Any = None,
+    kernels: Any = None,
+    strides: Any = None,
+    encoder_blocks: Any = 2,
+    decoder_blocks: Any = 2,
+    norm: str = "instance",
+    activation: str = LEAKY,
+    dropout: float = 0.0,
+    residual: bool = False,
+    skips: bool = True,
+) -> UNet:
+    """A U-Net from features, kernels and strides, or from a patch (voxels) and spacing (mm) that stages are planned for."""
+    return UNet(
+        in_channels,
+        out_channels,
+        *stages_of(dimensions, patch, spacing, base_features, features, kernels, strides),
+        encoder_blocks=encoder_blocks,
+        decoder_blocks=decoder_blocks,
+        norm=norm,
+        activation=activation,
+        dropout=dropout,
+        residual=residual,
+        skips=skips,
+    )
 
 
-class _DecoderStage(nn.Sequential):
-    """Convolutions, the first of which reads the map from below and the skip beside it."""
-
-    def forward(self, maps: Tensor, skip: Tensor) -> Tensor:  # type: ignore[override]
-        first, *more = self
-        maps = first(maps, skip)
-        for block in more:
-            maps = block(maps)
-        return maps
-
-
-def _each(count: int | Sequence[int], stages: int) -> tuple[int, ...]:
-    return (count,) * stages if isinstance(count, int) else tuple(count)[:stages]
-
-
-def _check(features: Sequence[int], kernels: Sequence[Sequence[int]], strides: Sequence[Sequence[int]], norm: str) -> None:
-    if not len(features) == len(kernels) == len(strides) >= 2:
-        raise OverreadError(
-            f"a U-Net needs one width, kernel and stride per stage and two stages or more; "
-            f"got {len(features)} widths, {len(kernels)} kernels, {len(strides)} strides"
-        )
-    if norm not in NORMS:
-        raise OverreadError(f"no normalisation is called '{norm}'", next=f"choose one of {', '.join(NORMS)}")
+def build_residual_unet(
+    in_channels: int,
+    out_channels: int,
+    dimensions: int,
+    *,
+    patch: Any = None,
+    spacing: Any = None,
+    base_features: int = BASE_FEATURES,
+    features: Any = None,
+    kernels: Any = None,
+    strides: Any = None,
+    encoder_blocks: Any = None,
+    decoder_blocks: Any = 1,
+    norm: str = "instance",
+    activation: str = LEAKY,
+    dropout: float = 0.0,
+    skips: bool = True,
+) -> UNet:
+    """A U-Net with residual blocks (1, 3, 4, 6, 6 ... per stage) in its encoder."""
+    return UNet(
+        in_channels,
+        out_channels,
+        *stages_of(dimensions, patch, spacing, base_features, features, kernels, strides),
+        encoder_blocks=encoder_blocks or RESIDUAL_BLOCKS,
+        decoder_blocks=decoder_blocks,
+        norm=norm,
+        activation=activation,
+        dropout=dropout,
+        residual=True,
+        skips=skips,
+    )

@@ -60,7 +60,7 @@ ROWS: dict[str, _Row] = {
     "DynUNet": _Row("dense", fixed=_dynamic, divisor=_steps),
     "FlexibleUNet": _Row("dense", fixed=lambda dimensions: {"backbone": "efficientnet-b0"}, divisor=lambda values: 32),
     "HighResNet": _Row("dense"),
-    "MedNeXt": _Row("dense", divisor=lambda values: 16),
+    "MedNeXt": _Row("dense", divisor=lambda values: 2 ** len(values.get("blocks_down", range(4)))),
     "SegResNet": _Row("dense", divisor=lambda values: 2 ** (len(values.get("blocks_down", range(4))) - 1)),
     "SwinUNETR": _Row("dense", divisor=lambda values: 32),
     "UNETR": _Row("dense", divisor=lambda values: 16),
@@ -113,10 +113,24 @@ def make_monai(
         )
     inner = _make(maker, values, source, is_pretrained)
     mend_instance_norms(inner)
+    _settle_spare(inner)
     if serves == "image":
         return ImageAdapter(inner, _head_name(inner), source, dimensions)
-    divisor = row.divisor(values)
-    return DenseAdapter(inner, (divisor,) * dimensions if isinstance(divisor, int) else tuple(divisor), source)
+    return DenseAdapter(inner, divisor_of(name, dimensions, options), source)
+
+
+def divisor_of(name: str, dimensions: int, options: Mapping[str, Any]) -> tuple[int, ...]:
+    """To what each axis of an image must be a multiple of, known before the network is built."""
+    row = ROWS[name]
+    divisor = row.divisor({**row.fixed(dimensions), **options, "spatial_dims": dimensions})
+    return (divisor,) * dimensions if isinstance(divisor, int) else tuple(divisor)
+
+
+def options_of(name: str) -> set[str]:
+    """The options that a network of MONAI takes."""
+    from monai.networks import nets  # heavy, and only wanted when named
+
+    return _parameters(getattr(nets, name))
 
 
 def _make(maker: Callable[..., nn.Module], values: dict[str, Any], source: str, is_pretrained: bool) -> nn.Module:
@@ -149,6 +163,13 @@ def _residual_network() -> type[nn.Module]:
     from monai.networks.nets import ResNet  # what resnet10 ... resnet200 hand their arguments to
 
     return ResNet
+
+
+def _settle_spare(inner: nn.Module) -> None:
+    """MONAI gives each block of a transformer a normalisation for a cross-attention that most do not have: nothing to learn."""
+    for block in inner.modules():
+        if not getattr(block, "with_cross_attention", True):
+            block.norm_cross_attn.requires_grad_(False)
 
 
 def _head_name(inner: nn.Module) -> str:
