@@ -11,15 +11,16 @@ from asked_toys import WAYS, Way, image_of, predictor_of
 from overread.batches.prepare import prepare_image
 from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked
-from overread.explanation.inside.body import body_of
 from overread.explanation.inside.effective import effective_field, radius_of
 from overread.explanation.inside.excite import blurred, channel_objective, class_objective, excite, picture_shape
 from overread.explanation.inside.feature_maps import feature_maps
-from overread.explanation.inside.receptive import receptive_fields
 from overread.explanation.inside.weights import compare_weights, initial_network
 from overread.explanation.inside.window import noise_for, stations, window_of
 from overread.networks import build
+from overread.networks.anatomy.body import body_of
+from overread.networks.anatomy.receptive_field import receptive_fields
 from overread.networks.weights import weights_digest
+from overread.reading.model import build_network
 
 NAMED = {str(way): way for way in WAYS}
 FILM, VOLUME = NAMED["classification-2d-resnet10"], NAMED["segmentation-3d-unet"]
@@ -148,15 +149,15 @@ def untaught(seed: int) -> nn.Module:
 
 def test_the_first_weights_are_made_again_to_the_last_bit() -> None:
     first = untaught(3)
-    again = initial_network(NETWORK, 3, "random", weights_digest(first))
+    again = initial_network(lambda: build_network(NETWORK), 3, weights_digest(first))
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
 
 
 def test_other_first_weights_are_refused_and_so_are_unknown_ones() -> None:
     with pytest.raises(OverreadError, match="cannot be made again exactly"):
-        initial_network(NETWORK, 4, "random", weights_digest(untaught(3)))
+        initial_network(lambda: build_network(NETWORK), 4, weights_digest(untaught(3)))
     with pytest.raises(OverreadError, match="were not recorded by this training"):
-        initial_network(NETWORK, 3, "random", None)
+        initial_network(lambda: build_network(NETWORK), 3, None)
 
 
 def test_the_change_of_a_layer_is_its_length_over_that_of_its_weights() -> None:

@@ -29,6 +29,8 @@ QUICK = {  # as few runs of the network as show what the method does
 REFUSED = {
     "class_activation": {w.network for w in WAYS if w.serves != "image"} | {"resnet10 3d"},
     "attention_rollout": {w.network for w in WAYS} | {"resnet10 3d"},
+    "attention_gates": {w.network for w in WAYS} | {"resnet10 3d"},
+    "slice_weights": {w.network for w in WAYS} | {"resnet10 3d"},  # networks over slices have a test of their own
 }
 
 
@@ -76,7 +78,7 @@ def test_the_network_is_left_as_it_was_after_an_error(name: str) -> None:
     asked, method = asked_of(WAYS[0]), make(name, **QUICK.get(name, {}))
     asked.network.dropout = Stumbling().eval()  # between the last maps and the linear layer
     before = state_of(asked.network)
-    if name == "attention_rollout":  # refuses without asking the network
+    if name in ("attention_rollout", "attention_gates", "slice_weights"):  # refuse without asking the network
         assert method.refusal(asked)
         return
     with pytest.raises(ValueError, match="it stumbled"):

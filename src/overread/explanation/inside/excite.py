@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked
-from overread.explanation.inside.body import CentreBody, body_of
 from overread.explanation.methods.layers import chosen_layer, watched
+from overread.networks.anatomy.body import CentreBody, body_of
 from overread.networks.layout import memory_format
 
 LONGEST = {2: 256, 3: 48}  # edge of the picture where the network takes any size

@@ -8,8 +8,8 @@ import numpy as np
 from torch import nn
 
 from overread.core.errors import OverreadError
-from overread.explanation.inside.body import body_of
-from overread.explanation.inside.layers import LayerTable
+from overread.networks.anatomy.body import body_of
+from overread.networks.anatomy.layers import LayerTable
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from torch import nn
 
 from overread.core.errors import OverreadError
 from overread.networks.weights import weights_digest
-from overread.reading.model import build_network
 
 BINS = 41
 
@@ -36,11 +34,10 @@ class WeightsRow:
     histogram_after: np.ndarray
 
 
-def initial_network(values: Mapping[str, Any], seed: int, weights: str, digest: str | None) -> nn.Module:
+def initial_network(build: Callable[[], nn.Module], seed: int, digest: str | None) -> nn.Module:
     """The network as it was before its first step; refused where it cannot be made again exactly.
 
-    values   of the plan or the model card: name, channels, options
-    weights  "random", "hub", or the path of a file
+    build    makes the network as its training did, with what it began with
     digest   of the first weights as the training recorded them
     """
     if digest is None:
@@ -50,7 +47,7 @@ def initial_network(values: Mapping[str, Any], seed: int, weights: str, digest: 
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build_network(dict(values), weights)
+        network = build()
     if weights_digest(network) != digest:
         raise OverreadError(
             "The weights before training cannot be made again exactly: those made from the seed here are others than the "

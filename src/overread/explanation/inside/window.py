@@ -7,12 +7,14 @@ import math
 import numpy as np
 import torch
 
+from overread.batches.clinical import absent
 from overread.batches.prepare import Prepared
 from overread.batches.sampler import flatten
 from overread.batches.windows import centred_start, cut
 from overread.core.grid import Grid
 from overread.explanation.asked import Asked
 from overread.explanation.methods.layers import chosen_layer, layers_of
+from overread.networks.fusion.fused import about
 from overread.reading.predictor import Predictor
 from overread.tasks.target import Target
 
@@ -26,7 +28,7 @@ def window_of(predictor: Predictor, prepared: Prepared, number: int = 0) -> Aske
     name = predictor.task.question.classes[number]
     target = Target(name, number, np.ones(patch, dtype=bool), box)
     dimensions = predictor.preparation.dimensions
-    network = predictor.network.eval()
+    network = about(predictor.network.eval(), prepared.clinical)
     return Asked(network, predictor.task, prepared, start, patch, dimensions, target, flatten(values, dimensions))
 
 
@@ -36,7 +38,8 @@ def noise_for(predictor: Predictor, seed: int) -> Prepared:
     array = np.random.default_rng(seed).normal(size=(len(preparation.channels), *preparation.patch)).astype(np.float32)
     spacing, known = preparation.spacing or (1.0, 1.0, 1.0), preparation.spacing is not None
     grid = Grid.from_spacing(preparation.patch, spacing, spacing_known=known, is_planar=preparation.is_planar)
-    return Prepared(array, grid, grid, ((0, 1, 2), (False, False, False)))
+    values = None if preparation.clinical is None else absent(preparation.clinical)
+    return Prepared(array, grid, grid, ((0, 1, 2), (False, False, False)), values)
 
 
 def stations(asked: Asked) -> tuple[str, ...]:

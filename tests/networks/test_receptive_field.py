@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from overread import networks
-from overread.explanation.inside.body import body_of
-from overread.explanation.inside.receptive import receptive_fields
+from overread.networks.anatomy.body import body_of
+from overread.networks.anatomy.receptive_field import receptive_fields
 from overread.networks.blocks.norms import Activated, InstanceNorm
 from overread.networks.dense.unet import UNet
 

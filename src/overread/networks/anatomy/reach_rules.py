@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from overread.explanation.inside.reach import NOWHERE, Along, Reach, union
+from overread.networks.anatomy.reach import NOWHERE, Along, Reach, union
 
 aten = torch.ops.aten
 IN_A_ROW = "places laid in one row"
@@ -270,6 +270,15 @@ def expanded(call: Call) -> Reach:
     return reach.moved([d + call.output.ndim - tensor.ndim for d in range(tensor.ndim)])
 
 
+def repeated(call: Call) -> Reach:
+    """aten.repeat(input, times per dimension)"""
+    reach, tensor = call.entry
+    times = call.args[1]
+    moved = reach.moved([d + len(times) - tensor.ndim for d in range(tensor.ndim)])
+    axes = [a if a.dim is None else a.taken(np.tile(np.arange(len(a.low)), times[a.dim])) for a in moved.axes]
+    return Reach(tuple(axes), reach.why)
+
+
 def everything(call: Call, why: str) -> Reach:
     """Each unit may depend on all that any of the maps depends on: a bound."""
     parts = [reach.joined(why=why) for reach, _ in call.reaches]
@@ -301,6 +310,7 @@ RULES: dict[Any, Rule] = {
     aten.var: reduced,
     aten._softmax: joined_along,
     aten.cumsum: joined_along,
+    aten._prelu_kernel: same,
     aten.native_batch_norm: same,
     aten._native_batch_norm_legit: same,
     aten._native_batch_norm_legit_no_training: same,
@@ -327,5 +337,6 @@ RULES: dict[Any, Rule] = {
     aten.constant_pad_nd: padded,
     aten.cat: laid_together,
     aten.expand: expanded,
+    aten.repeat: repeated,
 }
 SPLITS = (aten.split, aten.split_with_sizes, aten.chunk, aten.unbind)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from overread.networks.objects.centre_detector import CentreDetector
@@ -44,11 +43,11 @@ class PyramidBody(nn.Module):
             inner.head(levels)
             return levels[-1]
         inner.rpn.head(levels)
-        heads, channels = inner.roi_heads, levels[0].shape[1]
-        inner_maps = heads.box_head(_region(images, channels, heads.box_roi_pool))
+        heads = inner.roi_heads
+        inner_maps = heads.box_head(_region(levels[0], heads.box_roi_pool))
         heads.box_predictor(inner_maps)
         if heads.has_mask():
-            heads.mask_predictor(heads.mask_head(_region(images, channels, heads.mask_roi_pool)))
+            heads.mask_predictor(heads.mask_head(_region(levels[0], heads.mask_roi_pool)))
         return levels[-1]
 
 
@@ -61,5 +60,6 @@ def body_of(network: nn.Module) -> nn.Module:
     return network
 
 
-def _region(images: Tensor, channels: int, pool: Any) -> Tensor:
-    return torch.zeros((len(images), channels, *pool.output_size), device=images.device)
+def _region(maps: Tensor, pool: Any) -> Tensor:
+    """(B, C, Y, X) -> (B, C, edge, edge): what is cut out where a proposal points to, without its values."""
+    return maps.new_zeros((*maps.shape[:2], *pool.output_size))

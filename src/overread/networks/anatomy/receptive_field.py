@@ -22,8 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from overread.explanation.inside.reach import Reach, of_image
-from overread.explanation.inside.reach_rules import RULES, SPLITS, Call, everything, pointwise
+from overread.networks.anatomy.reach import Reach, of_image
+from overread.networks.anatomy.reach_rules import RULES, SPLITS, Call, everything, nearest, pointwise
+from overread.networks.blocks.upsampling import Unpool
 
 LARGE = 4096  # edge of the image without values in which fields are followed: no unit's field is cut off by its border
 
@@ -66,7 +67,8 @@ def receptive_fields(network: nn.Module, shape: Sequence[int]) -> Fields:
 def _field(reach: Reach, seen: Sequence[int]) -> Field:
     if reach.why:
         return Field((None,) * len(seen), reach.why)
-    return Field(tuple(None if edge >= whole else edge for edge, whole in zip(reach.widest, seen, strict=True)))
+    # convolutions without padding leave out a few voxels at the border of what is read whole
+    return Field(tuple(None if edge >= whole - whole // 100 else edge for edge, whole in zip(reach.widest, seen, strict=True)))
 
 
 def _followed(network: nn.Module, shape: Sequence[int]) -> dict[tuple[str, int], Reach]:
@@ -81,7 +83,9 @@ def _followed(network: nn.Module, shape: Sequence[int]) -> dict[tuple[str, int],
 @contextmanager
 def _watched(network: nn.Module, follower: _Follower, found: dict[tuple[str, int], Reach]) -> Iterator[None]:
     def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        def note(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(module, Unpool):  # a value goes back into the window that it was the maximum of
+                follower.known[output] = nearest(Call(inputs, [(follower.known[inputs[0]], inputs[0])], output))
             finest = next((t for t in tree_leaves(output) if isinstance(t, Tensor)), None)
             if finest is not None and finest in follower.known:
                 number = 0
@@ -118,6 +122,8 @@ class _Follower(TorchDispatchMode):
 
     def _note(self, func: Any, args: Any, reaches: list[tuple[Reach, Tensor]], outputs: list[Tensor]) -> None:
         packet = func.overloadpacket
+        if packet is torch.ops.aten.new_zeros:  # shaped like a map and no part of it
+            return
         if packet in SPLITS:
             self._split(packet, args, reaches[0], outputs)
             return

@@ -7,10 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from overread import networks
-from overread.core.errors import OverreadError
-from overread.explanation.inside.body import body_of
-from overread.explanation.inside.kernels import first_kernels
-from overread.explanation.inside.layers import layer_table, reads_regions
+from overread.networks.anatomy.body import body_of
+from overread.networks.anatomy.layers import layer_table, reads_regions
 
 NETWORKS = [
     ("unet", 3, "dense", {"base_features": 4}, 32),
@@ -58,18 +56,3 @@ def test_products_of_attention_are_counted_outside_of_layers() -> None:
     tokens = 4 * 4 + 1
     assert table.macs_elsewhere == 2 * (2 * tokens * tokens * 16)  # two blocks, queries by keys and weights by values
     assert table.parameters_elsewhere == 16 + tokens * 16  # class token and positions
-
-
-def test_first_kernels_are_those_that_read_the_image() -> None:
-    network = networks.build("unet", in_channels=2, out_channels=2, dimensions=3, serves="dense", options={"base_features": 4})
-    kernels = first_kernels(network, 2, layer_table(network, (2, 32, 32, 32)))
-    assert kernels.layer == "encoder.0.0.conv"
-    assert kernels.weights.shape == (4, 2, 3, 3, 3)
-    assert (kernels.weights == network.get_submodule(kernels.layer).weight.detach().numpy()).all()  # type: ignore[union-attr, operator]
-
-
-def test_a_network_without_kernels_is_refused_in_words() -> None:
-    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
-    with pytest.raises(OverreadError, match="first layer of this network is no convolution") as refusal:
-        first_kernels(network, 1, layer_table(network, (1, 8, 8)))
-    assert "--part" in refusal.value.next

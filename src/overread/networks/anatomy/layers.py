@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from overread.explanation.inside.body import PyramidBody, body_of
-from overread.explanation.inside.receptive import Field, receptive_fields
+from overread.networks.anatomy.body import PyramidBody, body_of
+from overread.networks.anatomy.receptive_field import Field, receptive_fields
 from overread.networks.count import cost
 
 FLOAT_BYTES = 4

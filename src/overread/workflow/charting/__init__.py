@@ -1,0 +1,1 @@
+"""What `overread chart` gathers: every run of a project with its score and its cost."""

@@ -1,0 +1,1 @@
+"""What `overread networks` shows of a network."""

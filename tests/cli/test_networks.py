@@ -1,0 +1,94 @@
+"""`overread networks`: list, show, compare and blocks, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from overread.cli.main import main
+
+SMALL = ["--size", "32,32"]
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = main(["networks", *words])
+    out = capsys.readouterr()
+    return code, out.out + out.err
+
+
+def test_the_list_and_its_filters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys)[1] == said(capsys, "list")[1]
+    code, text = said(capsys, "list", "--serves", "objects", "--dimensions", "3", "--json")
+    assert code == 0
+    assert [row["name"] for row in json.loads(text)["networks"]] == ["centre_detector"]
+
+
+def test_a_name_alone_is_shown_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "resnet10", *SMALL, "--set", "width=4")
+    assert code == 0
+    assert text == said(capsys, "show", "resnet10", *SMALL, "--set", "training.network.width=4")[1]
+    assert "width       4         64" in text
+    assert "Next: overread train DIR --set training.architecture=resnet10" in text
+    assert "BatchNorm2d" in text
+
+
+def test_a_drawing_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, word in (("a.svg", "3×3 convolution"), ("a.html", "Options")):
+        code, text = said(capsys, "show", "resnet10", *SMALL, "--set", "width=4", "--out", str(tmp_path / name))
+        assert code == 0
+        assert f"Written: {tmp_path / name}" in text
+        assert word in (tmp_path / name).read_text(encoding="utf-8")
+    code, text = said(capsys, "show", "resnet10", "--out", str(tmp_path / "a.png"))
+    assert (code, list(tmp_path.glob("*.png"))) == (2, [])
+    assert "a drawing is an .svg file, a page an .html file" in text
+
+
+def test_several_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["resnet10", "lenet", *SMALL, "--batch", "4", "--repeats", "1"]
+    code, text = said(capsys, "compare", *words, "--out", str(tmp_path / "c.html"), "--json")
+    assert code == 0
+    found = json.loads(text)["networks"]
+    assert [one["name"] for one in found] == ["resnet10", "lenet"]
+    for one in found:
+        assert one["memory"]["batch"] == 4
+        assert one["memory"]["fits"] is True
+        assert one["speed"]["forward"] > 0
+        assert one["speed"]["step"] > 0
+    assert (tmp_path / "c.html").read_text(encoding="utf-8").count("<svg") == 3, "one in which two lie"
+
+
+def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, "blocks")
+    assert code == 0
+    assert "residual" in text
+    assert "paper: He 2016" in said(capsys, "blocks", "residual")[1]
+    assert "Did you mean residual?" in said(capsys, "blocks", "residuals")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["show", "unett"], "unett"),
+        (["show", "unet", "--size", "a,b"], "--size a,b: expected whole numbers"),
+        (["show", "unet", "--size", "32"], "--size 32 is no size of an image"),
+        (["show", "unet", "--size", "32,32", "--dimensions", "3"], "do not fit each other"),
+        (["show", "unet", "--serves", "image"], "does not answer per image"),
+        (["show", "unet", "--channels", "0"], "one channel or more"),
+        (["show", "unet", "--set", "widht=3"], "widht"),
+        (["show", "unet", "--set", "strides=[[1,1],[2,2],[2,2]]", "--size", "33,32"], "multiple of"),
+        (["show", "unet", "--run", "first"], "go with a project"),
+        (["show", "unet", "vnet"], "takes one name, and got 2"),
+        (["list", "--size", "32,32"], "--size does not go with `networks list`"),
+        (["compare", "unet"], "takes 2 to 20 names, and got 1"),
+        (["compare", "unet", "lenet", "--batch", "0"], "--batch is 1 or more"),
+        (["compare", "slices_lstm", "inception_v3"], "images of different dimensions"),
+        (["show", "nowhere:unet"], "No library of networks is called 'nowhere'"),
+    ],
+)
+def test_what_can_be_put_right_is_said(words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(capsys, *words)
+    assert code == 2
+    assert why in text
+    assert "Next" in text
