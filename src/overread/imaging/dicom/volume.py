@@ -11,6 +11,7 @@ import numpy as np
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
+from overread.core.slices import NUMBERS
 from overread.imaging.dicom.colour import COLOURS, is_colour, refuse_other_colours
 from overread.imaging.dicom.decoding import decode_all, decode_colour
 from overread.imaging.dicom.header import Header, read_header
@@ -104,12 +105,27 @@ def _open_volume(headers: Sequence[Header], gaps: str, tilt: str, name: str) -> 
     ]
     array, units, about = _values([slots[k] for k in stack.order], name, is_film=False)
     grid = stack.grid()
+    interpolated: tuple[int, ...] = ()
     source = source_of(headers[0]) | {"plane": plane_name(stack.axes[0])} | about
     if repairable(stack, name):
         repaired = repair(array, stack, fix_gaps=gaps == "resample", fix_tilt=tilt == "resample", name=name)
         array, grid = repaired.array, repaired.grid
-        source |= {"repairs": list(repaired.repairs), "interpolated_slices": list(repaired.interpolated)}
+        interpolated = repaired.interpolated
+        source |= {"repairs": list(repaired.repairs), "interpolated_slices": list(interpolated)}
+    source |= _numbers([slots[k] for k in stack.order], grid.shape[0], interpolated)
     return _image(array, grid, units, source, name)
+
+
+def _numbers(slots: Sequence[FrameSlot], count: int, interpolated: Sequence[int]) -> dict[str, Any]:
+    """How the series counts its slices: (0020,0013) Instance Number, or the frame; nothing where that tells none apart.
+
+    count  of slices in the volume, those interpolated among them, which have no number
+    """
+    numbers = [slot.frame + 1 if slot.header.frames > 1 else slot.header.instance for slot in slots]
+    if len(set(numbers)) < len(numbers) or len(numbers) + len(interpolated) != count:
+        return {}
+    acquired = iter(numbers)
+    return {NUMBERS: tuple(None if k in interpolated else next(acquired) for k in range(count))}
 
 
 def _open_film(headers: Sequence[Header], index: int | None, name: str) -> Image:

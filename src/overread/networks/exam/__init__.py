@@ -1,0 +1,1 @@
+"""Networks that read a volume slice by slice and give one answer for all of it."""
