@@ -30,6 +30,7 @@ class Augmentation:
     intensity         strength of noise, blur, brightness, contrast and gamma; 1.0 as in nnU-Net, 0 off
     in_plane          rotate about Z only: slices are much thicker than pixels are wide
     copy_paste        objects with voxels: chance that an image is given objects cut out of another one
+    hide_clinical     clinical variables: chance that a value is hidden, and as often all of a case
     """
 
     mirror: tuple[int, ...] = ()
@@ -41,6 +42,7 @@ class Augmentation:
     intensity: float = 1.0
     in_plane: bool = False
     copy_paste: float = 0.0
+    hide_clinical: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from overread.batches.clinical import told
 from overread.batches.objects import ObjectTable, PreparedObjects
 from overread.batches.prepare import Prepared, prepare_image, prepare_objects, prepare_truth
 from overread.cohort.index import Cohort
@@ -53,6 +54,7 @@ class PreparedCase:
             uint16 numbers for one per object: k + 1 where the object of row k is, L = 0 where boxes are all that is known; a view
     points  class index -> (N, 3) voxels of that class, a random choice of at most `FOREGROUND_POINTS`
     objects boxes and classes, where the question is of objects
+    clinical (D,) float32 numbers of the clinical variables, where the preparation has any; from the sheet, not from the files
     """
 
     case_id: str
@@ -60,6 +62,7 @@ class PreparedCase:
     target: np.ndarray
     points: dict[int, np.ndarray] = field(default_factory=dict)
     objects: ObjectTable | None = None
+    clinical: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,17 @@ def open_cache(
     cases = [c for part in ("training", "tuning") for c in cohort.of(part)]
     if has_outlines:
         cohort = replace(cohort, question=replace(cohort.question, task="instances"))  # boxes come from the voxels
+    clinical, preparation = preparation.clinical, replace(preparation, clinical=None)  # images and truths are the same with them
     key = digest_json([cohort.digest, preparation.as_dict(), encoding, sorted(c.case_id for c in cases)])[7:23]
     place = folder / key
     if not _is_whole(place):
         shutil.rmtree(place, ignore_errors=True)
         _build(place, cohort, cases, preparation, encoder, workers or _cores(), advance)
-    return _open(place)
+    found = _open(place)
+    if clinical is not None:
+        for case in cases:
+            found.cases[case.case_id].clinical = told(case.covariates, clinical)
+    return found
 
 
 def _cores() -> int:

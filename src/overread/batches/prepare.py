@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from overread.batches.clinical import told
 from overread.batches.objects import (
     ObjectTable,
     PreparedObjects,
@@ -20,9 +21,10 @@ from overread.batches.objects import (
 )
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
-from overread.core.image import Image, reorient, reorient_back
+from overread.core.image import Image, cropped, reorient, reorient_back
 from overread.core.kinds import Boxes, Instances, LabelMap, Piece
 from overread.core.preparation import Normalisation, Preparation
+from overread.core.region import RegionBox
 from overread.imaging.resample import resample_image, resample_labels
 
 Axes = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
@@ -36,12 +38,16 @@ class Prepared:
     grid    where these voxels lie
     source  the grid of the image as it came
     axes    the permutation and flips from source to canonical orientation
+    clinical  (D,) float32 numbers of the clinical variables; None where the preparation has none
+    region    the part of the source that was read; None where all of it was
     """
 
     array: np.ndarray
     grid: Grid
     source: Grid
     axes: Axes
+    clinical: np.ndarray | None = None
+    region: RegionBox | None = None
 
 
 def prepare_image(image: Image, preparation: Preparation) -> Prepared:
@@ -67,14 +73,25 @@ def prepare_image(image: Image, preparation: Preparation) -> Prepared:
             "read images of the modality that the model was trained on",
         )
     axes = image.grid.canonical_axes()
-    canonical = image.reoriented(*axes)
+    canonical = _seen(image, preparation).reoriented(*axes)
     grid = target_grid(canonical.grid, preparation)
     array = normalise(canonical.array, preparation.normalisation)  # in place of origin: resampling first would blur the clip
     missing = [image.channels.index(c) for c in image.source.get("missing_channels", ())]
     array[missing] = 0  # nothing is known of them: the middle of the scale
     fill = array.reshape(array.shape[0], -1).min(axis=1)
     moved = _resample(array, canonical.grid, grid, fill)
-    return Prepared(np.ascontiguousarray(moved, dtype=np.float32), grid, image.grid, axes)
+    values = None if preparation.clinical is None else told(image.clinical, preparation.clinical)
+    box = None if preparation.region is None else image.region
+    return Prepared(np.ascontiguousarray(moved, dtype=np.float32), grid, image.grid, axes, values, box)
+
+
+def _seen(image: Image, preparation: Preparation) -> Image:
+    """What is read of an image: all of it, or the region that a first model has found in it."""
+    if preparation.region is None:
+        return image
+    if image.region is None or image.region.of != preparation.region:
+        raise ValueError("nobody has looked where the region of this image lies")
+    return cropped(image)
 
 
 def prepare_truth(truth: LabelMap, prepared: Prepared) -> np.ndarray:

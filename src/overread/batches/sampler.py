@@ -17,10 +17,12 @@ from torch import Tensor
 from overread.batches.augment import Augmentation, change_intensity
 from overread.batches.cache import PreparedCase
 from overread.batches.chosen import Pick, Pools, pick_objects
+from overread.batches.clinical import hidden, stacked, with_clinical
 from overread.batches.copy_paste import paste_objects
 from overread.batches.motion import draw_motion, move, region_shape
 from overread.batches.object_targets import ObjectTarget, object_target, object_targets, stacked_numbers
 from overread.batches.windows import Shape, centred_start, cut
+from overread.core.clinical import Clinical
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Batches:
 
     patch    (Z, Y, X) window that the network sees
     spacing  (Z, Y, X) of the prepared grid; only ratios matter
+    clinical variables whose values the cases hold, to be read beside the image; one answer per case only
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class Batches:
         dimensions: int = 3,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        clinical: Clinical | None = None,
     ) -> None:
+        self.clinical = clinical
         self.cases, self.patch, self.sampling, self.rules = cases, patch, sampling, rules
         self.spacing, self.dimensions, self.seed, self.device = spacing, dimensions, seed, torch.device(device)
         self.region = region_shape(patch, rules, spacing)
@@ -80,11 +85,12 @@ class Batches:
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         if self.is_of_objects:
             return self._with_objects(step, random, generator)
-        images, targets = self._regions(step, random)
+        images, targets, values = self._regions(step, random)
         motion = draw_motion(len(images), self.region, self.patch, self.rules, self.spacing, generator)
         moved, labels = move(images, targets if self.is_dense else None, motion)
         moved = change_intensity(moved, self.rules, generator)
-        return flatten(moved, self.dimensions), flatten(labels, self.dimensions) if labels is not None else targets
+        pictures = with_clinical(flatten(moved, self.dimensions), values)
+        return pictures, flatten(labels, self.dimensions) if labels is not None else targets
 
     def _with_objects(
         self, step: int, random: np.random.Generator, generator: torch.Generator
@@ -95,10 +101,10 @@ class Batches:
             images.append(image)
             numbers.append(layers)
             tables.append((boxes, classes))
-        stacked = torch.from_numpy(np.stack(images)).to(self.device).float()
+        regions = torch.from_numpy(np.stack(images)).to(self.device).float()
         known = torch.from_numpy(stacked_numbers(numbers)).to(self.device) if len(numbers[0]) else None
         motion = draw_motion(len(images), self.region, self.patch, self.rules, self.spacing, generator)
-        moved, known = move(stacked, known, motion)
+        moved, known = move(regions, known, motion)
         targets = object_targets(tables, known, motion, self.dimensions, self.device)
         return flatten(change_intensity(moved, self.rules, generator), self.dimensions), targets
 
@@ -121,8 +127,8 @@ class Batches:
             return paste_objects(image, numbers, boxes, classes, start, shape, giver, random)
         return image, numbers, boxes, classes
 
-    def _regions(self, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-        images, targets = [], []
+    def _regions(self, step: int, random: np.random.Generator) -> tuple[Tensor, Tensor, np.ndarray | None]:
+        images, targets, values = [], [], []
         for place, pick in enumerate(self._choose(step, random)):
             case = self.cases[pick.case]
             start = self._start(case, place, pick, random)
@@ -132,8 +138,15 @@ class Batches:
                 targets.append(cut(target, start, self.region))
             else:
                 targets.append(np.array(case.target))
-        stacked = torch.from_numpy(np.stack(images)).to(self.device).float()
-        return stacked, torch.from_numpy(np.stack(targets)).to(self.device)
+            values.append(case.clinical)
+        regions = torch.from_numpy(np.stack(images)).to(self.device).float()
+        return regions, torch.from_numpy(np.stack(targets)).to(self.device), self._values(stacked(values), step)
+
+    def _values(self, values: np.ndarray | None, step: int) -> np.ndarray | None:
+        """Clinical numbers (B, D) of the step, some of them hidden; from random numbers of their own."""
+        if values is None or self.clinical is None:
+            return None
+        return hidden(values, self.clinical, self.rules.hide_clinical, np.random.default_rng([self.seed, step, 1]))
 
     def _choose(self, step: int, random: np.random.Generator) -> list[Pick]:
         """The cases of this step: each case once per pass in a new order, or by weight."""
@@ -204,12 +217,13 @@ def is_list(targets: Targets) -> TypeGuard[list[ObjectTarget]]:
 
 def fixed_patches(cases: Sequence[PreparedCase], patch: Shape, dimensions: int, limit: int = 64) -> tuple[Tensor, Targets]:
     """The same patch of the same cases every time, for the tuning loss: centred on the middle of what is asked for."""
-    images = []
+    images, values = [], []
     dense: list[np.ndarray] = []
     objects: list[ObjectTarget] = []
     for case in cases[:: max(1, len(cases) // limit)][:limit]:
         start = _middle_start(case, patch)
         images.append(cut(case.image, start, patch).astype(np.float32))
+        values.append(case.clinical)
         if is_of_objects(case) and case.objects is not None:
             boxes = torch.from_numpy(case.objects.boxes - np.tile(np.array(start, np.float32), 2))
             layers = torch.from_numpy(cut(case.target, start, patch).astype(np.int32)) if len(case.target) else None
@@ -221,8 +235,9 @@ def fixed_patches(cases: Sequence[PreparedCase], patch: Shape, dimensions: int, 
     pictures = flatten(torch.from_numpy(np.stack(images)), dimensions)
     if objects:
         return pictures, objects
-    stacked = torch.from_numpy(np.stack(dense))
-    return pictures, flatten(stacked, dimensions) if cases[0].target.ndim >= 3 else stacked
+    pictures = with_clinical(pictures, stacked(values))
+    targets = torch.from_numpy(np.stack(dense))
+    return pictures, flatten(targets, dimensions) if cases[0].target.ndim >= 3 else targets
 
 
 def _middle_start(case: PreparedCase, patch: Shape) -> Shape:

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from overread.cohort.clinical import fit_clinical
 from overread.cohort.index import Cohort
 from overread.cohort.looked import Looked, look
 from overread.cohort.object_facts import ObjectFacts, object_facts
 from overread.cohort.progress import Progress, counted
+from overread.core.clinical import Clinical
 from overread.core.errors import OverreadError
+from overread.core.region import Region
 
 VOXELS_PER_CASE = 20_000  # intensities are estimated from at most so many voxels of each case, evenly taken
 VOXELS_IN_ALL = 4_000_000  # and from about so many in all, so that memory stays small in a large cohort
@@ -57,6 +60,8 @@ class Fingerprint:
     objects          detection and instances: class -> its objects; one that does not occur is left out
     cases_without    detection and instances: cases that are known to hold no object
     have_voxels      detection and instances: every object has an outline or a mask, none is a box alone
+    clinical         columns that are to be read beside the image, as fitted; None where none are
+    region           the part of every image that is to be read; None where all of it is
     """
 
     n_cases: int
@@ -78,6 +83,8 @@ class Fingerprint:
     objects: Mapping[str, ObjectFacts] = field(default_factory=dict)
     cases_without: int = 0
     have_voxels: bool = False
+    clinical: Clinical | None = None
+    region: Region | None = None
 
     @property
     def median_shape(self) -> tuple[float, float, float]:
@@ -92,15 +99,27 @@ class Fingerprint:
         return {k: _plain(v) for k, v in asdict(self).items()}
 
 
-def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint:
-    """Look at every training case once."""
+def fingerprint(
+    cohort: Cohort, progress: Progress | None = None, clinical: Sequence[str] = (), region: Region | None = None
+) -> Fingerprint:
+    """Look at every training case once.
+
+    clinical  columns of the sheet that are to be read beside the image
+    region    the part of every image that is to be read, where a first model has looked
+    """
+    fitted = fit_clinical(cohort, clinical)  # first: a column that is not there costs no time
     cases = cohort.of("training")
     if not cases:
         raise OverreadError("There are no training cases in this cohort.", "check the split in cohort/splits.json")
     share = min(VOXELS_PER_CASE, max(VOXELS_IN_ALL // len(cases), 50))
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         looked = list(
-            counted(pool.map(lambda c: look(cohort, c, share), cases), len(cases), "looking at the training cases", progress)
+            counted(
+                pool.map(lambda c: look(cohort, c, share, with_region=region is not None), cases),
+                len(cases),
+                "looking at the training cases",
+                progress,
+            )
         )
     first = looked[0]
     known = all(x.spacing_known for x in looked)
@@ -136,6 +155,8 @@ def fingerprint(cohort: Cohort, progress: Progress | None = None) -> Fingerprint
         object_facts([x.drawn.objects for x in looked], names) if of_objects else {},
         sum(not x.drawn.objects for x in looked) if of_objects else 0,
         of_objects and all(x.drawn.have_voxels for x in looked),
+        fitted,
+        region,
     )
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from overread.cohort.regions import read_regions
 from overread.cohort.rules import ImageRules
 from overread.cohort.seal import read_truths, truths_path
 from overread.core.case import Case, ImageReference
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.question import Question
+from overread.core.region import RegionBox
 from overread.record.files import digest_json, read_json, write_json, write_with
 
 TEXT = ("case_id", "patient_id", "exam_id", "site", "scanner", "origin", "digest")
@@ -44,6 +46,7 @@ class Cohort:
     digest         of images, truths and partitions: changes with every version of the cohort
     grids          case_id -> grid of the image when it came in
     rules          how images were chosen; a model takes them along to read new studies by the same rules
+    boxes          case_id -> the part of the image that a second model reads, where a first one has looked
     """
 
     folder: Path
@@ -56,6 +59,7 @@ class Cohort:
     digest: str
     grids: Mapping[str, Grid] = field(default_factory=dict)
     rules: ImageRules = field(default_factory=ImageRules)
+    boxes: Mapping[str, RegionBox] = field(default_factory=dict)
 
     @property
     def gaps(self) -> str:
@@ -173,6 +177,7 @@ def load_cohort(
         current_digest(project_dir),
         {r.case.case_id: r.grid for r in kept},
         rules or ImageRules(),
+        read_regions(project_dir, current_digest(project_dir)),
     )
 
 

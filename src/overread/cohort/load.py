@@ -26,8 +26,9 @@ from overread.imaging.labels import open_labels
 
 
 def load_image(cohort: Cohort, case: Case) -> Image:
-    """The pixels of a case: all its channels on the grid of the first one."""
-    return open_channels(case.case_id, case.images, cohort.images_folder, gaps=cohort.gaps, tilt=cohort.tilt)
+    """The pixels of a case: all its channels on the grid of the first one; and what its row of the sheet says."""
+    image = open_channels(case.case_id, case.images, cohort.images_folder, gaps=cohort.gaps, tilt=cohort.tilt)
+    return replace(image, clinical=case.covariates, region=cohort.boxes.get(case.case_id))
 
 
 def open_channels(

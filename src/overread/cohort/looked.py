@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from overread.cohort.index import Cohort
 from overread.cohort.load import class_of_value, load_image, load_truth, open_case_objects
 from overread.cohort.object_facts import SeenObject, seen_object
 from overread.core.case import Case
-from overread.core.image import Image, reorient
+from overread.core.image import Image, cropped, reorient
 from overread.core.kinds import LabelMap
+from overread.core.region import RegionBox
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,12 @@ class Looked:
     drawn: Drawn
 
 
-def look(cohort: Cohort, case: Case, share: int) -> Looked:
-    """share  from about so many voxels the intensities are taken, evenly"""
-    image = load_image(cohort, case)
+def look(cohort: Cohort, case: Case, share: int, *, with_region: bool = False) -> Looked:
+    """share  from about so many voxels the intensities are taken, evenly
+    with_region  of the part that a second model will read, and of nothing else
+    """
+    whole = load_image(cohort, case) if with_region else replace(load_image(cohort, case), region=None)
+    image = cropped(whole)
     grid = image.grid.reoriented(*image.grid.canonical_axes())  # sizes count along the patient's axes, however it was cut
     channels = image.array.shape[0]
     flat = image.array.reshape(channels, -1)
@@ -63,7 +67,7 @@ def look(cohort: Cohort, case: Case, share: int) -> Looked:
         flat = flat.astype(np.float32)
         flat[lacking] = np.nan  # was filled with zeros, which say nothing of the channel's intensities
     step = max(1, flat.shape[1] // share)
-    drawn = _drawn(cohort, case, image)
+    drawn = _drawn(cohort, case, image, whole.region)
     inside = drawn.places[:: max(1, len(drawn.places) // share)]
     return Looked(
         grid.shape,
@@ -80,27 +84,28 @@ def look(cohort: Cohort, case: Case, share: int) -> Looked:
     )
 
 
-def _drawn(cohort: Cohort, case: Case, image: Image) -> Drawn:
+def _drawn(cohort: Cohort, case: Case, image: Image, region: RegionBox | None) -> Drawn:
     if case.truth is None:
         return Drawn()
     if cohort.question.task == "segmentation":
-        return _structures(cohort, case, image)
+        return _structures(cohort, case, image, region)
     return _objects(cohort, case, image) if cohort.question.is_of_objects else Drawn()
 
 
-def _structures(cohort: Cohort, case: Case, image: Image) -> Drawn:
+def _structures(cohort: Cohort, case: Case, image: Image, region: RegionBox | None) -> Drawn:
     truth = load_truth(cohort, case)
     assert isinstance(truth, LabelMap)
+    inside = (slice(None),) * 3 if region is None else region.place
     axes = image.grid.canonical_axes()
     size = image.grid.voxel_ml if image.grid.spacing_known else 1.0
     volumes: dict[str, float] = {}
     spans: dict[str, tuple[int, int, int]] = {}
     for name in truth.names:
-        mask = truth.mask(name)
+        mask = truth.mask(name)[inside]
         count = int(mask.sum())
         if count:
             volumes[name], spans[name] = count * size, _span(reorient(mask, *axes))
-    return Drawn(np.flatnonzero(truth.layers.any(0).reshape(-1)), volumes, spans)
+    return Drawn(np.flatnonzero(np.asarray(truth.layers.any(0))[inside].reshape(-1)), volumes, spans)
 
 
 def _objects(cohort: Cohort, case: Case, image: Image) -> Drawn:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from overread.core.clinical import Clinical
+from overread.core.region import Region
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -39,6 +42,8 @@ class Preparation:
     patch          (Z, Y, X) window that the network sees; equals `shape` where that is set
     is_planar      cases are 2D images
     normalisation  one per channel
+    clinical       columns of a sheet that are read beside the image; None where there are none
+    region         the part of an image that is read, where a first model finds it; None where all of it is
     """
 
     channels: tuple[str, ...]
@@ -49,9 +54,14 @@ class Preparation:
     patch: tuple[int, int, int]
     is_planar: bool
     normalisation: tuple[Normalisation, ...]
+    clinical: Clinical | None = None
+    region: Region | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; what is newer is left out where there is none of it, so that plans and caches keep their names."""
+        values = {k: v for k, v in asdict(self).items() if k not in ("clinical", "region")}
+        newer = {"clinical": self.clinical, "region": self.region}
+        return values | {name: each.as_dict() for name, each in newer.items() if each is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preparation:
@@ -67,4 +77,6 @@ class Preparation:
             tuple(values["patch"]),
             values["is_planar"],
             tuple(Normalisation(**n) for n in values["normalisation"]),
+            Clinical.from_dict(values["clinical"]) if values.get("clinical") else None,
+            Region(**values["region"]) if values.get("region") else None,
         )

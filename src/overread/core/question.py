@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from overread.core.kinds import Kind, Map
+from overread.core.slices import SliceShare
 
 UNITS_OF_ANALYSIS = ("lesion", "side", "exam", "patient")
 TASKS = ("classification", "regression", "segmentation", "detection", "instances")
@@ -213,6 +214,8 @@ class Reading:
     refusal  why the model does not answer, "" where it does
     code     short name of that reason
     distance how far the content lies from the training images: above 1 it is refused; None where no limit is known
+    missing  clinical variables that the model reads beside the image, and nobody gave
+    slices   the planes of the source that the answer rests on most, where the network tells; the largest share first
     """
 
     case_id: str
@@ -222,3 +225,5 @@ class Reading:
     refusal: str = ""
     code: str = ""
     distance: float | None = None
+    missing: tuple[str, ...] = ()
+    slices: tuple[SliceShare, ...] = ()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from overread.batches.sampler import flatten
 from overread.batches.windows import Shape, centred_start, cut, window_starts
+from overread.networks.fusion.fused import about
 from overread.networks.layout import memory_format
 from overread.reading.answering import Answering
 from overread.reading.ensemble import Ensemble
@@ -37,19 +38,25 @@ class Attacked(Predictor):
     def of(cls, predictor: Predictor, epsilon: float) -> Attacked:
         return cls(**{f.name: getattr(predictor, f.name) for f in fields(predictor)}, epsilon=epsilon)
 
-    def raw(self, array: np.ndarray) -> np.ndarray:
-        return super().raw(self.stepped(array))
+    def raw(self, array: np.ndarray, clinical: np.ndarray | None = None) -> np.ndarray:
+        return super().raw(self.stepped(array, clinical), clinical)
 
-    def raw_several(self, arrays: Sequence[np.ndarray], batch: int) -> np.ndarray:
-        return super().raw_several([self.stepped(array) for array in arrays], batch)
+    def raw_several(
+        self, arrays: Sequence[np.ndarray], batch: int, clinical: Sequence[np.ndarray | None] | None = None
+    ) -> np.ndarray:
+        values = clinical or [None] * len(arrays)
+        return super().raw_several([self.stepped(a, v) for a, v in zip(arrays, values, strict=True)], batch, clinical)
 
-    def stepped(self, array: np.ndarray) -> np.ndarray:
-        """(C, Z, Y, X) float32, each voxel `epsilon` higher or lower; 0 where the answer does not depend on it."""
+    def stepped(self, array: np.ndarray, clinical: np.ndarray | None = None) -> np.ndarray:
+        """(C, Z, Y, X) float32, each voxel `epsilon` higher or lower; 0 where the answer does not depend on it.
+
+        Clinical numbers (D,) are read beside it and stay what they are.
+        """
         gradient = np.zeros(array.shape, dtype=np.float32)
         starts = self._starts(array.shape[1:])
         for k in range(0, len(starts), WINDOW_BATCH):
             some = starts[k : k + WINDOW_BATCH]
-            found = self._gradients([cut(array, start, self.preparation.patch) for start in some])
+            found = self._gradients([cut(array, start, self.preparation.patch) for start in some], clinical)
             for values, start in zip(found, some, strict=True):
                 _add(gradient, values, start)
         return np.asarray(array + self.epsilon * np.sign(gradient), dtype=np.float32)
@@ -62,12 +69,12 @@ class Attacked(Predictor):
         starts = window_starts(shape, patch, 0.0)
         return [tuple(s + o for s, o in zip(start, small, strict=True)) for start in starts]  # type: ignore[misc]
 
-    def _gradients(self, windows: Sequence[np.ndarray]) -> np.ndarray:
+    def _gradients(self, windows: Sequence[np.ndarray], clinical: np.ndarray | None) -> np.ndarray:
         """(B, C, *patch): how the loss of the model's own answer changes with every voxel."""
         images = torch.from_numpy(np.stack(windows)).to(self.device).float().requires_grad_()
         given = flatten(images, self.preparation.dimensions)
         with torch.enable_grad():
-            answer = self.task.respond(self.network, given.contiguous(memory_format=memory_format(given.ndim)))
+            answer = self.task.respond(about(self.network, clinical), given.contiguous(memory_format=memory_format(given.ndim)))
             loss = self._loss(answer, windows)
             (gradient,) = torch.autograd.grad(loss, images)
         return np.asarray(gradient.cpu().numpy())

@@ -12,6 +12,7 @@ from overread.reading.refusal.record import Refusal
 FORMAT = 1
 FORMAT_OF_SEVERAL = 2  # of ensembles, which older programs cannot read
 FORMAT_THAT_REFUSES = 3  # of models that refuse images unlike those of training: an older program would answer them all
+FORMAT_OF_TWO = 4  # of models that read the part of an image that a first one finds: an older program would read all of it
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class ModelCard:
     members      of an ensemble: the models that answer together; preparation, task and reading are then those of the first
     gate         of an ensemble of detectors: the classifier without whose call nothing is answered
     refusal      when an image is refused or warned of; None in models of earlier versions, and where it was switched off
+    first        the model that says which part of an image this one reads; None where it reads all of it
     """
 
     question: Question
@@ -60,10 +62,17 @@ class ModelCard:
     members: tuple[Member, ...] = ()
     gate: ModelCard | None = None
     refusal: Refusal | None = None
+    first: ModelCard | None = None
+
+    @property
+    def format(self) -> int:
+        if self.first is not None:
+            return FORMAT_OF_TWO
+        return FORMAT_THAT_REFUSES if self.refusal else FORMAT_OF_SEVERAL if self.members else FORMAT
 
     def as_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = {
-            "format": FORMAT_THAT_REFUSES if self.refusal else FORMAT_OF_SEVERAL if self.members else FORMAT,
+            "format": self.format,
             "state": self.state,
             "is_phantom": self.is_phantom,
             "intended_use": self.intended_use,
@@ -83,6 +92,8 @@ class ModelCard:
             values |= {"gate": self.gate.as_dict()}
         if self.refusal is not None:
             values |= {"refusal": self.refusal.as_dict()}
+        if self.first is not None:
+            values |= {"first": self.first.as_dict()}
         return values
 
 
@@ -103,4 +114,5 @@ def card_of(values: dict[str, Any]) -> ModelCard:
         members=tuple(Member(m["run"], m["share"], card_of(m["card"])) for m in values.get("members", ())),
         gate=card_of(values["gate"]) if "gate" in values else None,
         refusal=Refusal.from_dict(values["refusal"]) if "refusal" in values else None,
+        first=card_of(values["first"]) if "first" in values else None,
     )

@@ -7,10 +7,11 @@ Every member prepares the image for itself, as it was trained. Boxes: Solovyev e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from overread.batches.clinical import told
 from overread.batches.prepare import Prepared
 from overread.core.grid import Grid
 from overread.core.image import Image
@@ -137,6 +138,10 @@ class Ensemble(Answering):
                 return lambda: member.prepare(image)
             small = member.prepare(image)
             return lambda: small
+        if member.preparation.clinical != self.preparation.clinical:
+            variables = member.preparation.clinical
+            own = replace(first, clinical=None if variables is None else told(image.clinical, variables))
+            return lambda: own
         return lambda: first
 
     def _asked(self, prepared: Prepared) -> list[tuple[Predictor, float, Callable[[], Prepared]]]:

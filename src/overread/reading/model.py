@@ -1,7 +1,8 @@
 """A trained model as a folder and as one file: `model.safetensors` and `model.json`, zipped. No pickles.
 
 Of an ensemble the tensors of member k are called "k.NAME", those of its gate "gate.NAME"; what a model needs to refuse images is
-called "refusal.NAME".
+called "refusal.NAME". Of a model that reads the part of an image that a first one finds, the tensors of the first are called
+"first.NAME".
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from torch import nn
 
 from overread import networks
 from overread.core.errors import OverreadError
+from overread.networks.fusion.fused import fused
 from overread.networks.layout import to_channels_last
 from overread.reading.answering import Answering
-from overread.reading.card import FORMAT_THAT_REFUSES, ModelCard, card_of
+from overread.reading.card import FORMAT_OF_TWO, ModelCard, card_of
 from overread.reading.ensemble import Ensemble
 from overread.reading.predictor import Predictor
 from overread.reading.refusal.guard import Guard
 from overread.reading.refusal.record import LimitsUnread
+from overread.reading.region import Finder
 from overread.record.files import digest_bytes, write_bytes, write_json, write_with
 from overread.tasks import Scaling, make
 
@@ -52,19 +55,25 @@ __all__ = [
 CARD, WEIGHTS = "model.json", "model.safetensors"
 GATE = "gate"
 REFUSAL = "refusal."
+FIRST = "first."
 WAITING = ".next.safetensors"  # new weights, until the card names them
 
 
-def write_model(folder: Path, network: nn.Module, card: ModelCard, guard: Guard | None = None) -> ModelCard:
+def write_model(
+    folder: Path, network: nn.Module, card: ModelCard, guard: Guard | None = None, first: nn.Module | None = None
+) -> ModelCard:
     """Write `model.safetensors` and `model.json`; returns the card with its digests.
 
     guard  what refuses images unlike those of training; its limits go into the card, which has none without it
+    first  network of the first model, where the card names one
     The new weights wait beside until the card names them, so that whoever reads meanwhile, or after a kill or a full disk,
     finds the old model or the new one.
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     if guard is not None:
         tensors |= {REFUSAL + k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in guard.tensors().items()}
+    if card.first is not None and first is not None:
+        tensors |= {FIRST + k: v.detach().cpu().contiguous() for k, v in first.state_dict().items()}
     card = replace(card, refusal=None if guard is None else guard.refusal)
     content = save_tensors(tensors)
     weights = digest_bytes([content])
@@ -102,12 +111,16 @@ class Model:
 
 def load_model(path: Path, *, device: str = "auto", precision: str = "auto") -> Model:
     """Load a `.overread` file or a model folder; damage, or a newer form, is named."""
-    card, network, guard = _load(path)
-    return Model(card, predictor_of(card, network, device=device, precision=precision), guard)
+    card, network, guard, first = _load(path)
+    reader = predictor_of(card, network, device=device, precision=precision)
+    if card.first is not None and first is not None:
+        assert isinstance(reader, Predictor)
+        reader.finder = Finder(predictor_of(card.first, first, device=device, precision=precision))
+    return Model(card, reader, guard)
 
 
 def load_network(path: Path) -> tuple[ModelCard, nn.Module]:
-    """The card and the network, with its weights, of a `.overread` file or a model folder."""
+    """The card and the network, with its weights, of a `.overread` file or a model folder; without the first of two."""
     return _load(path)[:2]
 
 
@@ -116,15 +129,14 @@ def load_guard(path: Path) -> Guard | None:
     return _load(path)[2]
 
 
-def _load(path: Path) -> tuple[ModelCard, nn.Module, Guard | None]:
+def _load(path: Path) -> tuple[ModelCard, nn.Module, Guard | None, nn.Module | None]:
     path = Path(path)
     text, content = _contents(path)
     try:
         values = json.loads(text)
-        if values["format"] > FORMAT_THAT_REFUSES:
+        if values["format"] > FORMAT_OF_TWO:
             raise OverreadError(
-                f"{path.name} was made by a newer version of Overread (form {values['format']}; this one reads "
-                f"{FORMAT_THAT_REFUSES}).",
+                f"{path.name} was made by a newer version of Overread (form {values['format']}; this one reads {FORMAT_OF_TWO}).",
                 "update Overread, then try again",
             )
         _verify(path, values, content)
@@ -132,26 +144,32 @@ def _load(path: Path) -> tuple[ModelCard, nn.Module, Guard | None]:
         network = network_of(card)
         tensors = load_tensors(content)
         own = {k.removeprefix(REFUSAL): tensors.pop(k).numpy() for k in [k for k in tensors if k.startswith(REFUSAL)]}
+        before = {k.removeprefix(FIRST): tensors.pop(k) for k in [k for k in tensors if k.startswith(FIRST)]}
+        first = None if card.first is None else network_of(card.first)
+        if first is not None:
+            first.load_state_dict(before)
         network.load_state_dict(tensors)
         guard = None if card.refusal is None else Guard.from_tensors(card.refusal, own)
     except LimitsUnread as error:
         raise LimitsUnread(f"The model {path.name}: {error.what}", error.next) from error
     except (json.JSONDecodeError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from error
-    return card, network, guard
+    return card, network, guard, first
 
 
 def build_network(values: dict[str, Any], weights: str = "random") -> nn.Module:
-    """The network that a card describes, with weights by name as in `networks.build`."""
-    return networks.build(
+    """The network that a card describes, with weights by name as in `networks.build`; these are of what reads the image."""
+    fusion = values.get("fusion")
+    network = networks.build(
         values["name"],
         in_channels=values["in_channels"],
-        out_channels=values["out_channels"],
+        out_channels=fusion["summary"] if fusion else values["out_channels"],
         dimensions=values["dimensions"],
         serves=values["serves"],
         options=values["options"],
         weights=weights,
     )
+    return fused(network, values) if fusion else network
 
 
 def network_of(card: ModelCard) -> nn.Module:

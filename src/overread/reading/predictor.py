@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from overread.batches.clinical import stacked, with_clinical
 from overread.batches.prepare import Prepared, prepare_image
 from overread.batches.sampler import flatten
 from overread.batches.windows import Merger, Shape, centred_start, cut
@@ -20,6 +21,7 @@ from overread.core.question import Decisions
 from overread.networks.layout import memory_format
 from overread.reading.answering import Answering
 from overread.reading.objects import Lists, candidates, read_windows
+from overread.reading.region import Finder
 from overread.tasks.base import ObjectTask, Task
 from overread.tasks.found import Found
 
@@ -35,6 +37,7 @@ class Predictor(Answering):
     mirror     array axes over which the image is mirrored and read again (test-time augmentation);
                only those that training mirrored too
     precision  "float32" or "bfloat16"
+    finder     the first model, where this is the second of two: it says which part of an image is read
     """
 
     network: nn.Module
@@ -45,31 +48,41 @@ class Predictor(Answering):
     mirror: tuple[int, ...] = ()
     precision: str = "float32"
     device: str = "cpu"
+    finder: Finder | None = None
 
     def prepare(self, image: Image) -> Prepared:
         """An image as the network sees it; one of another kind than trained on is refused."""
+        wanted = self.preparation.region
+        if wanted is not None and self.finder is not None and (image.region is None or image.region.of != wanted):
+            image = replace(image, region=self.finder.find(image, wanted))
         return prepare_image(image, self.preparation)
 
     def raw_of(self, prepared: Prepared) -> np.ndarray:
         """Raw answer for one prepared image, see `raw`."""
-        return self.raw(prepared.array)
+        return self.raw(prepared.array, prepared.clinical)
 
     def raws_of(self, several: Sequence[Prepared], batch: int) -> np.ndarray:
         """(N, K) raw answers for N prepared images, where there is one answer per case."""
-        return self.raw_several([prepared.array for prepared in several], batch)
+        return self.raw_several([each.array for each in several], batch, [each.clinical for each in several])
 
-    def raw(self, array: np.ndarray) -> np.ndarray:
-        """Raw answer for one prepared image (C, Z, Y, X): (K, Z, Y, X) maps, or (K,) per case."""
+    def raw(self, array: np.ndarray, clinical: np.ndarray | None = None) -> np.ndarray:
+        """Raw answer for one prepared image (C, Z, Y, X): (K, Z, Y, X) maps, or (K,) per case.
+
+        clinical  (D,) numbers that are read beside it, where the network reads any
+        """
         if self.task.serves in MAPS:
             return self._dense(array)
         start = centred_start(array.shape[1:], self.preparation.patch)
-        return self._respond([cut(array, start, self.preparation.patch)])[0]
+        return self._respond([cut(array, start, self.preparation.patch)], stacked([clinical]))[0]
 
-    def raw_several(self, arrays: Sequence[np.ndarray], batch: int) -> np.ndarray:
+    def raw_several(
+        self, arrays: Sequence[np.ndarray], batch: int, clinical: Sequence[np.ndarray | None] | None = None
+    ) -> np.ndarray:
         """(N, K) raw answers for N prepared images of the input shape, where there is one answer per case."""
-        parts = []
+        parts, values = [], clinical or [None] * len(arrays)
         for k in range(0, len(arrays), batch):
-            parts.append(self._respond([np.asarray(a, dtype=np.float32) for a in arrays[k : k + batch]]))
+            some = [np.asarray(a, dtype=np.float32) for a in arrays[k : k + batch]]
+            parts.append(self._respond(some, stacked(values[k : k + batch])))
         return np.concatenate(parts)
 
     def found(self, array: np.ndarray) -> Found:
@@ -110,12 +123,12 @@ class Predictor(Answering):
         return 1 if self.task.question.task == "instances" else WINDOW_BATCH
 
     @torch.inference_mode()
-    def _respond(self, windows: Sequence[np.ndarray]) -> np.ndarray:
-        """(B, K, ...) answers for windows (C, *patch), averaged over mirrorings."""
+    def _respond(self, windows: Sequence[np.ndarray], clinical: np.ndarray | None = None) -> np.ndarray:
+        """(B, K, ...) answers for windows (C, *patch), averaged over mirrorings; with clinical numbers (B, D) or without."""
         choices = _subsets(self.mirror)
         total: Tensor | None = None
         for axes in choices:
-            answer = self._at_once(windows, axes)
+            answer = self._at_once(windows, axes, clinical)
             if axes and self.task.serves in MAPS:
                 answer = self._back(answer, axes)
             total = answer if total is None else total + answer
@@ -128,12 +141,13 @@ class Predictor(Answering):
         return answers
 
     @torch.inference_mode()
-    def _at_once(self, windows: Sequence[np.ndarray], axes: Sequence[int]) -> Any:
+    def _at_once(self, windows: Sequence[np.ndarray], axes: Sequence[int], clinical: np.ndarray | None = None) -> Any:
         """What the task's network answers to windows (C, *patch), mirrored over some array axes."""
         images = torch.from_numpy(np.stack(windows)).to(self.device).float()
         images = flatten(images, self.preparation.dimensions)
         if axes:
             images = images.flip(self._batch_axes(axes))
+        images = with_clinical(images, clinical)
         with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"):
             return self.task.respond(self.network, images.contiguous(memory_format=memory_format(images.ndim)))
 

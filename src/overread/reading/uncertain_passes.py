@@ -56,7 +56,7 @@ class Pass:
     def raw(self, prepared: Prepared) -> np.ndarray:
         """Raw answer, see `Predictor.raw`; maps lie on the prepared grid as if nothing had been mirrored or moved."""
         with self._thinned():
-            raw = self.reader.raw(self._given(prepared.array))
+            raw = self.reader.raw(self._given(prepared.array), prepared.clinical)
         if self.reader.task.serves == "image":
             return raw
         back = moved_by(raw, (-self.change.step[0], -self.change.step[1], -self.change.step[2]))

@@ -10,6 +10,7 @@ from overread.cohort.names import NAME_RULES
 from overread.cohort.partition import Division, Wish
 from overread.cohort.request import Request
 from overread.cohort.rules import Rule
+from overread.core.errors import OverreadError
 from overread.metrics.objects.criterion import Criterion
 from overread.workflow.settings import (
     CohortSection,
@@ -17,6 +18,7 @@ from overread.workflow.settings import (
     ImagesSection,
     ProjectSection,
     QuestionSection,
+    RegionSection,
     Settings,
     SplitSection,
     TruthSection,
@@ -109,6 +111,13 @@ def draft_settings(
     )
     reasons |= _judged(gathered)
     return settings, {k: v for k, v in reasons.items() if v}
+
+
+def with_region(settings: Settings, model: Path, folder: Path) -> Settings:
+    """The settings with a first model, which says what part of every image is read; it is opened when the first plan is made."""
+    if not model.is_file():
+        raise OverreadError(f"There is no first model at {model}.", "give a .overread file with --region")
+    return settings.model_copy(update={"region": RegionSection(model=_relative(model, folder))})
 
 
 def _judged(gathered: Gathered) -> dict[str, str]:

@@ -21,7 +21,7 @@ from overread.metrics.quick import values_of
 from overread.metrics.table import positive_class
 from overread.record.files import read_json
 from overread.record.run import RunFolder
-from overread.workflow.baseline import measure, truths
+from overread.workflow.baseline import features_without, measure, truths
 from overread.workflow.baselines.clinical import PREFIX, clinical_features, group_of
 from overread.workflow.baselines.models import Candidate, candidates, fit
 from overread.workflow.explanations.record import write_part
@@ -61,8 +61,8 @@ def explain_baseline(
     random = np.random.default_rng(int(about["seed"]))
     background = taught[np.sort(random.permutation(len(taught))[:BACKGROUND])]
     groups = _groups(about["names"])
-    wanted = _wanted(question)
-    chosen = _only(answers, [number for number, _ in wanted])
+    wanted = asked_about(question)
+    chosen = only(answers, [number for number, _ in wanted])
     values = group_values(chosen, rows, background, groups, int(about["seed"]))
     record = {
         "model": about["model"],
@@ -77,7 +77,7 @@ def explain_baseline(
         "n_background": len(background),
         "is_exact": values.standard_error is None,
         "permutations": None if len(groups) <= EVERY_COALITION else PERMUTATIONS,
-        "targets": _by_target(question, [name for _, name in wanted], shown, groups, about["names"], values),
+        "targets": by_target(question, [name for _, name in wanted], shown, groups, about["names"], values),
     }
     write_part(run, PART, record)
     return record
@@ -96,7 +96,7 @@ def described(record: Mapping[str, Any]) -> str:
 
 def _table(cohort: Cohort, cases: Sequence[Case], about: Mapping[str, Any], progress: Progress | None) -> np.ndarray:
     """(N, F) features with the names that the baseline had."""
-    measured = measure(cohort, cases, progress)
+    measured = measure(cohort, cases, progress) if about.get("images", True) else features_without(cases)
     clinical = clinical_features(cohort, about.get("clinical", ()))
     names, found = feature_table([{**measured[case.case_id], **clinical[case.case_id]} for case in cases])
     place = {name: column for column, name in enumerate(names)}
@@ -119,18 +119,18 @@ def _groups(names: Sequence[str]) -> dict[str, np.ndarray]:
     return {group: np.array([k for k, name in enumerate(names) if group_of(name) == group]) for group, _ in order}
 
 
-def _wanted(question: Question) -> list[tuple[int, str]]:
+def asked_about(question: Question) -> list[tuple[int, str]]:
     """What is explained: the positive of two classes, each class, finding or quantity otherwise."""
     if question.is_binary:
         return [(question.classes.index(positive_class(question)), positive_class(question))]
     return list(enumerate(question.classes))
 
 
-def _only(answers: Callable[[np.ndarray], np.ndarray], columns: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+def only(answers: Callable[[np.ndarray], np.ndarray], columns: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
     return lambda table: np.asarray(answers(table))[:, list(columns)]
 
 
-def _by_target(
+def by_target(
     question: Question,
     targets: Sequence[str],
     cases: Sequence[Case],

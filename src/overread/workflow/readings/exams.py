@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from overread.cohort.draft import Draft
 from overread.cohort.file_channels import told_by_name
@@ -35,6 +36,8 @@ class Exam:
     chosen      channel -> the image in words: its file, or the description of its series
     notes       what is to be said of the choice
     refusal     why there is nothing to read; None where there is
+    clinical    what is known of the patient: by default what the header of a DICOM image says, age and sex
+    draft       by what names a sheet may call it; None where its files alone tell
     """
 
     name: str
@@ -46,6 +49,8 @@ class Exam:
     notes: tuple[str, ...] = ()
     refusal: OverreadError | None = None
     source: str = ""
+    clinical: Mapping[str, Any] = field(default_factory=dict)
+    draft: Draft | None = None
 
 
 def rules_of(card: ModelCard, series: Mapping[str, str] | None = None) -> ImageRules:
@@ -147,7 +152,10 @@ def _alone(folder: Path, found: Found, rules: ImageRules) -> Exam:
     reference = ImageReference(found.name, found.format, found.files, found.index)
     if "volume" in rule and int(found.attributes.get("components", 1)) > 1:
         reference = replace(reference, index=int(rule["volume"]) if rule["volume"].isdigit() else None)
-    return Exam(_safe(found), folder, (reference,), rules.gaps, rules.tilt, source=_source(folder, found.files))
+    draft = series_draft(found) if found.format == "dicom" else None
+    known = {} if draft is None else draft.covariates
+    source = _source(folder, found.files)
+    return Exam(_safe(found), folder, (reference,), rules.gaps, rules.tilt, source=source, clinical=known, draft=draft)
 
 
 def _differing(sources: Sequence[str]) -> dict[str, str]:
@@ -203,7 +211,8 @@ def _picked(folder: Path, members: Sequence[Draft], by_name: Mapping[str, Found]
         lines = "; ".join(f"{c}: {in_words(r)}" for c, r in rules.for_series.items())
         notes = (f"of {len(members)} series, {', '.join(chosen.values())} chosen by the rule of the training ({lines})",)
     source = _source(folder, first.files)
-    return Exam(_safe(first), folder, picked.draft.images, rules.gaps, rules.tilt, chosen, notes, source=source)
+    made = Exam(_safe(first), folder, picked.draft.images, rules.gaps, rules.tilt, chosen, notes, source=source)
+    return replace(made, clinical=picked.draft.covariates, draft=picked.draft)
 
 
 def _source(folder: Path, files: Sequence[str]) -> str:

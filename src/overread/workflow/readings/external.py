@@ -6,9 +6,10 @@ Images only: the truths of the cohort stay under their seal.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from overread.cohort.clinical import cells
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.reading.model import load_model
@@ -17,8 +18,10 @@ from overread.workflow.external import label_of, open_external
 from overread.workflow.learning.maps import MapWriter
 from overread.workflow.learning.predict import read_cases, write_answers
 from overread.workflow.learning.refusing import Watch, enter_partition
+from overread.workflow.learning.slices import SliceLog
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
+from overread.workflow.readings.clinical import variables_of
 from overread.workflow.scoring.openings import file_word
 
 
@@ -27,6 +30,7 @@ class ExternalReading:
     """What was read.
 
     refused  case_id -> why it could not be read; these count as errors
+    missing  clinical variable that the model reads -> cases that have no value there
     """
 
     folder: Path
@@ -34,6 +38,7 @@ class ExternalReading:
     fold: int | None
     read: int
     refused: dict[str, str]
+    missing: dict[str, int] = field(default_factory=dict)
 
 
 def read_external(
@@ -63,6 +68,7 @@ def read_external(
     folder = run.predictions / file_word(label_of(other))
     maps = MapWriter(run.path / f".probabilities-{folder.name}", project.question, is_phantom=cohort.is_phantom)
     watch = None if model.guard is None else Watch(model.guard)
+    slices = SliceLog()
     answers = read_cases(
         model.predictor,
         cohort,
@@ -73,6 +79,7 @@ def read_external(
         adapt=lambda image: as_trained(image, model.card)[0],
         maps=maps,
         watch=watch,
+        slices=slices,
     )
     if watch is not None:
         enter_partition(run, label_of(other), watch)
@@ -87,5 +94,8 @@ def read_external(
         is_phantom=cohort.is_phantom,
         refused=refused,
         maps=maps,
+        slices=slices,
     )
-    return ExternalReading(folder, project.run(run_name).name, fold, len(answers), refused)
+    counts = {v.name: len(cohort.cases) - len(cells(cohort.cases, v.name)) for v in variables_of(model.card)}
+    missing = {name: count for name, count in counts.items() if count}
+    return ExternalReading(folder, project.run(run_name).name, fold, len(answers), refused, missing)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from overread.batches.prepare import Prepared
 from overread.core.errors import OverreadError
-from overread.explanation.asked import Asked
-from overread.explanation.inside.body import body_of
 from overread.explanation.inside.effective import effective_field
 from overread.explanation.inside.excite import (
     Excited,
@@ -26,66 +21,21 @@ from overread.explanation.inside.excite import (
 )
 from overread.explanation.inside.feature_maps import feature_maps
 from overread.explanation.inside.kernels import first_kernels
-from overread.explanation.inside.layers import LayerTable, layer_table, reads_regions
-from overread.explanation.inside.receptive import Field, receptive_fields
-from overread.explanation.inside.window import noise_for, stations, window_of
-from overread.explanation.methods.layers import chosen_layer, layers_of
+from overread.explanation.inside.window import window_of
+from overread.explanation.methods.layers import layers_of
+from overread.networks.anatomy.body import body_of
+from overread.networks.anatomy.layers import reads_regions
+from overread.networks.anatomy.receptive_field import Field, receptive_fields
 from overread.networks.count import cost
-from overread.reading.predictor import Predictor
 from overread.reporting.pictures.inside.field import field_picture
 from overread.reporting.pictures.inside.kernels import kernel_picture
 from overread.reporting.pictures.inside.maps import excited_picture, maps_picture
+from overread.workflow.explanations.inside.attention import attention_part
+from overread.workflow.explanations.inside.looked import Looked, Made
 
 MOST_CLASSES = 4
 MOST_CHANNELS = 4  # of a layer that are maximised
-NOISES = 8  # images of noise, where there is no case
 BRIGHTEST = 3.0  # normalised units, where no case says how bright an image gets
-
-Made = tuple[dict[str, Any], dict[str, bytes]]  # what enters the record, and pictures by file name
-
-
-@dataclass(frozen=True)
-class Looked:
-    """One network and what it is shown.
-
-    several  prepared tuning cases, or the study that was given; the first one is drawn; empty where there is none
-    case     name of the first; empty where there is none
-    layer    that was asked for by name
-    """
-
-    predictor: Predictor
-    several: tuple[Prepared, ...]
-    case: str
-    layer: str | None
-    is_phantom: bool
-
-    @cached_property
-    def windows(self) -> tuple[Asked, ...]:
-        """Of the cases, else of noise."""
-        shown = self.several or tuple(noise_for(self.predictor, seed) for seed in range(NOISES))
-        return tuple(window_of(self.predictor, prepared) for prepared in shown)
-
-    @cached_property
-    def table(self) -> LayerTable:
-        return layer_table(self.predictor.network, self.windows[0].images.shape[1:])
-
-    @cached_property
-    def layers(self) -> tuple[str, ...]:
-        """The layer that was named, else three on the way."""
-        if self.layer is None:
-            return stations(self.windows[0])
-        named = chosen_layer(self.windows[0], self.layer)
-        return () if named is None else (named,)
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        return self.predictor.preparation.channels
-
-    @property
-    def image(self) -> np.ndarray:
-        """(C, Z, Y, X) of the first window."""
-        images = self.windows[0].images[0].cpu().numpy()
-        return images if images.ndim == 4 else images[:, None]
 
 
 def layers_part(looked: Looked) -> Made:
@@ -125,7 +75,7 @@ def field_part(looked: Looked) -> Made:
     layers = list(looked.layers)
     if looked.layer is None and looked.predictor.task.serves in ("dense", "centres"):
         layers.append(list(layers_of(looked.windows[0]))[-1])  # the answer of each voxel
-    fields = receptive_fields(body_of(looked.predictor.network), (1, *looked.windows[0].images.shape[1:]))
+    fields = receptive_fields(body_of(looked.windows[0].network), (1, *looked.windows[0].images.shape[1:]))
     pictures, rows = {}, []
     for number, layer in enumerate(dict.fromkeys(layers)):
         found = effective_field(looked.windows, layer)
@@ -234,6 +184,7 @@ PARTS: Mapping[str, Callable[[Looked], Made]] = {
     "layers": layers_part,
     "kernels": kernels_part,
     "maps": maps_part,
+    "attention": attention_part,
     "field": field_part,
     "excite": excite_part,
 }
@@ -241,6 +192,7 @@ TITLES = {
     "layers": "layer table",
     "kernels": "kernels of the first layer",
     "maps": "maps of layers",
+    "attention": "learned weights of channels and places",
     "field": "receptive fields",
     "excite": "activation maximisation",
     "weights": "weights before and after training",

@@ -14,6 +14,7 @@ from overread.record.events import read_events
 from overread.record.run import RunFolder
 from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.project import Project
+from overread.workflow.starts.start import begin, start_of
 
 FROM = {
     "random": "random ones, drawn from the seed of the plan",
@@ -30,8 +31,9 @@ def weights_part(project: Project, run: RunFolder, trained: nn.Module) -> dict[s
         )
     plan = read_plan(run.plan)
     started = next((event for event in read_events(run.events_path) if event["event"] == "started"), {})
-    source = _source(project, plan.weights)
-    first = initial_network(plan.network, plan.seed, source, started.get("initial"))
+    fold = int(run.name.removeprefix("fold-")) if run.name.startswith("fold-") else None
+    start = start_of(project, _source(project, plan.weights), project.cohort_of(run, fold, check=False), fold)
+    first = initial_network(lambda: begin(plan.network, start)[0], plan.seed, started.get("initial"))
     rows = compare_weights(first, trained)
     told = FROM.get(plan.weights, f"those of the {plan.weights}")
     how = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.learning.panels import SEED, caption
 from overread.workflow.read import as_trained
+from overread.workflow.readings.clinical import Given, remarks, variables_of, with_clinical_values
 from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.refusing import Refusing
 
@@ -70,12 +71,15 @@ def tuning_cases(
     return [_picked(cohort, case, why, rows.get(case.case_id)) for why, case in chosen], notes
 
 
-def studies(paths: Sequence[Path], model: Model, series: Mapping[str, str] | None = None) -> Iterator[Picked]:
+def studies(
+    paths: Sequence[Path], model: Model, series: Mapping[str, str] | None = None, clinical: Given | None = None
+) -> Iterator[Picked]:
     """Studies as `overread read` takes them; one that cannot be opened, or that the model refuses to read, raises when it is.
 
-    series  rules for series that are called otherwise than in training
+    series    rules for series that are called otherwise than in training
+    clinical  values that the model reads beside the image
     """
-    exams = list(exams_in(paths, model.card, series))
+    exams = with_clinical_values(list(exams_in(paths, model.card, series)), model.card, clinical)
     if not exams:
         raise OverreadError("There is no study here that the model could be shown.", "give DICOM, NIfTI, PNG, JPEG, TIFF or .npz")
     refusing = Refusing.of(model, None)
@@ -89,14 +93,14 @@ def _open_exam(exam: Exam, model: Model) -> Image:
     if exam.refusal is not None:
         raise exam.refusal
     image = open_channels(exam.name, exam.references, exam.folder, gaps=exam.gaps, tilt=exam.tilt)
-    return as_trained(image, model.card)[0]
+    return as_trained(replace(image, clinical=exam.clinical), model.card)[0]
 
 
 def _look(model: Model, refusing: Refusing, image: Image) -> tuple[str, ...]:
     verdict, why, doubts = refusing.look(model, image, model.predictor.prepare(image))
     if why:
         raise Refused(verdict.code, f"the model refuses to read it: {why}")
-    return doubts
+    return (*doubts, *remarks(image.clinical, variables_of(model.card)))
 
 
 def _picked(cohort: Cohort, case: Case, why: str, row: Mapping[str, Any] | None) -> Picked:

@@ -68,7 +68,7 @@ def _posed(
     drawn: Sequence[Drawings],
 ) -> Posed:
     first = _without_image(ask(members[0][0], prepared, target))
-    voices = tuple((replace(first, network=p.network.eval(), task=p.task), share) for p, share in members)
+    voices = tuple((replace(first.with_network(p.network.eval()), task=p.task), share) for p, share in members)
     name = first.task.question.classes[target.number]
     own = _own_truth(subject, case, prepared, target, name)
     given = [each.mask(case, prepared.source, name) for each in drawn]

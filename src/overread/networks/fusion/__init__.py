@@ -1,0 +1,1 @@
+"""Networks that read clinical values beside an image."""
