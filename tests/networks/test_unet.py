@@ -127,4 +127,4 @@ def test_unequal_stages_are_refused():
 
 def test_unknown_norm_is_refused():
     with pytest.raises(OverreadError, match="choose one of instance, batch, group"):
-        make("2D", norm="layer")
+        make("2D", norm="spectral")

@@ -200,3 +200,12 @@ def test_the_answer_in_a_volume_is_as_coarse_as_small_objects_allow_and_its_rate
     plan = make_plan(NODULES, SCANS, Wishes())
     assert (plan.optimizer, plan.learning_rate) == ("muon", OBJECT_RATE)
     assert make_plan(NODULES, SCANS, Wishes(learning_rate=1e-3)).learning_rate == 1e-3
+
+
+def test_windows_of_a_volume_are_small_on_a_processor_and_hold_the_large_objects():
+    few = make_plan(NODULES, SCANS, Wishes())
+    assert np.prod(few.preparation.patch) < 160_000
+    assert "more steps in the time teach more" in few.reasons["patch"]
+    large = facts((200, 300, 300), {"nodule": of_size((40, 60, 60))}, spacing=(1.5, 1.0, 1.0), voxels=True)
+    assert np.prod(make_plan(NODULES, large, Wishes()).preparation.patch) > 250_000
+    assert np.prod(make_plan(NODULES, SCANS, Wishes(), device="cuda").preparation.patch) > 1_000_000

@@ -31,6 +31,14 @@ class Scaling:
 UNSCALED = Scaling()
 
 
+class Teaches(Protocol):
+    """All that the training loop asks of what it teaches."""
+
+    def losses(self, network: nn.Module, images: Tensor, targets: Any) -> Mapping[str, Tensor]:
+        """Named terms whose sum is minimised."""
+        ...
+
+
 class Task(Protocol):
     """A task, made for one question.
 

@@ -62,14 +62,13 @@ class Segmentation:
         if not self.deep_supervision or not hasattr(network, "forward_scales"):
             return {self.loss: self._loss(network(images), targets)}
         scales: list[Tensor] = network.forward_scales(images)  # type: ignore[operator]
-        scales = scales[: max(1, len(scales) - 1)] if len(scales) > 2 else scales  # the coarsest says too little
+        if len(scales) > 2 and scales[-1].shape != scales[0].shape:
+            scales = scales[:-1]  # the coarsest says too little
         parts = [self._loss(scale, _to_size(targets, scale)) for scale in scales]
         shares = [0.5**k for k in range(len(parts))]
         total = sum(shares)
-        return {
-            self.loss: parts[0] * (shares[0] / total),
-            **{f"{self.loss} at 1/{2**k}": p * (s / total) for k, (p, s) in enumerate(zip(parts, shares, strict=True)) if k},
-        }
+        names = [self.loss, *(f"{self.loss} {_place(k, scales)}" for k in range(1, len(scales)))]
+        return {name: part * (share / total) for name, part, share in zip(names, parts, shares, strict=True)}
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         if self.question.exclusive:
@@ -101,6 +100,11 @@ class Segmentation:
             layers[layer][mask] = value
             structures.append(Structure(name, value, layer))
         return clean(LabelMap(layers, tuple(structures), grid), decisions)
+
+
+def _place(number: int, scales: list[Tensor]) -> str:
+    """Which of several answers it is: by its resolution, or by its number where it has the full one (UNet++)."""
+    return f"of answer {number + 1}" if scales[number].shape == scales[0].shape else f"at 1/{2**number}"
 
 
 def _to_size(targets: Tensor, like: Tensor) -> Tensor:

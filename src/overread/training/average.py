@@ -6,7 +6,7 @@ Source: Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992).
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import nn
@@ -29,18 +29,25 @@ class Average:
         kept = min(decay, (1 + step) / (10 + step))
         own: list[torch.Tensor] = [*self.network.parameters()]
         torch._foreach_lerp_(own, [p.detach() for p in network.parameters()], 1 - kept)
+        self.take_statistics(network)
+
+    @torch.no_grad()
+    def take_statistics(self, network: nn.Module) -> None:
+        """Those of batch norm as the network has them: near enough on the way, taken anew at the end."""
         for mine, other in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(other)  # statistics of batch norm: near enough on the way, taken anew at the end
+            mine.copy_(other)
 
 
 @torch.no_grad()
-def refresh_statistics(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+def refresh_statistics(network: nn.Module, batches: Iterable[torch.Tensor], held: Collection[str] = ()) -> None:
     """Take the statistics of batch norm anew: those of the last steps do not fit averaged weights, and calibration suffers.
 
     batches  images as in training; a few dozen batches are enough
+    held     names of the batch norms of frozen stages, whose statistics are those that were loaded
     Source: Izmailov et al., UAI 2018, section 3.2.
     """
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    named = [(name, module) for name, module in network.named_modules() if isinstance(module, _BatchNorm)]
+    norms = [norm for name, norm in named if norm.track_running_stats and name not in held]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]

@@ -14,8 +14,11 @@ from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.preparation import Normalisation, Preparation
 from overread.core.question import Question
-from overread.networks.image.resnet import SMALL_IMAGE
+from overread.networks.image.network import SMALL_IMAGE
 from overread.networks.stages import plan_stages
+from overread.networks.table import ARCHITECTURES
+from overread.training.exam_geometry import is_over_slices, plan_slices, which_suits
+from overread.training.voxel_networks import base_features, fit_network
 from overread.training.wishes import PLANE_VOXELS, Budget, Shape, Wishes
 
 
@@ -72,25 +75,17 @@ def for_voxels(
     if dimensions == 2:
         median_shape[0] = 1
     patch, stages = plan_window(median_shape, steps, dimensions, wishes, budget, device, reasons)
+    name = "unet" if wishes.architecture == "auto" else wishes.architecture
+    options, patch = fit_network(name, dimensions, stages, patch, wishes, device, reasons)
     axes = 1 if dimensions == 2 else 0
     batch = _dense_batch(patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
-    name = "unet" if wishes.architecture == "auto" else wishes.architecture
     reasons["architecture"] = (
         f"U-Net with {len(stages.features)} stages: each axis is halved while it has 8 voxels or more"
         if wishes.architecture == "auto"
         else "set in project.toml"
     )
-    options: dict[str, Any] = {}
-    if name in ("unet", "residual_unet"):
-        options = {
-            "features": list(stages.features),
-            "kernels": [list(k) for k in stages.kernels],
-            "strides": [list(s) for s in stages.strides],
-        }
-    if wishes.dropout:
-        options["dropout"] = wishes.dropout
     outputs = len(question.classes) + (1 if question.exclusive else 0)
-    network = network_row(name, len(facts.channels), outputs, dimensions, "dense", {**options, **wishes.network})
+    network = network_row(name, len(facts.channels), outputs, dimensions, "dense", options)
     normalisation = choose_normalisation(facts, reasons)
     preparation = Preparation(
         tuple(facts.channels),
@@ -130,7 +125,8 @@ def plan_window(
             "the median case fits whole" if whole else f"the largest cube-like window within {limit / 1e6:.2f} million voxels"
         )
     window = [max(8, int(np.ceil(v))) for v in size[first:]]
-    stages = plan_stages(window, [float(v) for v in spacing[first:]], base_features=budget.base_features)
+    width = base_features(wishes, budget)
+    stages = plan_stages(window, [float(v) for v in spacing[first:]], base_features=width)
     return (1,) * first + tuple(stages.patch), stages  # type: ignore[return-value]
 
 
@@ -153,8 +149,11 @@ def for_cases(
     """One answer per case: the whole image at a fixed input shape."""
     if dimensions == 2 and not facts.is_planar:
         raise OverreadError(
-            f"A 2D network for one answer per volume is not offered for {question.task}.", 'leave [training] dimensions at "auto"'
+            f"A 2D network for one answer per volume is not offered for {question.task}.",
+            'leave [training] dimensions at "auto"; architecture = "slices_attention" takes a 2D network to each slice',
         )
+    if is_over_slices(wishes.architecture):
+        return _over_slices(question, facts, wishes, budget, device, reasons)
     if wishes.spacing != "auto" and facts.is_planar:
         raise OverreadError(
             "[training] spacing is set, but films are scaled to an input shape.",
@@ -193,11 +192,17 @@ def for_cases(
     reasons["architecture"] = (
         f"{name}: a small residual network, hard to overfit and quick" if wishes.architecture == "auto" else "set in project.toml"
     )
-    outputs = len(question.classes) - (1 if question.exclusive and question.ordered and len(question.classes) > 2 else 0)
+    if not facts.is_planar:
+        reasons["architecture"] += f"; {which_suits(facts)}"
+    outputs = _outputs(question)
     options: dict[str, Any] = {"dropout": wishes.dropout} if wishes.dropout else {}
-    if name.startswith("resnet"):
+    takes = ARCHITECTURES[name].options if name in ARCHITECTURES else {}
+    if "image_size" in takes:
         options["image_size"] = list(shape[3 - dimensions :])
-        options["width"], reasons["width"] = _width(max(shape), device)
+    if "width" in wishes.network:
+        reasons["width"] = "set in project.toml"
+    elif "width" in takes:
+        options["width"], reasons["width"] = _width(takes["width"], max(shape), device)
     network = network_row(name, len(facts.channels), outputs, dimensions, "image", {**options, **wishes.network})
     normalisation = choose_normalisation(facts, reasons)
     preparation = Preparation(
@@ -206,14 +211,32 @@ def for_cases(
     return preparation, network, batch
 
 
-def _width(longest: int, device: str) -> tuple[int, str]:
-    """Channels of a ResNet's first stage. On a processor steps are worth more than channels: on tuning images of
-    28 pixels a quarter of the channels learned more in the same time than a half."""
+def _over_slices(
+    question: Question, facts: Fingerprint, wishes: Wishes, budget: Budget, device: str, reasons: dict[str, str]
+) -> tuple[Preparation, dict[str, Any], int]:
+    """One answer per volume from its slices."""
+    seen = plan_slices(facts, wishes, budget, device, reasons)
+    network = network_row(wishes.architecture, len(facts.channels), _outputs(question), 3, "image", seen.options)
+    normalisation = choose_normalisation(facts, reasons)
+    channels, shape = tuple(facts.channels), seen.shape
+    return Preparation(channels, facts.units, 3, seen.spacing, shape, shape, False, normalisation), network, seen.batch
+
+
+def _outputs(question: Question) -> int:
+    """Of classification and regression: one per class or quantity, of grades one less."""
+    is_graded = question.exclusive and question.ordered and len(question.classes) > 2
+    return len(question.classes) - (1 if is_graded else 0)
+
+
+def _width(published: int, longest: int, device: str) -> tuple[int, str]:
+    """Channels of a network's first stage. On a processor steps are worth more than channels: on tuning images of
+    28 pixels a quarter of the channels of a ResNet learned more in the same time than a half."""
     if device == "cuda":
-        return 64, "64 channels as published"
+        return published, f"{published} channels as published"
     if longest <= SMALL_IMAGE:
-        return 16, "a quarter of the published channels: small images need few, and a processor then makes many more steps"
-    return 32, "half the published channels: four times as many steps in the time"
+        reason = "a quarter of the published channels: small images need few, and a processor then makes many more steps"
+        return published // 4, reason
+    return published // 2, "half the published channels: four times as many steps in the time"
 
 
 def network_row(name: str, channels: int, outputs: int, dimensions: int, serves: str, options: dict[str, Any]) -> dict[str, Any]:

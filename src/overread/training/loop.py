@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,11 +25,12 @@ from overread.networks.layout import memory_format, to_channels_last
 from overread.networks.memory import keep_freed_memory
 from overread.record.events import EventLog
 from overread.record.run import StopSignal
-from overread.tasks.base import Task
+from overread.tasks.base import Teaches
 from overread.training.average import Average, decay_for, refresh_statistics
 from overread.training.checkpoint import load_checkpoint, save_checkpoint
 from overread.training.clock import Clock
 from overread.training.early import EarlyStopping
+from overread.training.freezing import NOTHING_FROZEN, Freezing, Frozen, shares_of
 from overread.training.optimizers import optimizer as make_optimizer
 from overread.training.optimizers import rate_at, set_rate
 
@@ -38,6 +39,12 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 CHECKPOINT_SECONDS = 30.0
 STATISTICS_BATCHES = 32  # from which the statistics of batch norm are taken at the end
 LOOK_SHARE = 0.1  # of the time may go into looking at tuning cases
+
+
+class Beside(Protocol):
+    def __call__(self, student: nn.Module, teacher: nn.Module, step: int, progress: float) -> Mapping[str, Tensor]:
+        """Further terms of the loss, beside those of the batch; the teacher is the moving average."""
+        ...
 
 
 class Validate(Protocol):
@@ -62,6 +69,7 @@ class Recipe:
     channels_last: bool
     seed: int
     early_stopping: int = 0  # looks without a lower tuning loss that end the training; 0 is off
+    freezing: Freezing = NOTHING_FROZEN
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,14 @@ class Outcome:
 
 
 def train(
-    task: Task,
+    task: Teaches,
     network: nn.Module,
     batches: Callable[[int], tuple[Tensor, Targets]],
     recipe: Recipe,
     clock: Clock,
     *,
     validate: Validate,
+    beside: Beside | None = None,
     events: EventLog,
     checkpoint: Path,
     identity: str,
@@ -103,7 +112,9 @@ def train(
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true")
     if recipe.channels_last:
         network = to_channels_last(network)
-    optimizer = make_optimizer(recipe.optimizer, network, recipe.learning_rate, recipe.weight_decay, recipe.precision)
+    shares, rate, decay = shares_of(network, recipe.freezing), recipe.learning_rate, recipe.weight_decay
+    optimizer = make_optimizer(recipe.optimizer, network, rate, decay, recipe.precision, shares)
+    frozen = Frozen(network, recipe.freezing)
     average, early = Average(network.to(fabric.device)), EarlyStopping(recipe.early_stopping)
     taught, optimizer = fabric.setup(network, optimizer)
     if hasattr(network, "forward_scales"):
@@ -115,6 +126,7 @@ def train(
         step, epoch = _resumed(state, identity, clock)
         early.restore(state["early"], best)
         running = state["running"]
+        frozen.restore(int(state.get("thawed", 0)))
         events.write("resumed", step=step, epoch=epoch, minutes=round(clock.seconds / 60, 3))
     unfinished, last_save, last_look, look_seconds = 0, clock.now(), clock.now(), 0.0
     scores: dict[str, float] = {}
@@ -122,6 +134,7 @@ def train(
     def save(reason: str) -> None:
         state = {"step": step, "epoch": epoch, "running": running, "identity": identity}
         state |= {"seconds": clock.now(), "total_steps": clock.total_steps, "early": early.state()}
+        state |= {"thawed": frozen.count} if frozen.stages else {}
         save_checkpoint(checkpoint, network, average, optimizer, state, early.weights)
         on_checkpoint(average.network)
         events.write("checkpoint", step=step, reason=reason)
@@ -133,17 +146,26 @@ def train(
 
     def settle() -> None:
         with fabric.autocast():
-            refresh_statistics(average.network, (batch(k)[0] for k in range(min(step, STATISTICS_BATCHES))))
+            some = (batch(k)[0] for k in range(min(step, STATISTICS_BATCHES)))
+            refresh_statistics(average.network, some, frozen.norms_held())
 
     over = clock.is_over(step) or early.is_over
+    if resume and not over:
+        average.take_statistics(network)  # a teacher must go on as it was before the stop settled it
     while not over:
         images, targets = batch(step)
         warmup = min(recipe.warmup_steps, clock.total_steps // 10)  # a short run must reach its rate, too
         rate = rate_at(recipe.schedule, recipe.learning_rate, clock.progress(step), step, warmup)
         set_rate([optimizer], rate)
+        if thawed := frozen.thaw(clock.progress(step)):
+            events.write("unfroze", step=step, stages=[stage.name for stage in thawed])
         taught.train()
+        frozen.hold_statistics()
         optimizer.zero_grad(set_to_none=True)
-        terms = task.losses(taught, images, targets)
+        terms = dict(task.losses(taught, images, targets))
+        if beside is not None:
+            with fabric.autocast():
+                terms |= beside(taught, average.network, step, clock.progress(step))
         loss = torch.stack(list(terms.values())).sum()
         fabric.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)

@@ -14,7 +14,7 @@ from torch import nn
 from overread.batches.sampler import Targets
 from overread.networks.count import cost
 from overread.networks.layout import memory_format, to_channels_last
-from overread.tasks.base import Task
+from overread.tasks.base import Task, Teaches
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ HOPELESS = 3.0  # a setting whose first step takes so many times the best of ano
 
 
 def measure_step(
-    task: Task, network: nn.Module, images: torch.Tensor, targets: Targets, *, precision: str = "auto", repeats: int = 2
+    task: Teaches, network: nn.Module, images: torch.Tensor, targets: Targets, *, precision: str = "auto", repeats: int = 2
 ) -> list[Speed]:
     """Time forward and backward on this machine, fastest first; the network given is left as it was.
 
@@ -52,7 +52,7 @@ def measure_step(
 
 
 def _seconds(
-    task: Task,
+    task: Teaches,
     network: nn.Module,
     images: torch.Tensor,
     targets: Targets,

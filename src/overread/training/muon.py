@@ -10,11 +10,13 @@ AdamW takes, so that one learning rate serves both). AdamW: Loshchilov and Hutte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from overread.training.rates import split_by_rate
 
 FEWEST = 8  # channels in and out from which a weight is a matrix worth making orthogonal
 MOMENTUM = 0.95
@@ -51,9 +53,17 @@ class Muon(torch.optim.Optimizer):
     lr            learning rate of both
     weight_decay  share of a weight that a step of size 1 takes away; none for norms and biases
     dtype         in which matrices are made orthogonal: what multiplies fastest here
+    shares        name of a weight -> its share of the rate; None where all have the full one
     """
 
-    def __init__(self, network: nn.Module, lr: float, weight_decay: float, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        lr: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.float32,
+        shares: Mapping[str, float] | None = None,
+    ) -> None:
         self.dtype = dtype
         weights = [p for p in network.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [
@@ -61,7 +71,7 @@ class Muon(torch.optim.Optimizer):
             {"params": [p for p in weights if p.ndim > 1 and not is_matrix(p)], "is_matrix": False, "weight_decay": weight_decay},
             {"params": [p for p in weights if p.ndim <= 1], "is_matrix": False, "weight_decay": 0.0},
         ]
-        super().__init__([group for group in groups if group["params"]], {"lr": lr})
+        super().__init__(split_by_rate(groups, network, shares), {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]

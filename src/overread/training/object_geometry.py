@@ -7,6 +7,7 @@ no trace. So the grid is made as coarse as the small objects allow (it is what c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ LEAST_STRIDE, USUAL_STRIDE = 2, 4
 AMPLE = {"cpu": 24.0, "cuda": 64.0}  # pixels across the small objects beyond which a larger film teaches less than more steps
 LEAST_EDGE = 128
 GAIN = 1.02
+OBJECT_WINDOW = {"cpu": 131_072}  # voxels. Tuning cases of phantom metastases: a third the usual window found more in less time
+ROOM = 2.0  # times the extent of the large objects
 
 
 def for_objects(
@@ -45,9 +48,11 @@ def for_objects(
         shape = None
     patch: Shape = (1, *stages.patch) if dimensions == 2 else tuple(stages.patch)  # type: ignore[assignment]
     seen = {n: np.array(f.sizes, dtype=float) * scale for n, f in facts.objects.items() if f.count}
-    options = options_of(name, wishes, stages, seen, stride_of(small * scale, dimensions), reasons)
+    step = stride_of(small * scale, dimensions)
+    options, patch = options_of(name, wishes, stages, patch, device, seen, step, reasons)
+    shape = patch if shape is not None else None
     outputs = len(question.classes) + (1 if route == "dense" else 0)
-    network = network_row(name, len(facts.channels), outputs, dimensions, route, {**options, **wishes.network})
+    network = network_row(name, len(facts.channels), outputs, dimensions, route, options)
     batch = _batch(patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
     preparation = Preparation(
         tuple(facts.channels),
@@ -160,17 +165,27 @@ def _volume(
             axis = int(np.argmin(np.where(steps < coarsest - 1e-9, steps, np.inf)))  # the finest first, towards cubes
             steps[axis] = min(steps[axis] * GAIN, coarsest[axis])
         spacing = (round(float(steps[0]), 3), round(float(steps[1]), 3), round(float(steps[2]), 3))
-        windows = float(np.prod(edges / steps)) / budget.patch_voxels
         if not np.allclose(before, steps):
-            reasons["spacing"] += f"; coarser, {in_mm(steps)}, so that a case is read in about {max(1, round(windows))} windows"
-        if windows > 1.05 * budget.windows:
+            reasons["spacing"] += f"; coarser, {in_mm(steps)}, so that a case is read in few windows"
+        if np.prod(edges / steps) > 1.05 * room:
             reasons["spacing"] += (
                 f"; not coarser: the small objects (10th percentile {in_mm(small * own)}) would be lost. "
-                f"A case takes about {windows:.0f} windows to read"
+                f"A case takes about {np.prod(edges / steps) / budget.patch_voxels:.0f} windows to read"
             )
     median = np.maximum(np.rint(edges / steps), 1).astype(int)
-    _, stages = plan_window(median, steps, 3, wishes, budget, device, reasons)
+    small_enough = replace(budget, patch_voxels=_window_voxels(facts, own / steps, budget, device))
+    _, stages = plan_window(median, steps, 3, wishes, small_enough, device, reasons)
+    if wishes.patch == "auto" and small_enough.patch_voxels < budget.patch_voxels:
+        reasons["patch"] += ": objects fill a small part of a volume, and more steps in the time teach more than wider windows"
     return spacing, stages, own / steps
+
+
+def _window_voxels(facts: Fingerprint, scale: np.ndarray, budget: Budget, device: str) -> int:
+    """Voxels of a window: few, so that there are many steps, but room for the 90th percentile of objects and as much around."""
+    if device not in OBJECT_WINDOW:
+        return budget.patch_voxels
+    large: np.ndarray = np.array([f.sizes for f in facts.objects.values() if f.count], dtype=float)[:, 3].max(axis=0) * scale
+    return int(np.clip(np.prod(ROOM * large), OBJECT_WINDOW[device], budget.patch_voxels))
 
 
 def _batch(

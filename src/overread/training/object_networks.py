@@ -15,10 +15,11 @@ from overread.networks.stages import Stages
 from overread.networks.table import ARCHITECTURES
 from overread.networks.torchvision_objects.anchors import STRIDES, anchors_for, options_for
 from overread.tasks import routes_of
-from overread.training.wishes import Wishes
+from overread.training.voxel_networks import fit_network
+from overread.training.wishes import Shape, Wishes
 
 OWN = {"detection": "centre_detector", "instances": "centre_offset_unet"}
-U_NETS = ("unet", "residual_unet", "centre_offset_unet", "centre_detector")
+PER_VOXEL = ("centre_detector", *(name for name, row in ARCHITECTURES.items() if row.serves & {"dense", "centres"}))
 WHY = {
     "centre_detector": "finds the middle of each object and the way to its sides, in 2D and 3D alike; needs no anchors",
     "centre_offset_unet": "says of each voxel what it is and where the middle of its object lies, so that objects that touch "
@@ -63,34 +64,29 @@ def options_of(
     name: str,
     wishes: Wishes,
     stages: Stages,
+    patch: Shape,
+    device: str,
     seen: Mapping[str, np.ndarray],
     stride: tuple[int, ...],
     reasons: dict[str, str],
-) -> dict[str, Any]:
-    """The options of the network.
+) -> tuple[dict[str, Any], Shape]:
+    """The options of the network, and the window, made a multiple of what it needs.
 
     seen    class -> (5, 3) percentiles of the objects' extents in voxels that the network sees
     stride  largest step of the answer along each axis
     """
-    options: dict[str, Any] = {}
     if name in STRIDES:
         rows = [tuple(row) for sizes in seen.values() for row in sizes]
         anchors = anchors_for(rows, STRIDES[name])
         reasons["anchors"] = anchors.reason
-        options = options_for(name, wishes.weights, anchors)
-    elif name in U_NETS:
-        options = {
-            "features": list(stages.features),
-            "kernels": [list(k) for k in stages.kernels],
-            "strides": [list(s) for s in stages.strides],
-        }
+        dropout = {"dropout": wishes.dropout} if wishes.dropout else {}
+        return {**options_for(name, wishes.weights, anchors), **dropout, **wishes.network}, patch
+    options, patch = fit_network(name, len(stride), stages, patch, wishes, device, reasons)
     if name == "centre_detector":
-        options["coarsest"] = list(stride)
+        options.setdefault("coarsest", list(stride))
         small = min(float(np.prod(sizes[1, 3 - len(stride) :]) ** (1 / len(stride))) for sizes in seen.values())
         reasons["coarsest"] = (
             f"an answer every {' x '.join(str(s) for s in stride)} voxels: the small objects (10th percentile) are {small:.0f} "
             "voxels across, and two should not share one place"
         )
-    if wishes.dropout:
-        options["dropout"] = wishes.dropout
-    return options
+    return options, patch

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import nn
 
 from overread.core.errors import OverreadError
 from overread.training.muon import Muon
+from overread.training.rates import SHARE, split_by_rate
 
 # name -> (default learning rate, default weight decay)
 OPTIMIZERS: dict[str, tuple[float, float]] = {
@@ -21,20 +22,28 @@ OPTIMIZERS: dict[str, tuple[float, float]] = {
 }
 
 
-def optimizer(name: str, network: nn.Module, rate: float, decay: float, precision: str = "float32") -> torch.optim.Optimizer:
+def optimizer(
+    name: str,
+    network: nn.Module,
+    rate: float,
+    decay: float,
+    precision: str = "float32",
+    shares: Mapping[str, float] | None = None,
+) -> torch.optim.Optimizer:
     """The optimizer by name; `precision` is the plan's number format.
 
+    shares  name of a parameter -> its share of the rate; None where all have the full one
     Weight decay is kept from biases and norms, which have one dimension.
     """
     if name not in OPTIMIZERS:
         raise OverreadError(f"'{name}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
     if name == "muon":
-        return Muon(network, rate, decay, torch.bfloat16 if precision == "bfloat16" else torch.float32)
-    groups = [
+        return Muon(network, rate, decay, torch.bfloat16 if precision == "bfloat16" else torch.float32, shares)
+    kinds = [
         {"params": [p for p in network.parameters() if p.requires_grad and p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in network.parameters() if p.requires_grad and p.ndim <= 1], "weight_decay": 0.0},
     ]
-    groups = [g for g in groups if g["params"]]
+    groups = split_by_rate(kinds, network, shares)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=_can_fuse(network))
     if name == "adam":
@@ -75,4 +84,4 @@ def rate_at(schedule: str, peak: float, progress: float, step: int, warmup_steps
 def set_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
     for each in optimizers:
         for group in each.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(SHARE, 1.0)

@@ -17,8 +17,12 @@ from overread.cohort.fingerprint import Fingerprint
 from overread.core.preparation import Preparation
 from overread.core.question import Question
 from overread.record.files import digest_json
+from overread.training.clinical import with_clinical
+from overread.training.consistency import choose_semi
+from overread.training.freezing import check_freezing, why_frozen
 from overread.training.geometry import choose_dimensions, for_cases, for_voxels
 from overread.training.object_geometry import for_objects
+from overread.training.region import with_region
 from overread.training.teaching import (
     choose_augmentation,
     choose_class_weights,
@@ -32,6 +36,8 @@ from overread.training.teaching import (
 from overread.training.wishes import CPU, GPU, Wishes
 
 OF_OBJECTS = {"augmentation": ("copy_paste",), "sampling": ("clean",), "": ("has_outlines",)}  # no part of other questions' plans
+OFF = {"early_stopping": 0, "freeze": "none", "unfreeze": 0.0, "layer_decay": 1.0, "semi": "none"}  # as if not there
+RUN = "run:"  # before the name of a run whose weights another one begins with
 NOT_THE_CURVE = ("reasons", "expected", "precision", "channels_last")  # of a plan: measured or told, not chosen
 
 
@@ -65,12 +71,16 @@ class Plan:
     seed: int
     early_stopping: int = 0
     has_outlines: bool = False  # objects: the truth says of each which voxels it holds
+    freeze: str = "none"
+    unfreeze: float = 0.0
+    layer_decay: float = 1.0
+    semi: str = "none"
     reasons: dict[str, str] = field(default_factory=dict)
     expected: dict[str, Any] = field(default_factory=dict)  # memory and time, measured here
 
     def as_dict(self) -> dict[str, Any]:
         values = asdict(self)
-        values["question"] = self.question.as_dict()
+        values["question"], values["preparation"] = self.question.as_dict(), self.preparation.as_dict()
         return values
 
     @property
@@ -79,8 +89,11 @@ class Plan:
         values = self.as_dict()
         for name in NOT_THE_CURVE:
             values.pop(name)
-        if not self.early_stopping:
-            values.pop("early_stopping")  # off: plans from before there was such a choice keep their identity
+        for name, off in OFF.items():  # plans from before there was such a choice keep their identity
+            if values[name] == off:
+                values.pop(name)
+        if self.preparation.clinical is None:
+            values["augmentation"].pop("hide_clinical")
         if not self.question.is_of_objects:
             for table, names in OF_OBJECTS.items():
                 for name in names:
@@ -92,9 +105,15 @@ class Plan:
         return replace(self, precision=precision, channels_last=channels_last, reasons=reasons, expected=expected)
 
 
-def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device: str = "cpu") -> Plan:
-    """Decide everything but the number format, which is measured afterwards."""
+def make_plan(
+    question: Question, facts: Fingerprint, wishes: Wishes, *, device: str = "cpu", is_pretrained: bool = False
+) -> Plan:
+    """Decide everything but the number format, which is measured afterwards.
+
+    is_pretrained  the weights to begin from come from a pretraining without labels, which leaves most to be learned
+    """
     reasons: dict[str, str] = {}
+    freezing = check_freezing(str(wishes.freeze), wishes.unfreeze, wishes.layer_decay, wishes.weights)
     budget = GPU if device == "cuda" else CPU
     dimensions = choose_dimensions(facts, wishes, reasons)
     if question.is_of_objects:
@@ -103,19 +122,23 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         preparation, network, batch = for_voxels(question, facts, wishes, budget, dimensions, device, reasons)
     else:
         preparation, network, batch = for_cases(question, facts, wishes, budget, dimensions, device, reasons)
-    optimizer, schedule, rate, decay = choose_optimisation(question, wishes, network["name"], reasons)
+    optimizer, schedule, rate, decay = choose_optimisation(question, wishes, network["name"], reasons, is_pretrained)
     augmentation = choose_augmentation(question, wishes, preparation, reasons, facts)
+    preparation = with_region(facts, preparation, reasons)
+    preparation, network, augmentation = with_clinical(facts, wishes, preparation, network, augmentation, reasons)
     centre, scale = choose_scaling(question, facts, reasons)
     weights = choose_class_weights(question, facts, wishes, reasons)
     sampling = choose_sampling(question, facts, wishes, preparation, batch, reasons)
     steps = int(np.clip(np.ceil(facts.n_cases / batch), 10, 250))
     reasons["steps_per_epoch"] = f"about one look at each of {facts.n_cases} training cases, between 10 and 250 steps"
-    deep = choose_deep_supervision(question, wishes, reasons)
+    deep = choose_deep_supervision(question, wishes, network["name"], reasons)
+    why_frozen(freezing, reasons)
+    semi = choose_semi(question, wishes, network["serves"], reasons)
     return Plan(
         question=question,
         preparation=preparation,
         network=network,
-        weights=wishes.weights if wishes.weights in ("random", "hub") else f"file {Path(wishes.weights).name}",
+        weights=told_weights(wishes.weights),
         loss=choose_loss(question, wishes, reasons, network["serves"] if question.is_of_objects else ""),
         class_weights=weights,
         centre=centre,
@@ -138,5 +161,14 @@ def make_plan(question: Question, facts: Fingerprint, wishes: Wishes, *, device:
         seed=wishes.seed,
         early_stopping=choose_early_stopping(wishes, reasons),
         has_outlines=question.is_of_objects and facts.have_voxels,
+        freeze=freezing.freeze,
+        unfreeze=freezing.unfreeze,
+        layer_decay=freezing.layer_decay,
+        semi=semi,
         reasons=reasons,
     )
+
+
+def told_weights(weights: str) -> str:
+    """What training began from, as a plan may say it: of a file its name alone, for a path may name people."""
+    return weights if weights in ("random", "hub") or weights.startswith(RUN) else f"file {Path(weights).name}"

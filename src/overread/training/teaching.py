@@ -12,8 +12,9 @@ from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.preparation import Preparation
 from overread.core.question import Question
+from overread.networks.needs import has_scales
 from overread.tasks import losses_of, make
-from overread.training.object_networks import U_NETS
+from overread.training.object_networks import PER_VOXEL
 from overread.training.object_teaching import object_augmentation, object_sampling, refuse_without_voxels
 from overread.training.optimizers import OPTIMIZERS, SCHEDULES
 from overread.training.wishes import Wishes
@@ -55,9 +56,13 @@ def choose_early_stopping(wishes: Wishes, reasons: dict[str, str]) -> int:
     return wishes.early_stopping
 
 
-def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: dict[str, str]) -> tuple[str, str, float, float]:
-    is_dense = question.task == "segmentation" or (question.is_of_objects and name in U_NETS)
-    usual = "muon" if is_dense and wishes.weights == "random" else "adamw"
+def choose_optimisation(
+    question: Question, wishes: Wishes, name: str, reasons: dict[str, str], is_pretrained: bool = False
+) -> tuple[str, str, float, float]:
+    """is_pretrained  the weights come from a pretraining without labels: what is asked is still to be learned, at usual rates"""
+    learned = wishes.weights != "random" and not is_pretrained
+    is_dense = question.task == "segmentation" or (question.is_of_objects and name in PER_VOXEL)
+    usual = "muon" if is_dense and not learned else "adamw"
     optimizer = usual if wishes.optimizer == "auto" else wishes.optimizer
     if optimizer not in OPTIMIZERS:
         raise OverreadError(f"'{optimizer}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
@@ -70,7 +75,7 @@ def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: 
         usual_decay = 1e-2 if is_dense or question.is_of_objects else 5e-2
     elif optimizer == "muon" and question.is_of_objects:
         usual_rate = OBJECT_RATE
-    if wishes.weights != "random":
+    if learned:
         usual_rate /= 5
     rate = usual_rate if wishes.learning_rate == "auto" else float(wishes.learning_rate)
     decay = usual_decay if wishes.weight_decay == "auto" else float(wishes.weight_decay)
@@ -84,7 +89,7 @@ def choose_optimisation(question: Question, wishes: Wishes, name: str, reasons: 
         "set in project.toml"
         if wishes.learning_rate != "auto"
         else "a fifth of the usual, because the weights were loaded"
-        if wishes.weights != "random"
+        if learned
         else f"usual for {optimizer} and {question.task}"
     )
     return optimizer, schedule, rate, decay
@@ -136,7 +141,7 @@ def choose_augmentation(
     return replace(usual, **changes)
 
 
-def choose_deep_supervision(question: Question, wishes: Wishes, reasons: dict[str, str]) -> bool:
+def choose_deep_supervision(question: Question, wishes: Wishes, name: str, reasons: dict[str, str]) -> bool:
     if question.task != "segmentation":
         if wishes.deep_supervision is True:
             raise OverreadError(
@@ -147,6 +152,14 @@ def choose_deep_supervision(question: Question, wishes: Wishes, reasons: dict[st
         reasons["deep_supervision"] = (
             "coarse stages would merge small objects" if question.is_of_objects else "one answer per case has no coarse form"
         )
+        return False
+    if not has_scales(name):
+        if wishes.deep_supervision is True:
+            raise OverreadError(
+                f"Deep supervision asks a network for several answers, and {name} has one.",
+                'leave [training] deep_supervision at "auto", or choose a U-Net',
+            )
+        reasons["deep_supervision"] = "this network has one answer"
         return False
     if isinstance(wishes.deep_supervision, bool):
         reasons["deep_supervision"] = "set in project.toml"

@@ -59,6 +59,8 @@ class Wishes:
     unfreeze: float = 0.0
     layer_decay: float = 1.0
     clinical: tuple[str, ...] = ()
+    fusion: str = "concatenation"
+    semi: str = "none"
     dimensions: int | str = "auto"
     spacing: tuple[float, float, float] | str = "auto"
     patch: Shape | str = "auto"

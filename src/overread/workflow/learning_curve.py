@@ -7,7 +7,7 @@ budget; the internal test is neither opened nor read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from overread.cohort.subsets import Drawable, drawable, usable_subsets
 from overread.core.errors import OverreadError
 from overread.evaluation.comparing.compared import Contender, line_up
 from overread.evaluation.comparing.endpoints import COMPARABLE, Endpoint
+from overread.evaluation.learning.against import Against, judge_against
 from overread.evaluation.learning.curve import Curve
 from overread.evaluation.learning.run_statistic import scored_cases
 from overread.evaluation.learning.verdict import CAVEAT, Verdict, judge
@@ -43,6 +44,7 @@ DEFAULT_NAME = "curve"
 SHARES = (0.1, 0.25, 0.5, 1.0)
 REPEATS = 2  # the fewest that show how far trainings lie apart
 PART_OF = "a learning curve"
+SECOND = "-against"  # ends the names of trainings of the second way
 FIXED = ("cohort", "fold", "budget", "overrides", "seed")
 
 
@@ -57,12 +59,14 @@ def learning_curve(
     overrides: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    against: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Train every share, fit the curve, and write DIR/learning-curve.json; what is trained already is kept.
 
     shares   of the training patients, 0 to 1; all of them are always among them
     repeats  trainings of each share, each with its own draw of patients and its own seed
     fold     for a project of folds: the fold held out
+    against  settings of a second way to train, over `overrides`: every training is done both ways, and the curves are compared
     tell     is told what is about to be trained
     What an earlier call was told and this one is not, is taken from there.
     """
@@ -75,6 +79,7 @@ def learning_curve(
     overrides = dict(overrides or before.get("overrides") or {})
     if minutes is None and epochs is None and before:
         minutes, epochs = before["budget"]["minutes"], before["budget"]["epochs"]
+    against = second_way(before, against, overrides, home.name)
     budget = budget_of(project, minutes, epochs, overrides)
     shares = checked_shares(shares or before.get("shares") or SHARES)
     repeats = repeats or before.get("repeats") or REPEATS
@@ -85,15 +90,23 @@ def learning_curve(
     subsets = usable_subsets(drawn, shares, [seed + k for k in range(repeats)])
     order: dict[str, Any] = {"cohort": cohort.digest, "fold": fold, "budget": budget.as_dict(), "overrides": overrides}
     order |= {"seed": seed, "shares": list(shares), "repeats": repeats}
+    order |= {"against": against} if against else {}
     keep_order(mark, order, FIXED, f"The learning curve '{home.name}'")
-    tell(f"{len(shares) * repeats} trainings of {budget} each: {repeats} for each of {len(shares)} shares.")
-    runs = []
+    ways = [("", overrides), (SECOND, {**overrides, **against})][: 2 if against else 1]
+    each = f"{repeats} for each of {len(shares)} shares{', both ways' if against else ''}"
+    tell(f"{len(ways) * len(shares) * repeats} trainings of {budget} each: {each}.")
+    runs: list[list[tuple[Training, Mapping[str, Any]]]] = [[] for _ in ways]
     for share in shares:
         for k in range(repeats):
-            one = Training(project, cohort, drawn, home.name, share, k + 1, subsets[seed + k][share])
-            tell(f"{one.name}: {one.patients} of {drawn.count(range(len(drawn.case_ids)))} training patients")
-            runs.append((one, one.evaluated(fold, budget, overrides, seed + k, progress)))
-    return _written(project, cohort, endpoint, drawn, shares, runs, order, home.name)
+            for own, (suffix, settings) in zip(runs, ways, strict=True):
+                one = Training(project, cohort, drawn, home.name, share, k + 1, subsets[seed + k][share], suffix)
+                tell(f"{one.name}: {one.patients} of {drawn.count(range(len(drawn.case_ids)))} training patients")
+                own.append((one, one.evaluated(fold, budget, settings, seed + k, progress)))
+    result = _written(project, cohort, endpoint, drawn, shares, runs[0], order, home.name)
+    if against:
+        result["against"] = compared(project, endpoint, shares, runs[0], runs[1], against)
+    write_json(project.path / FILE, result)
+    return result
 
 
 @dataclass(frozen=True)
@@ -107,10 +120,11 @@ class Training:
     share: float
     repeat: int
     which: tuple[int, ...]
+    suffix: str = ""  # of a second way to train
 
     @property
     def name(self) -> str:
-        return f"{self.curve}/{100 * self.share:g}-{self.repeat}"
+        return f"{self.curve}/{100 * self.share:g}-{self.repeat}{self.suffix}"
 
     @property
     def patients(self) -> int:
@@ -187,8 +201,64 @@ def _written(
         "verdict": verdict.as_dict(),
         "notes": _notes(curve, verdict, order),
     }
-    write_json(project.path / FILE, result)
     return result
+
+
+def second_way(
+    before: Mapping[str, Any], against: Mapping[str, str] | None, overrides: Mapping[str, str], name: str
+) -> dict[str, str]:
+    """Settings of the second way: as told, else as an earlier call was told; empty where there is none."""
+    known = dict(before.get("against") or {})
+    asked = dict(against or known)
+    if known and asked != known:
+        raise OverreadError(
+            f"The learning curve '{name}' was compared with another way to train.", "begin another one with --name"
+        )
+    if asked and all(overrides.get(key) == value for key, value in asked.items()):
+        raise OverreadError("--against says what --set says already, so that both ways are one.", "name a setting that differs")
+    return asked
+
+
+def compared(
+    project: Project,
+    endpoint: Endpoint,
+    shares: Sequence[float],
+    first: Sequence[tuple[Training, Mapping[str, Any]]],
+    second: Sequence[tuple[Training, Mapping[str, Any]]],
+    settings: Mapping[str, str],
+) -> dict[str, Any]:
+    """The second curve, and by how much it is better at each share."""
+    both = [[[(one, found) for one, found in runs if one.share == share] for share in shares] for runs in (first, second)]
+    contenders = [
+        Contender(f"{share:g}{way}", tuple(f for _, f in own))
+        for way, side in zip(("", SECOND), both, strict=True)
+        for share, own in zip(shares, side, strict=True)
+    ]
+    lined, count = line_up(contenders), len(shares)
+    sides = [replace(lined, names=lined.names[a:b], rows=lined.rows[a:b]) for a, b in ((0, count), (count, 2 * count))]
+    asked = project.settings.evaluation
+    rules = Rules(level=asked.interval_level, resamples=asked.resamples)
+    patients = np.array([np.mean([one.patients for one, _ in own]) for own in both[0]])
+    curve = Curve(endpoint, patients, sides[1], rules)
+    against = Against(endpoint, patients, sides[0], sides[1], rules)
+    name = _way(settings)
+    judged = judge_against(against, name)
+    return {
+        "name": name,
+        "settings": told_overrides(settings),
+        "points": [_point(curve, k, own) for k, own in enumerate(both[1])],
+        "gains": [found.as_dict() for found in judged.gains],
+        "pairs": [[_finite(value) for value in row] for row in against.pairs],
+        "spread_of_pairs": against.spread,
+        "code": judged.code,
+        "words": judged.words,
+    }
+
+
+def _way(settings: Mapping[str, str]) -> str:
+    """The second way in words: "weights = run:pretrained"."""
+    told = [f"{key.removeprefix('training.')} = {value}" for key, value in told_overrides(settings).items()]
+    return ", ".join([*told, *(["weights from a file"] if len(told) < len(settings) else [])])
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, str]:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import nn
 
 from overread.cohort.fingerprint import fingerprint
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError, Stopped
 from overread.networks.weights import weights_digest
 from overread.reading.model import build_network
-from overread.record.events import read_events
+from overread.record.events import EventLog, read_events
+from overread.record.files import digest_json
 from overread.record.run import RunFolder, StopSignal
 from overread.training.clock import Clock
 from overread.training.loop import Outcome, Recipe
 from overread.training.loop import train as run_loop
-from overread.training.plan import NOT_THE_CURVE, make_plan
+from overread.training.plan import NOT_THE_CURVE, RUN
 from overread.workflow import plan as planning
 from overread.workflow.audits.leaks import refuse_leaks_found
+from overread.workflow.first_model import first_model_of, with_regions
 from overread.workflow.learning.freeze import freeze, snapshot
 from overread.workflow.learning.look import Look
 from overread.workflow.learning.plan_file import read_plan
+from overread.workflow.learning.without_truth import REST, consistency_of
 from overread.workflow.plan import Planned, batches_of
-from overread.workflow.project import CURVE, PLANNED, Project
+from overread.workflow.project import CURVE, NO_RUNS, PLANNED, Project
+from overread.workflow.starts.decided import begun, decided, event_of, freezing_of
+from overread.workflow.starts.start import Start, start_of
 
 DEFAULT_MINUTES = 15.0
+FOLDERS = ("training.weights", "training.unlabelled")  # settings that may name a folder, which no record tells
+Hear = Callable[[dict[str, Any]], None]
 LOOK_SHARE_OF_BUDGET = 0.03  # of a budget in minutes may go into the first look at tuning cases
 
 
@@ -39,18 +48,22 @@ def train(
     name: str | None = None,
     overrides: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    hear: Hear = lambda event: None,
 ) -> RunFolder:
     """Train a run, or one run for each fold, and freeze it.
 
     minutes, epochs  the budget; where neither is given, that of [training], else 15 minutes
     fold             for a project of folds: the fold held out, or "all"
     resume           go on with a stopped run; its plan must be the same
+    hear             is told every event of the training; what it raises ends the run, which is then not frozen
     """
     numbers = project.folds_asked(fold)
     refuse_leaks_found(project)
     chosen = name or (project.latest(*PLANNED) if resume else "") or planning.next_name(project)
     if (project.run(chosen).path / CURVE).exists():
         raise OverreadError(f"'{chosen}' is a learning curve, not a run.", "choose another name with --name")
+    if any((project.run(chosen).path / mark).exists() for mark in NO_RUNS):
+        raise OverreadError(f"'{chosen}' is an ablation, not a run.", "choose another name with --name")
     planning.refuse_ensemble(project, chosen)
     for number in numbers:
         run = project.run(chosen, number)
@@ -58,7 +71,7 @@ def train(
             continue
         order = _order(project, run, chosen, number, minutes, epochs, overrides, resume=resume and run.checkpoint.exists())
         with run.locked():
-            _train_one(project, run, order, progress)
+            _train_one(project, run, order, progress, hear)
     return project.run(chosen, None if len(numbers) > 1 else numbers[0])
 
 
@@ -97,13 +110,14 @@ def _order(
     return Order(name, fold, minutes, epochs, overrides, resume)
 
 
-def _train_one(project: Project, run: RunFolder, order: Order, progress: Progress | None) -> None:
+def _train_one(project: Project, run: RunFolder, order: Order, progress: Progress | None, hear: Hear) -> None:
     planned = _resumable(project, run, order, progress) if order.resume else _fresh(project, run, order, progress)
     settings = planning.with_overrides(project.settings, order.overrides)
     clock = Clock(planned.plan.steps_per_epoch, order.epochs, order.minutes)
     stop = StopSignal()
     with stop.listening():
-        outcome = _learn(planned, clock, order, settings.training.weights, stop, progress)
+        start = start_of(project, settings.training.weights, planned.cohort, order.fold)
+        outcome = _learn(project, planned, clock, order, start, settings.training.unlabelled, stop, progress, hear)
         freeze(project, settings, planned, outcome, progress)
     if outcome.reason == "stopped":
         raise Stopped(
@@ -143,23 +157,35 @@ def _as_written(project: Project, run: RunFolder, order: Order, progress: Progre
     """The plan in the run folder, and the names of the choices that would be made otherwise today."""
     written = read_plan(run.plan)
     cohort = project.cohort_of(run, order.fold)
-    facts = fingerprint(cohort, progress)
     settings = planning.with_overrides(project.settings, order.overrides)
+    first = first_model_of(project, settings)
+    cohort = with_regions(project, cohort, first, progress)
+    facts = fingerprint(cohort, progress, settings.training.clinical, None if first is None else first.region)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    today = make_plan(project.question, facts, planning.wishes_of(settings), device=device)
+    start = start_of(project, settings.training.weights, cohort, order.fold)
+    today = decided(project.question, facts, planning.wishes_of(settings), start, device)
     before, after = written.as_dict(), today.as_dict()
     changed = [k for k in after if k not in NOT_THE_CURVE and before.get(k) != after[k]]
     task = planning.task_of(written)
-    return Planned(run, written, cohort, planning.prepared(project, cohort, written, task, progress), task), changed
+    return Planned(run, written, cohort, planning.prepared(project, cohort, written, task, progress), task, first), changed
 
 
-def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: StopSignal, progress: Progress | None) -> Outcome:
+def _learn(
+    project: Project,
+    planned: Planned,
+    clock: Clock,
+    order: Order,
+    start: Start,
+    unlabelled: str,
+    stop: StopSignal,
+    progress: Progress | None,
+    hear: Hear,
+) -> Outcome:
     plan, run = planned.plan, planned.run
     torch.manual_seed(plan.seed)
-    network = build_network(plan.network, "random" if order.resume else weights)
-    if hasattr(network, "weights_loaded"):
-        run.events.write("weights", what=str(network.weights_loaded))
+    network = build_network(plan.network) if order.resume else _first_network(planned, start)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    beside, of_images = consistency_of(project, planned, unlabelled, order.fold, device, progress)
     if not order.resume:
         run.events.write(
             "started",
@@ -169,7 +195,7 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
             precision=plan.precision,
             minutes=clock.minutes,
             epochs=clock.epochs,
-            overrides={k: v for k, v in order.overrides.items() if k != "training.weights"},  # may name a folder
+            overrides={k: v for k, v in order.overrides.items() if k not in FOLDERS or v.startswith(RUN) or v == REST},
             identity=plan.identity,
             initial=weights_digest(network),
         )
@@ -195,6 +221,7 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
         plan.channels_last,
         plan.seed,
         plan.early_stopping,
+        freezing_of(plan),
     )
     outcome = run_loop(
         planned.task,
@@ -203,9 +230,10 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
         recipe,
         clock,
         validate=Look(planned, device, LOOK_SHARE_OF_BUDGET * clock.minutes * 60 if clock.minutes else None),
-        events=run.events,
+        beside=beside,
+        events=EventLog(run.events_path, hear),
         checkpoint=run.checkpoint,
-        identity=plan.identity,
+        identity=digest_json([plan.identity, of_images]) if of_images else plan.identity,
         on_checkpoint=lambda average: snapshot(planned, average, run),
         resume=order.resume,
         stop=stop,
@@ -214,6 +242,14 @@ def _learn(planned: Planned, clock: Clock, order: Order, weights: str, stop: Sto
     if progress is not None:
         progress.finish()
     return outcome
+
+
+def _first_network(planned: Planned, start: Start) -> nn.Module:
+    """The network with what it begins with, which the record lists."""
+    found = begun(planned.plan, start)
+    if found.loaded is not None:
+        planned.run.events.write("weights", **event_of(found, start))
+    return found.network
 
 
 def is_finished(run: RunFolder) -> bool:

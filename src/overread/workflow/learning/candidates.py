@@ -10,6 +10,7 @@ from overread.workflow.plan import with_overrides
 from overread.workflow.project import Project
 
 SECTION = "training."
+BUDGET = ("training.minutes", "training.epochs")
 
 
 def candidates_of(project: Project, tries: Sequence[str], overrides: Mapping[str, str]) -> list[dict[str, str]]:
@@ -26,16 +27,7 @@ def candidates_of(project: Project, tries: Sequence[str], overrides: Mapping[str
             raise OverreadError(
                 f"--try '{text}': expected KEY=VALUE,VALUE.", "for example --try training.learning_rate=1e-3,1e-4"
             )
-        if not key.startswith(SECTION) or key == f"{SECTION}seed":
-            raise OverreadError(
-                f"--try {key}: only ways to train are compared, and this is none (a seed is luck, not a way).",
-                "name a line of [training], e.g. training.loss",
-            )
-        if key == f"{SECTION}early_stopping":
-            raise OverreadError(
-                f"--try {key}: it stops by the very part that is held out, so its score there would flatter.",
-                "set it for all candidates with --set, or compare the trained runs on the internal test",
-            )
+        refuse_no_way(f"--try {key}", key)
         if key in named or len(set(found)) < len(found):
             raise OverreadError(f"--try {key}: named twice, or with a value twice.", "name each once, with all its values")
         named[key] = found
@@ -45,6 +37,27 @@ def candidates_of(project: Project, tries: Sequence[str], overrides: Mapping[str
     for settings in made:
         with_overrides(project.settings, {**overrides, **settings})
     return made
+
+
+def refuse_no_way(said: str, key: str) -> None:
+    """Only ways to train can be compared on tuning cases.
+
+    said  the words of the command line
+    """
+    if not key.startswith(SECTION) or key == f"{SECTION}seed":
+        raise OverreadError(
+            f"{said}: only ways to train are compared, and this is none (a seed is luck, not a way).",
+            "name a line of [training], e.g. training.loss",
+        )
+    if key == f"{SECTION}early_stopping":
+        raise OverreadError(
+            f"{said}: it stops by the very part that is held out, so its score there would flatter.",
+            "set it for all candidates with --set, or compare the trained runs on the internal test",
+        )
+    if key in BUDGET:
+        raise OverreadError(
+            f"{said}: the budget is the same for all that is compared.", "leave it out, and give --minutes or --epochs"
+        )
 
 
 def split_values(text: str) -> list[str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from overread.cohort.index import read_index
 from overread.core.errors import OverreadError
+from overread.core.slices import shares_in_words
 from overread.evaluation.groups.bands import bands, cells_of
+from overread.evaluation.sources.slices_file import read_slices
 from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.reporting.case_files import CaseFiles
@@ -18,6 +20,7 @@ from overread.reporting.explanation.blocks import Part
 from overread.reporting.pictures.small import shrunk
 from overread.workflow.explanations.embedding.similar import similar_of
 from overread.workflow.explanations.record import part_of
+from overread.workflow.learning.panels import SHOWN
 from overread.workflow.private import Cleaner
 from overread.workflow.project import Project
 from overread.workflow.scoring.groups import group_columns
@@ -51,6 +54,7 @@ def case_files(
         clean(_groups(project, rows)),
         clean(read_notes(run.path / NOTES, rows)),
         f"runs/{run.name}/{NOTES}",
+        clean(_slices(members.values(), rows)),
     )
 
 
@@ -101,6 +105,16 @@ def _maps(part: Part | None, wanted: Collection[str]) -> dict[str, tuple[bytes, 
                 tried = "" if one["verdict"] == "passed" else "; its trial is not complete"
                 found[case["case_id"]] = (shrunk(picture), f"{one['title']} of {one['target']}{tried}")
     return found
+
+
+def _slices(members: Iterable[RunFolder], wanted: Collection[str]) -> dict[str, str]:
+    """case_id -> the slices that its answer rests on, in words."""
+    told: dict[str, str] = {}
+    for member in members:
+        for partition in PARTITIONS:
+            found = read_slices(member.predictions / partition)
+            told |= {case_id: shares_in_words(shares[:SHOWN]) for case_id, shares in found.items() if case_id in wanted}
+    return told
 
 
 def _groups(project: Project, wanted: Collection[str]) -> dict[str, dict[str, str]]:

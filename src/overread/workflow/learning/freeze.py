@@ -27,9 +27,11 @@ from overread.workflow.learning.maps import MapWriter, fit_from
 from overread.workflow.learning.predict import Packed, Undecided, read_cases, write_answers
 from overread.workflow.learning.refusal_record import FILE
 from overread.workflow.learning.refusing import Watch, fit_refusal, record_of, write_refusal
+from overread.workflow.learning.slices import SliceLog
 from overread.workflow.plan import Planned
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
+from overread.workflow.starts.told import licences_from, start_told
 
 
 def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcome | None, aggregation: str = "none") -> ModelCard:
@@ -46,6 +48,8 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
         "machine": machine(),
         "licences": {"code": "Apache-2.0", "weights": "as the training data allow"},
     }
+    if start := start_told(planned.run):
+        training |= {"start": start, "licences": licences_from(start)}
     if outcome is not None:
         training |= {
             "steps": outcome.step,
@@ -75,12 +79,18 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
         intended_use="research; not a medical device",
         is_phantom=cohort.is_phantom,
         state=state,
+        first=None if planned.first is None else planned.first.card,
     )
 
 
 def snapshot(planned: Planned, average: nn.Module, run: RunFolder) -> None:
     """Leave a valid model at every checkpoint, marked as unfinished."""
-    write_model(run.model, average, _card(planned, decisions=Decisions(), state="in training", outcome=None))
+    card = _card(planned, decisions=Decisions(), state="in training", outcome=None)
+    write_model(run.model, average, card, first=_first(planned))
+
+
+def _first(planned: Planned) -> nn.Module | None:
+    return None if planned.first is None else planned.first.network
 
 
 def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outcome, progress: Progress | None) -> ModelCard:
@@ -89,7 +99,8 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     card = _card(planned, decisions=Decisions(), state="frozen", outcome=outcome, aggregation=settings.question.aggregation)
     card = replace(card, reading={**card.reading, "codes": dict(settings.codes)})
     parent = run.path.parent.name if run.name.startswith("fold-") else ""
-    return freeze_model(settings, run, file_name(project, parent, run.name), cohort, card, outcome.network, progress)
+    file = file_name(project, parent, run.name)
+    return freeze_model(settings, run, file, cohort, card, outcome.network, progress, first=_first(planned))
 
 
 def file_name(project: Project, *words: str) -> str:
@@ -98,12 +109,22 @@ def file_name(project: Project, *words: str) -> str:
 
 
 def freeze_model(
-    settings: Settings, run: RunFolder, file: str, cohort: Cohort, card: ModelCard, network: nn.Module, progress: Progress | None
+    settings: Settings,
+    run: RunFolder,
+    file: str,
+    cohort: Cohort,
+    card: ModelCard,
+    network: nn.Module,
+    progress: Progress | None,
+    *,
+    first: nn.Module | None = None,
 ) -> ModelCard:
     """Read the tuning cases, fit the decisions, write the model and pack it as `file`, read the internal test's images.
 
     Limits of refusal are fitted, too. Tuning cases beyond them are answered, for decisions are fitted on all; images of the
     internal test are refused as any other.
+
+    first  the network that says which part of an image this one reads, where the card names one
     """
     predictor = predictor_of(card, network)
     maps = {
@@ -113,14 +134,15 @@ def freeze_model(
     mode = "off" if run.subdivision.exists() else settings.reading.refusal  # one training of a curve meets no new patient
     watch = None if mode == "off" else Watch()
     text = "Reading the tuning cases"
-    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, text, maps=maps["tuning"], watch=watch)
+    slices = SliceLog()  # of all partitions: a case lies in one
+    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, text, maps=maps["tuning"], watch=watch, slices=slices)
     decisions = decide(settings, cohort, tuning, maps["tuning"], run)
     watches: dict[str, Watch] = {}
     if watch is not None:
         guard, watches["tuning"] = fit_refusal(mode, predictor, cohort, watch, progress)
         watches["internal"] = Watch(guard)
     guarded = watches["tuning"].guard if watches else None
-    card = write_model(run.model, network, replace(card, decisions=decisions), guarded)
+    card = write_model(run.model, network, replace(card, decisions=decisions), guarded, first)
     pack_model(run.model, run.path / file)
     text = "Reading the internal test images (truths stay sealed)"
     refused: dict[str, str] = {}  # what cannot be read now was readable at init; it counts as an error
@@ -135,6 +157,7 @@ def freeze_model(
             refused=refused,
             maps=maps["internal"],
             watch=watches.get("internal"),
+            slices=slices,
         )
     shutil.rmtree(run.predictions, ignore_errors=True)
     for partition, answers in (("tuning", tuning), ("internal", internal)):
@@ -150,6 +173,7 @@ def freeze_model(
             is_phantom=cohort.is_phantom,
             refused=refused if partition == "internal" else None,
             maps=maps[partition],
+            slices=slices,
         )
     (run.path / FILE).unlink(missing_ok=True)  # that of an earlier freezing
     if card.refusal is not None:

@@ -89,7 +89,8 @@ class Look:
 
     def _image_pairs(self, predictor: Predictor) -> tuple[list[Kind], list[Kind]]:
         question, scaling = self.planned.plan.question, self.planned.task.scaling
-        raws = predictor.raw_several([case.image for case in self.cases], 4 * self.planned.plan.sampling.batch)
+        images, told = [case.image for case in self.cases], [case.clinical for case in self.cases]
+        raws = predictor.raw_several(images, 4 * self.planned.plan.sampling.batch, told)
         truths: list[Kind] = []
         for case in self.cases:
             values = np.array(case.target, dtype=np.float64)

@@ -11,13 +11,15 @@ import numpy as np
 
 from overread.core.image import Image
 from overread.core.kinds import Kind
+from overread.core.slices import SliceShare, shares_in_words
 from overread.record.files import write_bytes, write_json
 from overread.reporting.pictures.figures import case_panel
 from overread.workflow.learning.matching_examples import write_examples
-from overread.workflow.learning.thumbnails import write_small_pictures, write_thumbnails
+from overread.workflow.learning.thumbnails import NOTHING_TOLD, Told, write_small_pictures, write_thumbnails
 
 EACH = 3  # panels of each kind
 SEED = 0
+SHOWN = 3  # slices that are named of a case
 
 Loader = Callable[[dict[str, Any]], tuple[Image, Kind, Kind]]  # row of a case -> image, truth, answer
 
@@ -41,8 +43,13 @@ def choose_cases(rows: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, An
     return chosen
 
 
-def write_panels(folder: Path, partition: str, rows: Sequence[dict[str, Any]], load: Loader, *, is_phantom: bool) -> None:
-    """Write `panels-<partition>/` with one PNG per chosen case, and `panels.json` beside them."""
+def write_panels(
+    folder: Path, partition: str, rows: Sequence[dict[str, Any]], load: Loader, *, is_phantom: bool, slices: Told = NOTHING_TOLD
+) -> None:
+    """Write `panels-<partition>/` with one PNG per chosen case, and `panels.json` beside them.
+
+    slices  case_id -> the slices that its answer rests on, the largest share first
+    """
     shutil.rmtree(folder, ignore_errors=True)
     panels = []
     numbers: dict[str, int] = {}
@@ -52,20 +59,22 @@ def write_panels(folder: Path, partition: str, rows: Sequence[dict[str, Any]], l
         image, truth, answer = load(row)
         title = f"{why} {numbers[why]}: {row['case_id']}"
         objects, named = row.get("objects", ()), "objects" in row and len(row["truth"]) > 1
-        picture = case_panel(image, truth, answer, title=title, is_phantom=is_phantom, objects=objects, named=named)
+        looked = slices.get(row["case_id"], ())[:SHOWN]
+        drawn = {"objects": objects, "named": named, "slices": looked}
+        picture = case_panel(image, truth, answer, title=title, is_phantom=is_phantom, **drawn)
         write_bytes(folder / name, picture)
-        panels.append({"file": name, "case_id": row["case_id"], "why": why, "caption": caption(row)})
+        panels.append({"file": name, "case_id": row["case_id"], "why": why, "caption": caption(row, looked)})
     described = {"format": 1, "partition": partition, "panels": panels}
     if any("objects" in row for row in rows):
         described["errors"] = write_thumbnails(folder, rows, load)
         described["matching"] = write_examples(folder, rows, load)
     else:
-        described["small"] = write_small_pictures(folder, rows, load)
+        described["small"] = write_small_pictures(folder, rows, load, slices)
     write_json(folder / "panels.json", described)
 
 
-def caption(row: dict[str, Any]) -> str:
-    """What the numbers say of a case."""
+def caption(row: dict[str, Any], slices: Sequence[SliceShare] = ()) -> str:
+    """What the numbers say of a case, and the slices that its answer rests on."""
     if "objects" in row:
         states = [item["state"] for item in row["objects"]]
         found, missed, false = (states.count(state) for state in ("matched", "missed", "false"))
@@ -74,7 +83,8 @@ def caption(row: dict[str, Any]) -> str:
     dice = {k.removeprefix("dice/"): v for k, v in row["scores"].items() if k.startswith("dice/")}
     if dice:
         return "Dice " + ", ".join(f"{name} {_number(v)}" for name, v in dice.items())
-    return f"truth {_words(row['truth'])}; answer {_words(row['answer'])}"
+    looked = f"; it rests most on {shares_in_words(slices)}" if slices else ""
+    return f"truth {_words(row['truth'])}; answer {_words(row['answer'])}{looked}"
 
 
 def _words(value: Any) -> str:

@@ -33,6 +33,7 @@ from overread.reading.refusal.header import Header, header_of
 from overread.record.files import write_json, write_text
 from overread.workflow.learning.maps import MapWriter
 from overread.workflow.learning.refusing import Watch
+from overread.workflow.learning.slices import SliceLog
 
 FILMS = 64  # images read at once where there is one answer per case
 
@@ -71,6 +72,7 @@ def read_cases(
     adapt: Callable[[Image], Image] = lambda image: image,
     maps: MapWriter | None = None,
     watch: Watch | None = None,
+    slices: SliceLog | None = None,
 ) -> Undecided:
     """Read each case once; raw probabilities before the temperature, masks before the clean-up, objects with low scores too.
 
@@ -78,11 +80,12 @@ def read_cases(
     adapt    makes an image from elsewhere speak as those of the training: names of channels, units
     maps     takes the probabilities of every voxel, where masks are the answer; without it they are lost
     watch    looks at every image first; what it refuses goes into `refused`
+    slices   takes the slices that each answer rests on, where the network tells
     """
     if progress is not None:
         progress.start(len(cases), text)
     answers: Undecided = {}
-    prepared = _watched(predictor, _prepared(predictor, cohort, cases, refused, adapt), refused, watch)
+    prepared = _watched(predictor, _prepared(predictor, cohort, cases, refused, adapt, slices), refused, watch)
     for case_id, answer in _read(predictor, prepared, maps):
         answers[case_id] = answer
         if progress is not None:
@@ -109,12 +112,16 @@ def _prepared(
     cases: Sequence[Case],
     refused: dict[str, str] | None,
     adapt: Callable[[Image], Image],
+    slices: SliceLog | None,
 ) -> Iterator[tuple[Case, Header, Prepared]]:
     """Cases that can be read. The reason of a refusal is its short code: its sentence may name a file."""
     for case in cases:
         try:
             image = adapt(load_image(cohort, case))
-            yield case, header_of(image), predictor.prepare(image)
+            prepared = predictor.prepare(image)
+            if slices is not None:
+                slices.note(case.case_id, predictor, image, prepared)
+            yield case, header_of(image), prepared
         except OverreadError as refusal:
             if refused is None:
                 raise
@@ -168,11 +175,13 @@ def write_answers(
     is_phantom: bool,
     refused: Mapping[str, str] | None = None,
     maps: MapWriter | None = None,
+    slices: SliceLog | None = None,
 ) -> None:
     """Write `predictions/<partition>/`: masks cleaned as decided; probabilities and objects raw (evaluation decides on them).
 
     refused  case_id -> why there is no answer; evaluation counts these as errors
     maps     probabilities of voxels that were written meanwhile, to be put beside the masks
+    slices   the slices that answers rest on, to be put beside them
     """
     values: dict[str, Kind] = {}
     objects: dict[str, Boxes | Instances] = {}
@@ -192,6 +201,8 @@ def write_answers(
     write_json(folder / "answers.json", {**about, "origin": origin, "refused": dict(refused or {})})
     if maps is not None:
         maps.finish(folder, model)
+    if slices is not None:
+        slices.finish(folder, answers)
 
 
 def _write_values(folder: Path, question: Question, answers: dict[str, Kind]) -> None:

@@ -74,7 +74,7 @@ def _examples(held: PreparedCase, batches: Batches, plan: Plan) -> list[tuple[np
 
 def _example(image: torch.Tensor, target: torch.Tensor, plan: Plan) -> tuple[np.ndarray, np.ndarray | None]:
     """(C, Z, Y, X) float32 and its (Z, Y, X) label or None."""
-    array, label = image.numpy(), target.numpy()
+    array, label = image.numpy()[: len(plan.preparation.channels)], target.numpy()  # clinical values are no picture
     if plan.preparation.dimensions == 2:
         array = array[:, None]
         label = label[:, None] if label.ndim == 3 else label

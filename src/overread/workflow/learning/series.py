@@ -12,10 +12,12 @@ from overread.cohort.subdivision import Subdivision, read_subdivision, write_sub
 from overread.core.errors import OverreadError, Stopped
 from overread.record.files import read_json, write_json
 from overread.record.run import RunFolder
+from overread.training.plan import RUN
 from overread.workflow import plan as planning
 from overread.workflow.evaluate import evaluate
+from overread.workflow.learning.without_truth import REST
 from overread.workflow.project import Project
-from overread.workflow.train import DEFAULT_MINUTES, is_finished, train
+from overread.workflow.train import DEFAULT_MINUTES, FOLDERS, Hear, is_finished, train
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ def kept_order(path: Path) -> dict[str, Any]:
 
 
 def told_overrides(overrides: Mapping[str, str]) -> dict[str, str]:
-    """Settings as they may be shown: weights may name a folder."""
-    return {key: value for key, value in overrides.items() if key != "training.weights"}
+    """Settings as they may be shown: some may name a folder."""
+    return {k: v for k, v in overrides.items() if k not in FOLDERS or v.startswith(RUN) or v == REST}
 
 
 def refuse_taken(run: RunFolder, mark: Path, what: str) -> None:
@@ -84,10 +86,12 @@ def train_part(
     overrides: Mapping[str, str],
     progress: Progress | None,
     again: str,
+    hear: Hear = lambda event: None,
 ) -> dict[str, Any]:
     """Train one run on its subdivision and evaluate it on its tuning cases; what is finished is kept.
 
     again    the command that goes on, said where the user stops
+    hear     is told every event of the training, as of `train`
     returns  the content of its `evaluation-tuning.json`
     """
     run = project.run(name, fold)
@@ -100,7 +104,7 @@ def train_part(
         )
     if not is_finished(run):
         try:
-            train(project, budget.minutes, budget.epochs, fold, run.checkpoint.exists(), name, overrides, progress)
+            train(project, budget.minutes, budget.epochs, fold, run.checkpoint.exists(), name, overrides, progress, hear)
         except Stopped as stopped:
             raise Stopped(stopped.what, again) from stopped
     return evaluated(project, name, fold, run, progress)

@@ -8,6 +8,7 @@ from typing import Any
 
 from overread.core.image import Image
 from overread.core.kinds import Kind
+from overread.core.slices import SliceShare
 from overread.record.files import write_bytes
 from overread.reporting.pictures.close_ups import thumbnail
 from overread.reporting.pictures.small import small_picture
@@ -17,6 +18,8 @@ OF_EACH = 24
 MOST_CASES = 60
 
 Loader = Callable[[dict[str, Any]], tuple[Image, Kind, Kind]]
+Told = Mapping[str, Sequence[SliceShare]]  # case_id -> the slices that its answer rests on
+NOTHING_TOLD: Told = {}
 Wanted = dict[str, list[int]]  # case_id -> numbers of objects in its list
 
 
@@ -51,13 +54,18 @@ def chosen_errors(rows: Sequence[Mapping[str, Any]]) -> Wanted:
     return wanted
 
 
-def write_small_pictures(folder: Path, rows: Sequence[dict[str, Any]], load: Loader) -> list[dict[str, Any]]:
-    """Write one picture of each of the first cases of the browser of errors; returns one entry for each: file, case_id."""
+def write_small_pictures(
+    folder: Path, rows: Sequence[dict[str, Any]], load: Loader, slices: Told = NOTHING_TOLD
+) -> list[dict[str, Any]]:
+    """Write one picture of each of the first cases of the browser of errors; returns one entry for each: file, case_id.
+
+    slices  case_id -> the slices that its answer rests on: the first of them is shown
+    """
     wanted = list(dict.fromkeys(wrong.row["case_id"] for wrong in wrong_rows(rows)))[:MOST_CASES]
     by_id = {row["case_id"]: row for row in rows}
     written = []
     for case_id in wanted:
         name = f"errors/{case_id}.png"
-        write_bytes(folder / name, small_picture(*load(by_id[case_id])))
+        write_bytes(folder / name, small_picture(*load(by_id[case_id]), looked=next(iter(slices.get(case_id, ())), None)))
         written.append({"file": name, "case_id": case_id})
     return written

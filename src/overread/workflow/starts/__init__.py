@@ -1,0 +1,1 @@
+"""Where a training begins: `[training] weights` found, judged and loaded."""
