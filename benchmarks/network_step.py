@@ -18,10 +18,10 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from overread.networks.count import cost
+from overread.networks.dense.unet import UNet
 from overread.networks.layout import memory_format, to_channels_last
 from overread.networks.memory import keep_freed_memory
 from overread.networks.stages import plan_stages
-from overread.networks.dense.unet import UNet
 
 PATCH = (40, 56, 40)
 CLASSES = 3

@@ -17,6 +17,7 @@ class CaseFiles:
     groups    column -> case_id -> group
     notes     case_id -> what the authors wrote in notes.toml
     place     where notes.toml is put
+    slices    case_id -> the slices that its answer rests on, in words
     """
 
     pictures: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
@@ -25,3 +26,4 @@ class CaseFiles:
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     place: str = "notes.toml in the folder of the run"
+    slices: Mapping[str, str] = field(default_factory=dict)

@@ -86,7 +86,11 @@ def write_preflight(
             sizes=Markup(size_chart(objects.sizes, objects.steps, objects.anchors)) if objects is not None else "",
             sentence=question_sentence(plan["question"]),
             facts=_image_facts(image),
-            expected=[(_EXPECTED.get(key, key.replace("_", " ")), value_words(value)) for key, value in expected.items()],
+            expected=[
+                (_EXPECTED.get(key, key.replace("_", " ")), value_words(value))
+                for key, value in expected.items()
+                if key != "stages"
+            ],
             plan=plan_rows(plan),
             is_phantom=is_phantom,
         )

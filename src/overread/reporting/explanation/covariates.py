@@ -29,12 +29,19 @@ def covariates_section(part: Part) -> Section:
     for target in record["targets"]:
         blocks += _of_target(record, target)
     blocks.append(Words(f"{_sampling(record)} {LIMITS}"))
-    return Section("covariates", "What the baseline goes by", _lead(record), blocks)
+    title = "Image and clinical values" if record.get("is_network") else "What the baseline goes by"
+    return Section("covariates", title, _lead(record), blocks)
 
 
 def _lead(record: Mapping[str, Any]) -> str:
     target = record["targets"][0]
     first = _by_size(target)[0]
+    if record.get("is_network"):
+        shares = ", ".join(f"{_name(row)} {row['share']:.0%}" for row in _by_size(target))
+        return (
+            f"What moved the network's {_what(target)}, over {record['n_cases']} tuning cases of {record['n_patients']} "
+            f"patients: {shares} of all contributions together."
+        )
     return (
         f"{record['chosen'].capitalize()}, asked about {record['n_cases']} tuning cases of {record['n_patients']} patients: most "
         f"came from {_name(first)}, which moved the {_what(target)} by {first['mean_absolute']:.3g} on average."
@@ -80,7 +87,7 @@ def _by_size(target: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    if row["is_clinical"]:
+    if row["is_clinical"] or row["group"] == "image":
         return str(row["group"])
     channel, _, family = str(row["group"]).partition(", ")
     return f"{FAMILIES.get(family, family)} ({channel})"

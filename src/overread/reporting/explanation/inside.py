@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from overread.reporting.charts.weights import change_chart, spread_chart
+from overread.reporting.explanation.attention import attention_blocks
 from overread.reporting.explanation.blocks import Block, Chart, Part, Picture, Pictures, Section, Table, Words
 
 _KINDS = ("Conv", "Linear", "Pool", "Upsample")
@@ -79,7 +80,7 @@ def _layer_row(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["parameters"],
         _millions(row["macs"]),
         _mib(row["bytes"]),
-        field_words(row["field"]),
+        "clinical values" if row["name"].startswith("told.") and row["field"] is None else field_words(row["field"]),
     )
 
 
@@ -189,6 +190,7 @@ _PARTS = {
     "layers": _layers,
     "kernels": _kernels,
     "maps": _maps,
+    "attention": attention_blocks,
     "field": _field,
     "excite": _excited,
     "weights": _weights,

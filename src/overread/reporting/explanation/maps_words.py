@@ -65,6 +65,16 @@ METHODS: dict[str, About] = {
         "Which places the network mixed into its summary of the image.",
         "It does not know what was asked: attention is given to what matters and to what does not.",
     ),
+    "slice_weights": About(
+        "share of attention, or of the change of {score} when a slice is left out, by voxel",
+        "Which slices the network put into its summary of the volume.",
+        "It says nothing of where in a slice, and does not know what was asked: a slice may be looked at to rule something out.",
+    ),
+    "attention_gates": About(
+        "share of what attention lets through, by place",
+        "Which places of the skips come through to the decoder.",
+        "It does not know what was asked: a gate also opens for what the network then decides against.",
+    ),
     "occlusion": About(
         "mean fall of {score} when a patch over the voxel is taken away",
         "How far the score falls when a part of the image is taken away.",

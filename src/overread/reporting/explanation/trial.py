@@ -12,7 +12,12 @@ from overread.reporting.charts.cascade import cascade_chart
 from overread.reporting.explanation.blocks import Block, Chart, Part, Section, Table, Words
 
 MARKS = {"passed": "✓", "failed": "✗", "not tried": "–", "incomplete": "–"}
-MEASURES = (("energy", "share of the map inside"), ("pointing", "highest voxel inside"), ("iou", "overlap (IoU)"))
+MEASURES = (
+    ("energy", "share of the map inside"),
+    ("pointing", "highest voxel inside"),
+    ("slice", "fullest slice holds it"),
+    ("iou", "overlap (IoU)"),
+)
 CAN = (
     "A map can tell where in the image the number that this network computes comes from, as far as its method passed. That is "
     "enough to find a marker that was learned in place of a disease. It cannot tell why an answer is right, nor that the network "
@@ -176,18 +181,20 @@ def _cascade(rows: Sequence[Row]) -> list[Block]:
 def _places(record: Row) -> list[Block]:
     """Localisation against the drawing: methods, maps that know nothing, other readers."""
     rows: list[tuple[str, ...]] = []
+    measures: list[tuple[str, str]] = []
     for row in [*record["methods"], *record["controls"]]:
         found = next((each for each in row["criteria"] if each["criterion"] == "localisation"), None)
         if found is None or not found["beside"]:
             continue
         if not rows:
+            measures = [(key, name) for key, name in MEASURES if key in found["beside"]]
             for suffix, name in (("even", "the same everywhere"), ("middle", "always the middle of the image")):
-                rows.append((f"({name})", *(span(found["beside"][f"{key}_{suffix}"]) for key, _ in MEASURES)))
-        rows.append((row["title"], *(span(found["beside"][key]) for key, _ in MEASURES)))
+                rows.append((f"({name})", *(span(found["beside"].get(f"{key}_{suffix}")) for key, _ in measures)))
+        rows.append((row["title"], *(span(found["beside"].get(key)) for key, _ in measures)))
     if not rows:
         return []
     for reader in record["human"]:
-        rows.append((f"Reader {reader['reader']} (drawing)", *(span(reader["measures"][key]) for key, _ in MEASURES)))
+        rows.append((f"Reader {reader['reader']} (drawing)", *(span(reader["measures"].get(key)) for key, _ in measures)))
     note = (
         f"{_counted(record['n_drawn'], 'case')} with a drawing of what is asked about. IoU of a map takes its highest voxels; "
         "how many was chosen on the other half of the patients. "
@@ -197,7 +204,7 @@ def _places(record: Row) -> list[Block]:
         if record["human"]
         else "One reader drew, so that how well people agree is not known."
     )
-    return [Table("Where the maps lie, against the drawings", ("map", *(name for _, name in MEASURES)), rows, note)]
+    return [Table("Where the maps lie, against the drawings", ("map", *(name for _, name in measures)), rows, note)]
 
 
 def _rules(rows: Sequence[Row]) -> Table:

@@ -25,7 +25,10 @@ def preparation(plan: Record) -> str:
     made = plan.get("preparation") or {}
     if not made:
         return ""
+    region = made.get("region")
     parts = ["Images were brought into one orientation"]
+    if region:
+        parts.append(f"cut to the {region['structure']} that a first model outlined, with {region['margin_mm']:g} mm around")
     if made.get("spacing"):
         parts.append(f"resampled to {value_words(list(made['spacing']), 'mm (Z, Y, X)')}")
     if made.get("shape"):
@@ -36,7 +39,28 @@ def preparation(plan: Record) -> str:
     several = f" The input channels were {words.listed(channels)}." if len(channels) > 1 else ""
     scaled = words.listed(list(dict.fromkeys(_scaling(n, made.get("units", "")) for n in made.get("normalisation") or [])))
     scaling = f" Intensities were {scaled}." if made.get("normalisation") else ""
-    return f"{words.listed(parts)}.{scaling}{several}"
+    return f"{words.listed(parts)}.{scaling}{several}{_clinical(plan, made)}"
+
+
+def _clinical(plan: Record, made: Mapping[str, Any]) -> str:
+    """Which columns of the sheet were read beside the image, and how; "" where none was."""
+    variables = (made.get("clinical") or {}).get("variables") or []
+    if not variables:
+        return ""
+    told = [
+        f"{v['name']} (less its mean of {v['mean']:.3g}, over its standard deviation of {v['sd']:.3g} in the training cases)"
+        if v["kind"] == "number"
+        else f"{v['name']} ({', '.join(v['levels'])} or other)"
+        for v in variables
+    ]
+    fusion = (plan.get("network") or {}).get("fusion") or {}
+    how = {
+        "concatenation": "side by side with a summary of the image",
+        "modulation": "by scaling and shifting a summary of the image",
+    }.get(str(fusion.get("by")), "beside the image")
+    hidden = (plan.get("augmentation") or {}).get("hide_clinical")
+    taught = f", and in training {hidden:.0%} of the values were hidden at random" if hidden else ""
+    return f" Clinical variables were read {how}: {words.listed(told)}. A missing value had an indicator of its own{taught}."
 
 
 def _scaling(rule: Mapping[str, Any], units: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
+from overread.core.slices import SliceShare
 from overread.reporting.pictures.objects import objects_panel
 from overread.reporting.pictures.outlines import outlined_panel
 from overread.reporting.pictures.readings import reading_panel
@@ -23,6 +24,7 @@ def case_panel(
     window: tuple[float, float] | None = None,
     objects: Sequence[Mapping[str, Any]] = (),
     named: bool = False,
+    slices: Sequence[SliceShare] = (),
 ) -> bytes:
     """Draw one case as PNG.
 
@@ -32,12 +34,13 @@ def case_panel(
     window  lowest and highest value shown; None chooses by units
     objects the objects of the case as the evaluation lists them: matched, missed or false
     named   say the class beside each object: the question has several
+    slices  findings and numbers: the slices that the answer rests on, shown with their share
     """
     shape = truth if truth is not None else answer
     if isinstance(shape, LabelMap):
         return outlined_panel(image, truth, answer, title, is_phantom, window)
     if shape is None or isinstance(shape, Findings | Measurements):
-        return reading_panel(image, truth, answer, title, is_phantom, window)
+        return reading_panel(image, truth, answer, title, is_phantom, window, slices)
     if isinstance(shape, Boxes | Instances):
         drawn = [k if isinstance(k, Boxes | Instances) else None for k in (truth, answer)]
         return objects_panel(image, drawn[0], drawn[1], objects, title, is_phantom, window, named=named)

@@ -72,6 +72,12 @@ def largest_slice(mask: np.ndarray, normal: int) -> int:
     return int(area.argmax()) if area.any() else mask.shape[normal] // 2
 
 
+def canonical_index(index: int, grid: Grid) -> int:
+    """Where slice `index` of a source grid, along its first array axis, lies once the grid is in canonical orientation."""
+    order, flips = grid.canonical_axes()
+    return grid.shape[0] - 1 - index if flips[order.index(0)] else index
+
+
 def spread_slices(count: int, wanted: int) -> list[int]:
     """Up to `wanted` slice numbers, evenly through the middle four fifths of a volume with `count` slices."""
     if count <= wanted:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from overread.core.image import Image, reorient
 from overread.core.kinds import Findings, Kind, Measurements
+from overread.core.slices import SliceShare
 from overread.reporting.pictures import canvas
 from overread.reporting.pictures.display import grey
-from overread.reporting.pictures.planes import planes, spread_slices
+from overread.reporting.pictures.planes import canonical_index, planes, spread_slices
 
+SHOWN = 6  # slices of a volume
 _MOST_ROWS = 9  # of named probabilities or numbers beside a picture
 
 
 def reading_panel(
-    image: Image, truth: Kind | None, answer: Kind | None, title: str, is_phantom: bool, window: tuple[float, float] | None
+    image: Image,
+    truth: Kind | None,
+    answer: Kind | None,
+    title: str,
+    is_phantom: bool,
+    window: tuple[float, float] | None,
+    slices: Sequence[SliceShare] = (),
 ) -> bytes:
+    """The image with the answer beside it; of a volume slices spread over it, those among them that the answer rests on."""
     order, flips = image.grid.canonical_axes()
     pixels = grey(image, window)
     if pixels.ndim == 3:
         pixels = reorient(pixels, order, flips)
     plane = planes(image.grid.reoriented(order, flips))[order.index(0)]
     count = pixels.shape[plane.normal]
-    indices = [0] if count == 1 else spread_slices(count, 6)
+    named = {canonical_index(s.index, image.grid): f": {s.name}, {100 * s.share:.0f} %" for s in slices if s.axis == 0}
+    indices = [0] if count == 1 else _with_named(spread_slices(count, SHOWN), list(named))
     rows = [indices[k : k + 3] for k in range(0, len(indices), 3)]
     aspect = plane.size[0] / plane.size[1]
     if len(rows) > 1 and len(rows[-1]) < 3:
@@ -30,10 +42,20 @@ def reading_panel(
     )
     extent = (0.0, plane.size[1], 0.0, plane.size[0])
     for axes, index in zip(made.cells, indices, strict=True):
-        caption = "" if count == 1 else f"{index + 1} of {count}"
+        caption = "" if count == 1 else f"{index + 1} of {count}{named.get(index, '')}"
         canvas.show(axes, plane.cut(pixels, index), plane, caption, is_phantom=is_phantom, extent=extent)
     _write_reading(made, made.width - 258, truth, answer)
     return canvas.png(made)
+
+
+def _with_named(spread: list[int], named: list[int]) -> list[int]:
+    """Slices spread over a volume, the nearest of which give way to those that are named."""
+    kept = list(spread)
+    for index in named:
+        others = [k for k in kept if k not in named]
+        if index not in kept and others:
+            kept[kept.index(min(others, key=lambda k: abs(k - index)))] = index
+    return sorted(kept)
 
 
 def _write_reading(made: canvas.Sheet, left: float, truth: Kind | None, answer: Kind | None) -> None:

@@ -10,15 +10,19 @@ from scipy import ndimage
 
 from overread.core.image import Image, reorient
 from overread.core.kinds import Kind, LabelMap
+from overread.core.slices import SliceShare
 from overread.reporting.pictures.canvas import ANSWER_COLOUR, TRUTH_COLOUR
 from overread.reporting.pictures.display import grey
-from overread.reporting.pictures.planes import largest_slice, planes
+from overread.reporting.pictures.planes import canonical_index, largest_slice, planes
 
 SIDE = 132  # pixels of the longer side
 
 
-def small_picture(image: Image, truth: Kind | None = None, answer: Kind | None = None) -> bytes:
-    """One slice as PNG: the one in which most was drawn, else the middle one. Truth blue, answer orange."""
+def small_picture(image: Image, truth: Kind | None = None, answer: Kind | None = None, looked: SliceShare | None = None) -> bytes:
+    """One slice as PNG: the one in which most was drawn, else the one the answer rests on most (`looked`), else the middle one.
+
+    Truth blue, answer orange.
+    """
     order, flips = image.grid.canonical_axes()
     pixels = grey(image)
     drawn = [_drawn(kind) for kind in (truth, answer)]
@@ -28,6 +32,8 @@ def small_picture(image: Image, truth: Kind | None = None, answer: Kind | None =
     plane = planes(image.grid.reoriented(order, flips))[order.index(0)]
     masks = [mask for mask in drawn if mask is not None]
     index = largest_slice(np.any(masks, axis=0), plane.normal) if masks else pixels.shape[plane.normal] // 2
+    if not masks and looked is not None and looked.axis == 0:
+        index = canonical_index(looked.index, image.grid)
     high, wide = (max(1, round(SIDE * edge / max(plane.size))) for edge in plane.size)
     values = np.rint(np.clip(plane.cut(pixels, index), 0, 1) * 255).astype(np.uint8)
     shown = np.asarray(PIL.Image.fromarray(values).resize((wide, high), PIL.Image.Resampling.BILINEAR).convert("RGB")).copy()

@@ -36,7 +36,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class CaseError:
-    """An error with everything that stands beside it. groups: (column, group); similar: words, by closeness."""
+    """An error with everything that stands beside it. groups: (column, group); similar: words, by closeness; slices: words."""
 
     wrong: Wrong
     case_id: str
@@ -46,6 +46,7 @@ class CaseError:
     groups: tuple[tuple[str, str], ...]
     similar: tuple[str, ...]
     note: str
+    slices: str = ""
 
 
 def wrong_rows(rows: Sequence[Mapping[str, Any]], question: Record | None = None) -> list[Wrong]:
@@ -84,6 +85,7 @@ def errors_section(evaluation: Record, files: CaseFiles, partition: str) -> dict
         "has_pictures": any(row.picture for row in shown),
         "has_maps": any(row.map for row in shown),
         "has_similar": any(row.similar for row in shown),
+        "has_slices": any(row.slices for row in shown),
     }
 
 
@@ -118,6 +120,7 @@ def _beside(wrong: Wrong, files: CaseFiles, pictures: Mapping[str, bytes], colum
         groups_beside(files, case_id, columns),
         similar_words(files.similar.get(case_id, ())),
         files.notes.get(case_id, ""),
+        files.slices.get(case_id, ""),
     )
 
 

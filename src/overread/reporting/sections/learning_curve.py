@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from overread.core.score import Interval
 from overread.reporting.charts import svg
 from overread.reporting.given import Record
 from overread.reporting.proportions import in_words
@@ -47,7 +48,31 @@ def curve_section(curve: Record) -> dict[str, Any]:
         "method": "" if forecast is None else f"{forecast['method']}{_doubt(forecast)}",
         "patients": curve["verdict"]["patients"],
         "law": _law(curve),
+        "against": _against(curve),
         "notes": list(curve["notes"]),
+    }
+
+
+def _against(curve: Record) -> dict[str, Any] | None:
+    """The second way to train beside the first, share by share."""
+    second = curve.get("against")
+    if not second:
+        return None
+    endpoint = curve["endpoint"]
+    return {
+        "name": second["name"],
+        "words": second["words"],
+        "rows": [
+            {
+                "share": f"{100 * one['share']:g} %",
+                "patients": f"{one['patients']:g}",
+                "first": in_words({**endpoint, "interval": one["interval"]}),
+                "second": in_words({**endpoint, "interval": two["interval"]}),
+                "gain": f"{Interval.from_dict(gain).short}",
+                "method": gain["method"],
+            }
+            for one, two, gain in zip(curve["points"], second["points"], second["gains"], strict=True)
+        ],
     }
 
 
@@ -91,11 +116,29 @@ def curve_chart(curve: Record) -> str:
         dots = [run for run in point["runs"] if run["score"] is not None] if len(point["runs"]) > 1 else []
         parts += [frame.dot(run["patients"], run["score"], "case", 2.2, f"{run['run']}: {run['score']:.3f}") for run in dots]
     entries = [("line-a", "power law, fitted"), ("line-b", f"forecast to {last:g} patients")] if forecast else []
+    if second := curve.get("against"):
+        parts += _second(frame, second["points"], 0.012 * last)
+        entries += [("whisker", "as in project.toml"), ("whisker second", second["name"])]
     if forecast:
         parts.append(_point(frame, last, forecast, "hollow", "whisker faint"))
     at = frame.top + frame.height - 28 if curve["endpoint"]["better"] == "higher" else frame.top + 14
     parts.append(svg.legend(entries, frame.left + frame.width - 172, at))
     return svg.picture("Learning curve", verdict["words"], "".join(parts))
+
+
+def _second(frame: svg.Frame, points: Sequence[Record], aside: float) -> list[str]:
+    """The second way to train, a little to the right of the first, so that whiskers do not hide each other."""
+    parts = []
+    for point in points:
+        if point["interval"]["estimate"] is not None:
+            at = point["patients"] + aside
+            parts.append(_point(frame, at, point["interval"], "best", "whisker second"))
+            parts += [
+                frame.dot(run["patients"] + aside, run["score"], "case second", 2.2, f"{run['run']}: {run['score']:.3f}")
+                for run in point["runs"]
+                if run["score"] is not None and len(point["runs"]) > 1
+            ]
+    return parts
 
 
 def _point(frame: svg.Frame, patients: float, interval: Record, kind: str, whisker: str) -> str:
@@ -113,6 +156,7 @@ def _on_the_law(curve: Record, n: np.ndarray) -> np.ndarray:
 def _span(curve: Record, points: Sequence[Record]) -> tuple[float, float]:
     """From the lowest to the highest end of all that is drawn, with a margin; a score between 0 and 1 stays there."""
     forecast = curve["verdict"]["forecast"]
+    points = [*points, *(curve.get("against") or {"points": ()})["points"]]
     intervals = [point["interval"] for point in points] + ([forecast] if forecast else [])
     ends = [i[end] for i in intervals for end in ("estimate", "low", "high") if i[end] is not None]
     ends += [run["score"] for point in points for run in point["runs"] if run["score"] is not None]
@@ -130,6 +174,10 @@ def curve_rows(curve: Record) -> list[Sequence[Any]]:
         rows.append(("share", point["share"], point["patients"], "", *_numbers(point["interval"])))
         for run in point["runs"]:
             rows.append(("training", point["share"], run["patients"], run["run"], run["score"], *[""] * 6))
+    second = curve.get("against") or {"points": (), "gains": ()}
+    for one, gain in zip(second["points"], second["gains"], strict=True):
+        rows.append(("second way", one["share"], one["patients"], "", *_numbers(one["interval"])))
+        rows.append(("second way better by", one["share"], one["patients"], "", *_numbers(gain)))
     verdict = curve["verdict"]
     if verdict["forecast"] is not None:
         rows.append(("forecast", "", verdict["patients"], "", *_numbers(verdict["forecast"])))

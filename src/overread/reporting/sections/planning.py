@@ -9,6 +9,7 @@ from typing import Any
 _NOT_SHOWN = ("reasons", "format", "identity", "question", "expected")  # told elsewhere on the page, or of no use to a reader
 _REASON_UNDER = {"network.name": "architecture"}
 _NOUGHT = {"ema": "by the number of steps"}  # settings whose 0 leaves the choice to the program
+_OFF = {"freeze": "none", "unfreeze": 0.0, "layer_decay": 1.0}  # choices that are told only where they were made
 _UNITS = {
     "spacing": "mm (Z, Y, X)",
     "patch": "voxels (Z, Y, X)",
@@ -34,6 +35,7 @@ def plan_rows(plan: Mapping[str, Any]) -> list[PlanRow]:
     """Every choice of a plan, plain values first, then table by table, with the reason where one was written."""
     reasons: Mapping[str, str] = plan.get("reasons") or {}
     shown = {key: value for key, value in plan.items() if key not in _NOT_SHOWN and not _is_empty(value)}
+    shown = {key: value for key, value in shown.items() if _OFF.get(key) != value}
     plain = {key: value for key, value in shown.items() if not isinstance(value, Mapping)}
     rows, used = [], set()
     tables = {"": plain} | {key: value for key, value in shown.items() if isinstance(value, Mapping)}
@@ -50,11 +52,19 @@ def plan_rows(plan: Mapping[str, Any]) -> list[PlanRow]:
             last = key.rpartition(".")[2]
             told = _NOUGHT[last] if last in _NOUGHT and not value else value_words(value, _UNITS.get(last, ""))
             rows.append(PlanRow(title, _words(key), told, reasons.get(found, "")))
+    rows += _stages(plan.get("expected") or {})
     rest = [(key, reason) for key, reason in reasons.items() if key not in used]
     if rest:
         rows.append(PlanRow("further choices", "", "", ""))
         rows += [PlanRow("further choices", _words(key), "", reason) for key, reason in rest]
     return [row for row, following in zip(rows, [*rows[1:], None], strict=True) if row.name or (following and following.name)]
+
+
+def _stages(expected: Mapping[str, Any]) -> list[PlanRow]:
+    """What each stage of the network began with, where that is not random for all."""
+    lines = [str(line).partition(": ") for line in expected.get("stages", ())]
+    title = "stages of the network, from the entry to the head"
+    return [PlanRow(title, "", "", "")] * bool(lines) + [PlanRow(title, name, told, "") for name, _, told in lines]
 
 
 def _reason_key(dotted: str, reasons: Mapping[str, str], plain: Mapping[str, Any]) -> str:

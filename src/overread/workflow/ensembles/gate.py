@@ -101,6 +101,11 @@ def _check(card: ModelCard, run: RunFolder, member: Chosen) -> None:
             f"The gate's operating point holds for all images of one {question.unit} together, and a gate sees one image.",
             'train it with question.aggregation = "none"',
         )
+    if card.first is not None:
+        raise OverreadError(
+            f"The gate, run '{run.name}', reads the part of an image that a first model finds.",
+            "a gate has to read whole images",
+        )
     if kind_of(card.preparation) != kind_of(member.card.preparation):
         raise OverreadError(
             f"The gate reads {_kind(card)}; run '{member.title}' reads {_kind(member.card)}.",

@@ -115,6 +115,12 @@ def check_together(members: Sequence[Chosen]) -> None:
             raise OverreadError(
                 f"Runs '{other}' and '{member.title}' hold the same model.", "name one of them; --weights lets it count for more"
             )
+    for member in members:
+        if member.card.first is not None:
+            raise OverreadError(
+                f"Run '{member.title}' reads the part of an image that a first model finds; such runs are not combined.",
+                "leave it out of --runs",
+            )
     first = members[0]
     for member in members[1:]:
         if kind_of(member.card.preparation) != kind_of(first.card.preparation):

@@ -1,0 +1,92 @@
+"""What the planner would choose with some settings, without a run being planned; and a range test of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from overread.cohort.fingerprint import fingerprint
+from overread.cohort.index import Cohort
+from overread.cohort.progress import Progress
+from overread.training.loop import Recipe
+from overread.training.plan import Plan
+from overread.training.range_test import range_test
+from overread.workflow.plan import batches_of, prepared, task_of, wishes_of, with_overrides
+from overread.workflow.project import Project
+from overread.workflow.starts.decided import begun, decided
+from overread.workflow.starts.start import Start, start_of
+
+
+def plan_of(
+    project: Project, cohort: Cohort, overrides: Mapping[str, str], progress: Progress | None, fold: int | None = None
+) -> Plan:
+    """The plan of a training with these settings."""
+    return _decided(project, cohort, overrides, progress, fold)[0]
+
+
+def _decided(
+    project: Project, cohort: Cohort, overrides: Mapping[str, str], progress: Progress | None, fold: int | None
+) -> tuple[Plan, Start]:
+    settings = with_overrides(project.settings, overrides)
+    facts = fingerprint(cohort, progress, settings.training.clinical)
+    start = start_of(project, settings.training.weights, cohort, fold)
+    return decided(project.question, facts, wishes_of(settings), start, _device()), start
+
+
+def range_test_of(
+    project: Project, cohort: Cohort, overrides: Mapping[str, str], progress: Progress | None, fold: int | None = None
+) -> dict[str, Any]:
+    """A learning-rate range test of the network that these settings lead to, on training cases, as plain values."""
+    began = time.monotonic()
+    plan, start = _decided(project, cohort, overrides, progress, fold)
+    task = task_of(plan)
+    cache = prepared(project, cohort, plan, task, progress)
+    torch.manual_seed(plan.seed)
+    network = begun(plan, start).network
+    recipe = Recipe(
+        optimizer=plan.optimizer,
+        schedule="constant",
+        learning_rate=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+        warmup_steps=0,
+        steps_per_epoch=plan.steps_per_epoch,
+        gradient_clip=plan.gradient_clip,
+        ema=plan.ema,
+        precision="float32",
+        channels_last=False,
+        seed=plan.seed,
+    )
+    if progress is not None:
+        progress.start(1.0, "Learning-rate range test")
+    done = [0.0]
+
+    def tell(share: float, note: str) -> None:
+        if progress is not None:
+            progress.advance(share - done[0], note)
+            done[0] = share
+
+    found = range_test(task, network, batches_of(plan, cache, cohort, _device()), recipe, tell=tell)
+    if progress is not None:
+        progress.finish()
+    low, high = found.worth_searching
+    return {
+        "minutes": round((time.monotonic() - began) / 60, 3),
+        "network": plan.network["name"],
+        "optimizer": plan.optimizer,
+        "rates": [float(f"{rate:.4g}") for rate in found.rates],
+        "losses": [round(loss, 5) for loss in found.losses],
+        "steepest": float(f"{found.steepest:.3g}"),
+        "highest": float(f"{found.highest:.3g}"),
+        "planned": plan.learning_rate,
+        "worth_searching": [low, high],
+        "words": f"Learning-rate range test of {plan.network['name']} with {plan.optimizer}: the training loss fell fastest at "
+        f"{found.steepest:.2g} and was lowest at {found.highest:.2g}; the plan would take {plan.learning_rate:g}. Rates from "
+        f"{low:g} to {high:g} are worth a search.",
+    }
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
