@@ -27,8 +27,8 @@ def toy_task(asked: Question, loss: str = "auto") -> Task:
     return make(asked, loss=loss, scaling=scaling, deep_supervision=asked.task == "segmentation")
 
 
-def toy_preparation(dimensions: int, *, dense: bool) -> Preparation:
-    shape = SHAPES[dimensions]
+def toy_preparation(dimensions: int, *, dense: bool, shape: tuple[int, int, int] | None = None) -> Preparation:
+    shape = shape or SHAPES[dimensions]
     return Preparation(
         ("image",),
         "a.u.",
@@ -41,10 +41,10 @@ def toy_preparation(dimensions: int, *, dense: bool) -> Preparation:
     )
 
 
-def toy_cases(asked: Question, dimensions: int, count: int = 6) -> list[PreparedCase]:
+def toy_cases(asked: Question, dimensions: int, count: int = 6, shape: tuple[int, int, int] | None = None) -> list[PreparedCase]:
     """Balls of growing radius: the radius is the number, its band the class, the ball and its core the structures."""
     random = np.random.default_rng(0)
-    shape = SHAPES[dimensions]
+    shape = shape or SHAPES[dimensions]
     made = []
     for k in range(count):
         radius = 3.0 + 4.0 * (k % 3) / 2

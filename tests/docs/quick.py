@@ -20,14 +20,18 @@ SET = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={va
 ADDED = {
     "phantom": ["--patients", "10", "--size", "40", "--slices", "16", "--format", "nifti"],
     "train": SET,
+    "pretrain": SET,
+    "plan": SET,
     "trial": ["--limit", "3"],
     "explain": ["--limit", "2"],
     "select": [*SET, "--inner", "2"],
+    "search": SET,
+    "ablate": [*SET, "--seeds", "1"],
     "learning-curve": [*SET, "--shares", "50", "--repeats", "1"],
 }
-LEARNING = ("train", "select", "learning-curve")  # these take a quarter of an hour for each training where nothing is said
+LEARNING = ("train", "pretrain", "select", "learning-curve")  # these take a quarter of an hour each where nothing is said
 FEWER = {("--count", "10"): "1", ("--rounds", "2"): "1"}  # words after these options of a simulation of labelling
-NUMBERS = {"--minutes": MINUTES, "--epochs": "1"}
+NUMBERS = {"--minutes": MINUTES, "--epochs": "1", "--trials": "2", "--trial-epochs": "1"}
 VALUES = {"training.patch=[64,64,64],[96,96,96]": "training.patch=[16,16,16],[16,16,24]"}
 
 

@@ -125,6 +125,12 @@ def liver_project(folder: Path, stock: Stock) -> None:
     _copied(stock.liver, folder)
 
 
+def liver_and_lesions(folder: Path, stock: Stock) -> None:
+    """The liver project, and masks of lesions for the same studies."""
+    _copied(stock.liver, folder)
+    _copied(folder / "masks", folder / "lesion_masks")
+
+
 def liver_model(folder: Path, stock: Stock) -> None:
     """The model file alone, with what it shall read."""
     shutil.copy(stock.liver / "liver/runs/first/liver-first.overread", folder)
@@ -241,6 +247,22 @@ def films_and_split(folder: Path, stock: Stock) -> None:
 
 def pneumonia_project(folder: Path, stock: Stock) -> None:
     _copied(stock.pneumonia, folder)
+
+
+def pneumonia_and_more_films(folder: Path, stock: Stock) -> None:
+    """A project, and films of other patients without labels."""
+    _copied(stock.pneumonia, folder)
+    films(folder / "more_films", patients=4, seed=900)
+
+
+def films_with_values(folder: Path, stock: Stock) -> None:
+    """Films with age, sex and a laboratory value in the sheet; some more, of nobody among them, with a sheet of their own."""
+    for place, sheet, seed in (("films", "patients.csv", 0), ("new_films", "new_patients.csv", 900)):
+        rows = films(folder / place, patients=24 if seed == 0 else 4, seed=seed)
+        known = [{"age": 40 + 3 * (k % 15), "sex": "FM"[k % 2], "crp": "" if k % 7 == 0 else 5 + k} for k in range(len(rows))]
+        both = [{**row, **more, "pneumonia": ("no", "yes")[row.pop("ill")]} for row, more in zip(rows, known, strict=True)]
+        write_sheet(folder / sheet, both)
+    shutil.copy(folder / "new_films" / "film00.png", folder / "new_film.png")
 
 
 def nodules(folder: Path, stock: Stock) -> None:

@@ -13,6 +13,7 @@ from PIL import Image as Picture
 from torch import Tensor, nn
 
 from overread.cli.main import main
+from overread.cohort.some_cases import some_of
 from overread.core.case import Case, TruthReference
 from overread.core.errors import OverreadError
 from overread.core.preparation import Normalisation, Preparation
@@ -24,7 +25,6 @@ from overread.workflow.init import init
 from overread.workflow.plan import with_overrides
 from overread.workflow.project import Project
 from overread.workflow.robust import readings
-from overread.cohort.some_cases import some_of
 from overread.workflow.robustness import robustness
 from overread.workflow.train import train
 from workflow.balls import film_project, volume_project, write_sheet

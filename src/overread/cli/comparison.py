@@ -17,6 +17,7 @@ def describe(result: dict[str, Any]) -> str:
     lines = [f"Compared on {where}: {counts(result['n_cases'], result['n_patients'])}. Reference: {result['reference']}."]
     if result["is_phantom"]:
         lines.append("PHANTOM: these numbers are about software, not about patients.")
+    lines += _starts(result["models"])
     for row in result["comparisons"]:
         lines += ["", *_comparison(row)]
     for row in result["spread"]:
@@ -24,6 +25,15 @@ def describe(result: dict[str, Any]) -> str:
         lines += ["", *_wrapped(f"{row['model']}, {row['endpoint']} of each of its {row['over']}: {values} "
                                 f"(SD {row['sd']:.3f}, range {row['range']:.3f})", "")]  # fmt: skip
     return "\n".join([*lines, *_notes(result)])
+
+
+def _starts(models: list[dict[str, Any]]) -> list[str]:
+    """What each began with, where they began with different weights."""
+    told = {model["name"]: ", ".join(dict.fromkeys(filter(None, model.get("starts", ())))) for model in models}
+    if len(set(told.values())) < 2:
+        return []
+    width = max(map(len, told))
+    return ["Trained from:", *(f"  {name:<{width}}  {start or 'not known'}" for name, start in told.items())]
 
 
 def describe_readers(result: dict[str, Any]) -> str:

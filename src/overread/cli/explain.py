@@ -52,6 +52,9 @@ STUDIES = "explanation/studies"  # in a run: maps of studies that are not of the
 @click.option(
     "--series", metavar="FIELD=PATTERN", multiple=True, callback=pairs, help="With studies: where series are called otherwise."
 )
+@click.option(
+    "--clinical", metavar="SHEET|NAME=VALUE,...", help="With studies: what is read beside the image, as in `overread read`."
+)
 def explain(
     subject: Path,
     studies: tuple[Path, ...],
@@ -67,13 +70,15 @@ def explain(
     formats: str,
     show_failed: bool,
     series: dict[str, str],
+    clinical: str | None,
 ) -> Outcome:
     """Draw maps of what an answer rests on, each stamped with the verdict of its method's trial.
 
     DIR is a project: some of its tuning cases are explained, the most confident errors first, or those whose pseudonyms follow,
     into the run's page; the internal test stays sealed. Studies that lie on disk are explained by the run's model. MODEL is a
     .overread file or the model folder of a run: the studies named after it are explained into --out. A map whose method failed
-    the trial of this model (`overread trial`) is withheld. Of a baseline (`overread baseline`), which has no network, it is shown
+    the trial of this model (`overread trial`) is withheld. Of a network that reads clinical values beside the image the part of
+    each in the answers is shown, too. Of a baseline (`overread baseline`), which has no network, it is shown
     what each group of features brought to the answers.
     """
     # loads torch: not for --help
@@ -83,6 +88,7 @@ def explain(
     from overread.workflow.explanations.maps.methods import Wish
     from overread.workflow.explanations.subject import is_project
     from overread.workflow.frozen import run_of
+    from overread.workflow.readings.clinical import given
 
     wish = Wish(methods, target, layer, patch_mm, show_failed)
     wanted = parse_formats(formats)
@@ -92,11 +98,13 @@ def explain(
         if paths:
             _refuse_both(cases + named, paths)
             run = run_of(opened, run_name, fold)
-            result = explain_studies(run.model, paths, wish, out or run.path / STUDIES, limit, wanted, series, reporter())
+            place = out or run.path / STUDIES
+            result = explain_studies(run.model, paths, wish, place, limit, wanted, series, reporter(), given(clinical))
             return Outcome(describe(result), result)
-        if series:
+        if series or clinical:
             raise OverreadError(
-                "--series goes with studies, and none was named.", "name studies that lie on disk, or leave it out"
+                f"{'--series' if series else '--clinical'} goes with studies, and none was named.",
+                "name studies that lie on disk, or leave it out",
             )
         has_files = out is not None or wanted != ("png",)
         values = explain_run_of_features(
@@ -112,7 +120,7 @@ def explain(
         return Outcome(describe(result), result, command(*follow))
     check_model(subject, out, {"--run": run_name, "--fold": fold, "--case": cases}, "maps")
     assert out is not None
-    result = explain_studies(subject, studies, wish, out, limit, wanted, series, reporter())
+    result = explain_studies(subject, studies, wish, out, limit, wanted, series, reporter(), given(clinical))
     return Outcome(describe(result), result)
 
 
@@ -141,10 +149,21 @@ def describe(result: Mapping[str, Any]) -> str:
     if any(row["is_withheld"] for row in result["methods"]):
         lines.append("To draw them all the same, framed in red: --show-failed")
     lines += [f"Note: {note}" for note in result["notes"]]
+    lines += shares_in_words(result["covariates"]) if "covariates" in result else []
     lines.append(f"Page: {result['page']}")
     if result["files"]:
         lines.append(f"Files: {result['files']}")
     return "\n".join(lines).strip()
+
+
+def shares_in_words(record: Mapping[str, Any]) -> list[str]:
+    """Of a network that reads clinical values too: the part of the image and of each value."""
+    lines = []
+    for target in record["targets"]:
+        parts = sorted(target["groups"], key=lambda row: -row["share"])
+        said = ", ".join(f"{row['group']} {row['share']:.0%}" for row in parts)
+        lines.append(f"What moved the answers about {target['target']}, over {record['n_cases']} tuning cases: {said}")
+    return lines
 
 
 def _cases_and_paths(studies: tuple[Path, ...]) -> tuple[tuple[str, ...], tuple[Path, ...]]:

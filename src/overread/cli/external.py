@@ -87,7 +87,8 @@ def external(project: Path, name: str, images: Path | None, run_name: str | None
     done = read_external(opened, name, run_name, fold, reporter())
     lines += ["", f"The model of run '{done.run}' has read {done.read} cases; their truths stay sealed."]
     lines += [f"Not read, and counted as an error: {case_id}: {why}" for case_id, why in done.refused.items()]
-    facts["reading"] = {"run": done.run, "fold": fold, "read": done.read, "refused": done.refused}
+    lines += [f"The model also reads {name}, which {count} cases lack: read as missing." for name, count in done.missing.items()]
+    facts["reading"] = {"run": done.run, "fold": fold, "read": done.read, "refused": done.refused, "missing": done.missing}
     chosen = [*(["--run", run_name] if run_name else []), *(["--fold", fold] if fold is not None else [])]
     return Outcome("\n".join(lines).lstrip(), facts, command("evaluate", project, "--on", label_of(other), *chosen))
 

@@ -29,7 +29,7 @@ SECTIONS = {
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
     "The split": ("splits", "folds", "split_by", "split_after", "tuning", "internal", "stratify_by", "seed", "leak_override"),
-    "What is let in": ("series", "missing", "gaps", "tilt", "leave_out_faulty"),
+    "What is let in": ("series", "missing", "gaps", "tilt", "leave_out_faulty", "region"),
 }  # fmt: skip
 
 
@@ -125,6 +125,7 @@ SECTIONS = {
     "--leak-override", metavar="REASON", default="", help="Why a leak in the given split is accepted; goes into the ledger."
 )
 @click.option("--leave-out-faulty", is_flag=True, help="Leave out cases whose mask does not fit the image, instead of stopping.")
+@click.option("--region", type=PATH, metavar="MODEL", help="A first model: every image is cut to the structure that it outlines.")
 @click.option(
     "--dry-run",
     is_flag=True,

@@ -25,7 +25,7 @@ overread inside liver-first.overread scan.nii.gz --out inside"""
 @click.argument("study", metavar="[STUDY]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--part", "parts", metavar="NAME,NAME", callback=names,
-    help="Some of: layers, kernels, maps, field, excite, weights; all otherwise.",
+    help="Some of: layers, kernels, maps, attention, field, excite, weights; all otherwise.",
 )  # fmt: skip
 @click.option("--layer", metavar="NAME", help="Layer to look at, by its name in the layer table; otherwise three on the way.")
 @click.option("--case", metavar="ID", help="Tuning case by pseudonym; otherwise one chosen by rule.")
@@ -78,6 +78,10 @@ def describe(result: Mapping[str, Any]) -> str:
             f"  {found['parameters']:,} parameters, {found['macs'] / 1e6:,.0f} million multiplications per image, "
             f"{len(found['rows'])} layers"
         )
+    if "attention" in made:
+        weighing = [row["weighs"] for row in made["attention"]["blocks"]]
+        told = [f"{weighing.count(what)} weigh {what}" for what in ("channels", "places") if what in weighing]
+        lines.append(f"  blocks with learned attention: {', '.join(told)}")
     for one in made["field"]["layers"] if "field" in made else ():
         unit = "mm" if one["is_mm"] else "pixels"
         lines.append(f"  {one['layer']} sees: 95 % of the influence within {one['radius']:.1f} {unit}")

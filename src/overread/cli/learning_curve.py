@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, set_option
+from overread.cli.verb import Outcome, Verb, command, fold_option, pairs, project_argument, set_option
 from overread.core.score import Interval
 from overread.workflow.project import Project
 
 EXAMPLE = """\
 overread learning-curve liver --minutes 15
 overread learning-curve liver --shares 25,50,100 --repeats 3 --epochs 50
+overread learning-curve liver --against training.weights=run:pretrained --minutes 5
 overread learning-curve liver"""
 
 
@@ -40,6 +41,13 @@ def shares(ctx: click.Context, parameter: click.Parameter, text: str | None) -> 
 @fold_option("Draw the curve of the run that holds out fold K.")
 @click.option("--name", metavar="NAME", help="Folder of its runs in DIR/runs, by default 'curve'.")
 @set_option
+@click.option(
+    "--against",
+    metavar="SETTING=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="Train every share a second way, with this setting too, and compare the curves. May be repeated.",
+)
 def learning_curve(
     project: Path,
     shares: tuple[float, ...],
@@ -49,6 +57,7 @@ def learning_curve(
     fold: int | None,
     name: str | None,
     overrides: dict[str, str],
+    against: dict[str, str],
 ) -> Outcome:
     """Would more patients help? Train on parts of the patients and forecast the score at twice as many.
 
@@ -65,9 +74,20 @@ def learning_curve(
         click.echo(line, err=True)
 
     opened = Project.open(project)
-    found = draw(opened, shares, minutes, epochs, repeats, name, fold, overrides, reporter(), tell)
-    lines = [*_table(found), "", found["verdict"]["words"], *(f"- {note}" for note in found["notes"])]
+    found = draw(opened, shares, minutes, epochs, repeats, name, fold, overrides, reporter(), tell, against)
+    lines = [*_table(found), "", found["verdict"]["words"], *_against(found), *(f"- {note}" for note in found["notes"])]
     return Outcome("\n".join(lines), found, command("report" if opened.runs() else "train", project))
+
+
+def _against(found: dict[str, Any]) -> list[str]:
+    """The second way, share by share."""
+    second = found.get("against")
+    if not second:
+        return []
+    lines = ["", f"{second['name']}, by how much it is better:"]
+    for point, gain in zip(second["points"], second["gains"], strict=True):
+        lines.append(f"  {100 * point['share']:>4g} %, {point['patients']:g} patients: {Interval.from_dict(gain)}")
+    return [*lines, "", second["words"]]
 
 
 def _table(found: dict[str, Any]) -> list[str]:

@@ -72,7 +72,9 @@ def _words(value: Any) -> str:
 def _expected(expected: dict[str, Any]) -> list[str]:
     if not expected:
         return []
+    stages = ["Stages, from the entry to the head:", *(f"  {line}" for line in expected.get("stages", ()))]
     return [
+        *(stages if len(stages) > 1 else []),
         f"Measured here ({expected['device']}): {expected['seconds_per_step']} s for a step,"
-        f" {expected['memory_gib']} GiB of memory, {expected['parameters']} weights."
+        f" {expected['memory_gib']} GiB of memory, {expected['parameters']} weights.",
     ]

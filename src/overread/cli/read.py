@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from overread.cli.progress import reporter
 from overread.cli.verb import Outcome, Verb, pairs
+from overread.core.question import Reading
+from overread.core.slices import shares_in_words
 
 EXAMPLE = """\
 overread read liver-first.overread new_study --out answers
 overread read liver-first.overread scan.nii.gz another.nii.gz --out answers
-overread read liver-first.overread new_study --out answers --dicom seg,sr,sc"""
+overread read liver-first.overread new_study --out answers --dicom seg,sr,sc
+overread read nodule-fused.overread film.png --out answers --clinical age=63,sex=F
+overread read nodule-fused.overread films --out answers --clinical patients.csv"""
 NAMED = 3  # studies in the line of a warning; answers.csv has all
+LISTED = 10  # studies whose most influential slices are told; answers.csv has all
 
 
 @click.command(cls=Verb, example=EXAMPLE)
@@ -40,6 +46,13 @@ NAMED = 3  # studies in the line of a warning; answers.csv has all
     help="What becomes of images unlike those of training: refused (on), answered with a warning (warn), or not looked for "
     "(off). By default as the model was frozen. What was asked for stands in answers.json.",
 )
+@click.option(
+    "--clinical",
+    metavar="SHEET|NAME=VALUE,...",
+    help="For a model that reads clinical values beside the image: a CSV or Excel sheet with a row for each study, or the values "
+    "of the one patient. What is missing is read as missing, and the answer says so.",
+)
+@click.option("--id-column", metavar="COLUMN", help="Column of the sheet of --clinical that names the study.")
 def read(
     model: Path,
     studies: tuple[Path, ...],
@@ -48,6 +61,8 @@ def read(
     series: dict[str, str],
     dicom: str,
     refusal: str | None,
+    clinical: str | None,
+    id_column: str | None,
 ) -> Outcome:
     """Let a model read studies that it has never seen.
 
@@ -62,9 +77,18 @@ def read(
     objects = parse_objects(dicom)
 
     from overread.workflow.read import read as read_studies
+    from overread.workflow.readings.clinical import given
 
     readings = read_studies(
-        model, studies, out, reporter(), probabilities=probabilities, series=series, dicom=objects, refusal=refusal
+        model,
+        studies,
+        out,
+        reporter(),
+        probabilities=probabilities,
+        series=series,
+        dicom=objects,
+        refusal=refusal,
+        clinical=given(clinical, id_column),
     )
     refused = {reading.case_id: reading.refusal for reading in readings if reading.refusal}
     warned: dict[str, list[str]] = {}
@@ -74,6 +98,7 @@ def read(
     lines = [f"{len(readings) - len(refused)} of {len(readings)} studies read. Answers: {out / 'answers.csv'}"]
     lines += [f"Not answered: {r.case_id} ({r.code}): {r.refusal}" for r in readings if r.refusal]
     lines += [f"Warning{_of(warned[warning], len(readings))}: {warning}" for warning in sorted(warned)]
+    lines += _slices(readings, out)
     codes = {reading.case_id: reading.code for reading in readings if reading.refusal}
     values = {
         "out": str(out),
@@ -81,8 +106,17 @@ def read(
         "refused": refused,
         "codes": codes,
         "warnings": sorted(warned),
+        "slices": {reading.case_id: [share.as_dict() for share in reading.slices] for reading in readings if reading.slices},
+        "clinical_missing": {reading.case_id: list(reading.missing) for reading in readings if reading.missing},
     }
     return Outcome("\n".join(lines), values)
+
+
+def _slices(readings: Sequence[Reading], out: Path) -> list[str]:
+    """The slices that answers rest on most; answers.csv has those of all studies."""
+    told = [f"{reading.case_id}: {shares_in_words(reading.slices)}" for reading in readings if reading.slices]
+    more = [f"  {len(told) - LISTED} more studies: {out / 'answers.csv'}"] if len(told) > LISTED else []
+    return ["Most influential slices:", *(f"  {line}" for line in told[:LISTED]), *more] if told else []
 
 
 def _of(names: list[str], studies: int) -> str:

@@ -43,6 +43,7 @@ def train(
     """
     if minutes is not None and epochs is not None:
         raise click.UsageError("Give --minutes or --epochs, not both.")
+    from overread.workflow.learning.plan_file import read_plan
     from overread.workflow.train import train as run_training
 
     run = run_training(Project.open(project), minutes, epochs, fold, resume, name, overrides, reporter())
@@ -50,7 +51,9 @@ def train(
     models = sorted(run.path.rglob("*.overread"))
     name = run.path.parent.name if isinstance(fold, int) else run.name
     spent = f" after {finished[-1]['step']} steps in {finished[-1]['minutes']:.1f} minutes" if finished else ""
-    lines = [f"Run '{name}' is trained{spent}.", *(f"Model: {model}" for model in models)]
+    plans = [read_plan(path) for path in sorted(run.path.rglob("plan.toml"))]
+    warned = dict.fromkeys(plan.reasons["known_too_late"] for plan in plans if "known_too_late" in plan.reasons)
+    lines = [f"Run '{name}' is trained{spent}.", *(f"Model: {model}" for model in models), *warned]
     held = ["--fold", str(fold)] if isinstance(fold, int) else []
-    values = {"run": name, "folder": str(run.path), "models": [str(model) for model in models]}
+    values = {"run": name, "folder": str(run.path), "models": [str(model) for model in models], "warnings": list(warned)}
     return Outcome("\n".join(lines), values, command("evaluate", project, "--run", name, *held))

@@ -12,6 +12,7 @@ from overread.batches.prepare import Prepared, undo_map
 from overread.batches.sampler import flatten
 from overread.batches.windows import Shape, centred_start, cut
 from overread.core.errors import OverreadError
+from overread.networks.fusion.fused import about
 from overread.networks.layout import memory_format
 from overread.reading.answering import Answering
 from overread.reading.ensemble import Ensemble
@@ -24,7 +25,8 @@ from overread.tasks.target import Target
 class Asked:
     """A window of a prepared image, and what is asked of the network about it; computed in float32.
 
-    network   in evaluation mode; another one than the predictor's own where its weights are on trial
+    network   in evaluation mode, the patient's clinical values fixed where it reads any; another one than the predictor's own
+              where its weights are on trial
     prepared  the whole image as the network sees it
     start     (z, y, x) of the window on the prepared grid; negative where the image is smaller than the window
     target    in the window
@@ -46,7 +48,8 @@ class Asked:
         return self.task.score(self.network, images, self.target)
 
     def with_network(self, network: nn.Module) -> Asked:
-        return replace(self, network=network)
+        """The same asked of another network, about the same patient."""
+        return replace(self, network=about(network, self.prepared.clinical))
 
     def with_images(self, images: Tensor) -> Asked:
         """The same question about a changed window."""
@@ -86,7 +89,7 @@ def ask(predictor: Predictor, prepared: Prepared, target: Target) -> Asked:
     window = torch.from_numpy(cut(prepared.array, start, patch)[None]).to(predictor.device).float()
     images = flatten(window, predictor.preparation.dimensions)
     return Asked(
-        predictor.network.eval(),
+        about(predictor.network.eval(), prepared.clinical),
         predictor.task,
         prepared,
         start,

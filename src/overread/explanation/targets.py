@@ -41,7 +41,7 @@ def targets_of(predictor: Predictor, prepared: Prepared, name: str | None = None
     if question.is_binary:
         positive = positive_class(question)
         return (Target(positive, question.classes.index(positive)),)
-    likeliest = int(predictor.raw(prepared.array).argmax())
+    likeliest = int(predictor.raw_of(prepared).argmax())
     return (Target(question.classes[likeliest], likeliest),)
 
 

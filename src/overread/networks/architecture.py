@@ -1,8 +1,8 @@
 """What the table says of a network."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -10,6 +10,11 @@ from torch import nn
 BOTH = frozenset({2, 3})
 PLANE = frozenset({2})
 IMAGE, DENSE, OBJECTS, CENTRES = (frozenset({serves}) for serves in ("image", "dense", "objects", "centres"))
+
+
+def any_size(dimensions: int, options: Mapping[str, Any]) -> Sequence[int]:
+    """The divisor of a network that reads images of any size."""
+    return (1,) * dimensions
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,10 @@ class Architecture:
     dimensions  2, 3 or both
     paper       where it was published
     licence     of the code; random weights have none
-    build       (in_channels, out_channels, dimensions, **options) to the network
+    build       (in_channels, out_channels, dimensions, **options) to the network; one that serves several is told which as serves
+    divisor     "dense": (dimensions, options) to what each axis of an image must be a multiple of, known before it is built
+    scales      "dense": it answers at several places, which deep supervision can ask
+    on_processor  options that the plan sets where there is no GPU: narrower than published
     """
 
     name: str
@@ -30,6 +38,9 @@ class Architecture:
     paper: str
     licence: str
     build: Callable[..., nn.Module]
+    divisor: Callable[[int, Mapping[str, Any]], Sequence[int]] = any_size
+    scales: bool = False
+    on_processor: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from torch import nn
 
 from overread.core.errors import OverreadError
 from overread.networks.architecture import Architecture
+from overread.networks.composed import rows as of_blocks
 from overread.networks.dense import rows as of_voxels
+from overread.networks.exam import rows as of_exams
 from overread.networks.image import rows as of_images
 from overread.networks.libraries.adapters import refuse_unknown_options, unknown_name
 from overread.networks.libraries.from_monai import make_monai
@@ -16,6 +18,7 @@ from overread.networks.libraries.from_timm import make_timm
 from overread.networks.libraries.from_torchvision import make_torchvision
 from overread.networks.objects import rows as of_objects
 from overread.networks.weights import load_weights
+from overread.networks.weights.published import has_published, load_published
 
 LIBRARIES: dict[str, Callable[..., nn.Module]] = {"timm": make_timm, "torchvision": make_torchvision, "monai": make_monai}
 WANTED = {
@@ -24,7 +27,9 @@ WANTED = {
     "objects": "with a list of objects",
     "centres": "with classes, centres and offsets per voxel",
 }
-ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in (*of_voxels.ROWS, *of_objects.ROWS, *of_images.ROWS)}
+ARCHITECTURES: dict[str, Architecture] = {
+    row.name: row for row in (*of_voxels.ROWS, *of_objects.ROWS, *of_images.ROWS, *of_exams.ROWS, *of_blocks.ROWS)
+}
 
 
 def build(
@@ -72,10 +77,12 @@ def _build_own(name: str, question: dict[str, int], serves: str, options: dict[s
         raise OverreadError(
             f"{name} reads {own} images, and the images are {question['dimensions']}D", next="choose another network"
         )
-    if str(weights) == "hub" and name not in of_objects.OF_TORCHVISION:
+    own_way = name in (*of_objects.OF_TORCHVISION, *of_exams.NAMES)
+    if str(weights) == "hub" and not own_way and not has_published(name):
         raise OverreadError(f"{name} has no published weights", next='give a file, or set weights = "random"')
     refuse_unknown_options(options, row.options, name)
-    network = row.build(**question, **options)
+    told = {"serves": serves} if len(row.serves) > 1 else {}
+    network = row.build(**question, **told, **options)
     if str(weights) == "hub":
-        network.weights_loaded = network.load_published()  # type: ignore[operator]
+        network.weights_loaded = network.load_published() if own_way else load_published(network, name)  # type: ignore
     return network

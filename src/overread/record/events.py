@@ -11,7 +11,8 @@ Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
     stopped, finished  step, epochs, minutes, reason
     refusal            mode, content (limits), partitions {name: {cases, refused, warned}}, seconds
     froze              model, decisions
-    weights            what                          (loaded from a file or hub, and what stayed random)
+    weights            what, from, counts, licence, is_pretrained, notes, stages  (what training began with)
+    unfroze            step, stages                  (frozen stages that learn from here on)
     warning            what
 
 After a kill the steps since the last checkpoint stand in the file twice; `settled` gives the curve that counts.
@@ -20,7 +21,7 @@ After a kill the steps since the last checkpoint stand in the file twice; `settl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,10 +30,13 @@ from overread.record.files import named_if_full
 
 
 class EventLog:
-    """Appends events to one file; each line is flushed, so a killed run keeps what it said."""
+    """Appends events to one file; each line is flushed, so a killed run keeps what it said.
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    hear  is told every event once it is written; what it raises ends the run
+    """
+
+    def __init__(self, path: Path, hear: Callable[[dict[str, Any]], None] = lambda event: None) -> None:
+        self.path, self.hear = Path(path), hear
 
     def write(self, event: str, **values: Any) -> dict[str, Any]:
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **values}
@@ -42,6 +46,7 @@ class EventLog:
                 if file.read(1) != b"\n":
                     file.write(b"\n")
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        self.hear(line)
         return line
 
     def _opened(self) -> BinaryIO:

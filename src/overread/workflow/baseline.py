@@ -42,6 +42,7 @@ class Fitted:
 
     tried     one row per candidate: "model", "setting", "loss" on the tuning cases (lower is better)
     clinical  columns of the sheet that were features too
+    images    False where these columns were the only ones
     """
 
     run: RunFolder
@@ -52,6 +53,7 @@ class Fitted:
     cases: Mapping[str, int]
     tried: tuple[Mapping[str, Any], ...]
     clinical: tuple[str, ...] = ()
+    images: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -62,6 +64,7 @@ class Fitted:
             "cases": dict(self.cases),
             "tried": [dict(row) for row in self.tried],
             **({"clinical": list(self.clinical)} if self.clinical else {}),
+            **({} if self.images else {"images": False}),
         }
 
 
@@ -71,13 +74,18 @@ def baseline(
     fold: int | str | None = None,
     progress: Progress | None = None,
     clinical: Sequence[str] = (),
+    *,
+    images: bool = True,
 ) -> list[Fitted]:
     """Fit a baseline and write its answers to `runs/<name>/predictions/`; one per fold where there are folds.
 
     fold      for a project of folds: the fold held out, or "all"
     clinical  columns of the sheet that are features beside those of the image
+    images    whether features of the image are taken; without them the clinical columns stand alone
     """
     question = project.question
+    if not images and not clinical:
+        raise OverreadError("Without images and without columns nothing is left to learn from.", "name columns with --clinical")
     if question.task == "segmentation" or question.is_of_objects:
         wanted = "objects" if question.is_of_objects else "outlines"
         raise OverreadError(
@@ -91,12 +99,12 @@ def baseline(
         _check_free(run, chosen)
     cohorts = [project.cohort(number, check=number == numbers[0]) for number in numbers]
     known = [clinical_features(cohort, clinical) for cohort in cohorts]  # first: a column that is not there costs no time
-    measured = measure(cohorts[0], cohorts[0].cases, progress)
+    measured = features_without(cohorts[0].cases) if not images else measure(cohorts[0], cohorts[0].cases, progress)
     fitted = []
     for run, number, cohort, columns in zip(runs, numbers, cohorts, known, strict=True):
         rows = {case_id: {**row, **columns[case_id]} for case_id, row in measured.items()}
         with run.locked():
-            fitted.append(_fit(project, cohort, run, number, rows, clinical, progress))
+            fitted.append(_fit(project, cohort, run, number, rows, clinical, progress, images=images))
     return fitted
 
 
@@ -116,6 +124,11 @@ def measure(cohort: Cohort, cases: Sequence[Case], progress: Progress | None) ->
     return measured
 
 
+def features_without(cases: Sequence[Case]) -> dict[str, dict[str, float]]:
+    """No features of any image."""
+    return {case.case_id: {} for case in cases}
+
+
 def _opener(cohort: Cohort, case: Case) -> partial[Any]:
     return partial(open_channels, case.case_id, case.images, cohort.images_folder, gaps=cohort.gaps, tilt=cohort.tilt)
 
@@ -128,6 +141,8 @@ def _fit(
     measured: Mapping[str, Mapping[str, float]],
     clinical: Sequence[str],
     progress: Progress | None,
+    *,
+    images: bool,
 ) -> Fitted:
     question, seed = project.question, project.settings.training.seed
     cases = {partition: cohort.of(partition) for partition in ("training", *ANSWERED)}
@@ -154,7 +169,8 @@ def _fit(
     _, winner, answers = best
     counts = {partition: len(part) for partition, part in cases.items()}
     identity = _identity(cohort, winner, names, seed, answers)
-    fitted = Fitted(run, fold, f"{winner.name}, {winner.setting}", identity, len(names), counts, tuple(tried), tuple(clinical))
+    words = f"{winner.name}, {winner.setting}"
+    fitted = Fitted(run, fold, words, identity, len(names), counts, tuple(tried), tuple(clinical), images)
     about = {"format": 1, "seed": seed, "cohort": cohort.digest, "versions": _versions(), "names": list(names)}
     write_json(run.path / "baseline.json", {**about, **fitted.as_dict()})  # first: answers without it pass for another program's
     for partition, values in zip(ANSWERED, answers, strict=True):

@@ -79,7 +79,10 @@ def compare(
         "n_cases": len(lined.patient_ids),
         "n_patients": lined.patients.count,
         "reference": lined.names[0],
-        "models": [{"name": c.name, "models": [run.get("model") for run in c.runs]} for c in contenders],
+        "models": [
+            {"name": c.name, "models": [run.get("model") for run in c.runs], "starts": [run.get("start", "") for run in c.runs]}
+            for c in contenders
+        ],
         "comparisons": [claim.as_dict() for claim in said],
         "spread": spread,
         "notes": [*notes, *_notes(contenders, asked, margin, len(said), bool(spread))],

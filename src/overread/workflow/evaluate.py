@@ -20,6 +20,7 @@ from overread.evaluation.result import Result
 from overread.evaluation.results import About, fold_table
 from overread.evaluation.results import evaluate as put_together
 from overread.evaluation.rules import Rules
+from overread.evaluation.sources.slices_file import read_slices
 from overread.evaluation.unseal import Declaration, make_declaration, open_seal
 from overread.metrics.table import default_endpoint
 from overread.record.files import digest_json, write_json
@@ -33,6 +34,7 @@ from overread.workflow.scoring.groups import group_columns
 from overread.workflow.scoring.openings import file_word, keep_result, look_back
 from overread.workflow.scoring.parts import PanelLoader, Part, parts_of, post_processing, score_cases
 from overread.workflow.scoring.shift import compared_with, shift_of
+from overread.workflow.scoring.stages import stages_of
 from overread.workflow.scoring.threshold import threshold_rows
 
 __all__ = ["evaluate", "evaluate_answers"]
@@ -98,6 +100,9 @@ def evaluate(
         result["post_processing"] = post_processing(project, parts, truths, cases, rules)
     if about.is_phantom:
         result["baseline"] = threshold_rows(parts[0].external or project)
+    if (stages := stages_of(parts, truths)) is not None:
+        result["stages"] = stages
+        result["notes"] += stages["notes"]
     if len(parts) > 1:
         table = fold_table(project.question, cases, rules, {p.fold: p.model for p in parts}, about)
         result["folds"] = _with_levels(project, table)
@@ -114,7 +119,8 @@ def evaluate(
     if panels:
         shown = [row for row in result["cases"] if "refused" not in row]
         place = folder.path / f"panels-{file_word(on)}"
-        write_panels(place, on, shown, PanelLoader(parts, truths), is_phantom=about.is_phantom)
+        told = {case_id: shares for part in parts for case_id, shares in read_slices(part.predictions.folder).items()}
+        write_panels(place, on, shown, PanelLoader(parts, truths), is_phantom=about.is_phantom, slices=told)
     return result
 
 

@@ -19,6 +19,7 @@ from overread.record.files import write_bytes, write_json, write_text
 from overread.reporting.explanation.blocks import Part
 from overread.reporting.explanation.page import explanation_page
 from overread.workflow.explanations.covariates import explain_baseline, is_baseline
+from overread.workflow.explanations.fused import explain_fused
 from overread.workflow.explanations.maps.cases import Picked, studies, tuning_cases
 from overread.workflow.explanations.maps.drawn import draw_maps, method_rows
 from overread.workflow.explanations.maps.files import Files
@@ -29,6 +30,7 @@ from overread.workflow.explanations.record import beside_of, part_of, put_in_pla
 from overread.workflow.explanations.subject import called, model_at, subject_of
 from overread.workflow.frozen import run_of
 from overread.workflow.project import Project
+from overread.workflow.readings.clinical import Given
 
 PART, FILES = "maps", "maps-files"
 PAGE, RECORD = "index.html", "explanation.json"
@@ -70,11 +72,13 @@ def explain_project(
     about = {"run": project.run(run_name).name, "fold": fold, "of_cases": len(subject.cohort.of("tuning"))}
     record = {**about, "is_phantom": is_phantom, **record, "notes": [SEAL, *notes, *record["notes"]]}
     write_part(run, PART, record, pictures)
+    shares = explain_fused(subject, project.run(run_name).name, fold, progress)
     if folder is not None and out is None:  # files of maps that are withheld now go with those that are new
         put_in_place(folder, kept)
         folder = kept
     page = write_page(project, run, is_phantom=is_phantom)
-    return {**record, "page": str(page), "files": None if folder is None else str(folder)}
+    told = {} if shares is None else {"covariates": shares}
+    return {**record, **told, "page": str(page), "files": None if folder is None else str(folder)}
 
 
 def explain_run_of_features(
@@ -115,10 +119,12 @@ def explain_studies(
     formats: Sequence[str] = ("png",),
     series: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    clinical: Given | None = None,
 ) -> dict[str, Any]:
     """Explain studies that were given; write pictures, `index.html` and `explanation.json` into a folder.
 
     series   rules for series that are called otherwise than in training, as in `overread read`
+    clinical values that the model reads beside the image, as there
     returns  the record, with "page" and "files": where they lie
     """
     _check(limit)
@@ -126,7 +132,7 @@ def explain_studies(
         raise OverreadError("A model alone cannot be explained: its maps are of studies.", "name a study after the model")
     model = model_at(model_path)
     trial, note = trial_beside(model_path, model.card.sha256)
-    picked = list(islice(studies(paths, model, series), limit))
+    picked = list(islice(studies(paths, model, series, clinical), limit))
     name = called(model_path)
     files = Files(out, tuple(formats), model.card, name)
     record, pictures = _explained(model, picked, wish, trial, files, progress, is_phantom=False, is_tolerant=True)

@@ -26,7 +26,7 @@ from overread.core.errors import OverreadError
 from overread.record.files import named_if_full
 from overread.record.ledger import Ledger
 from overread.workflow.cohorts.scan_table import look_at, rehearsed, undecided
-from overread.workflow.cohorts.settings_lines import draft_settings
+from overread.workflow.cohorts.settings_lines import draft_settings, with_region
 from overread.workflow.cohorts.summary import summarise
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
@@ -73,6 +73,7 @@ def init(
     missing: str = "refuse",
     split_by: str | None = None,
     split_after: str | None = None,
+    region: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Project:
     """Make a project in `folder`, whole or not at all; what was found and chosen stands in `project.summary`.
@@ -100,6 +101,7 @@ def init(
     internal     share of the patients for the internal test; with 0 there is none, and nothing can be claimed of a model
     split_by     a fold for each value of this column: leave one site out; "date": the newest patients are the internal test
     split_after  patients whose first exam is of this day (2020-01-01) or later are the internal test
+    region       a model file: every image is cut to the structure that it outlines before anything else
     leak_override     why a leak in the given split is accepted; recorded in the ledger
     leave_out_faulty  leave cases out whose mask does not fit its image, instead of stopping
     """
@@ -151,6 +153,7 @@ def init(
             step = left_by_split(gathered.drafts, division)
             steps = [step] if step else []
             settings, reasons = draft_settings(folder, request, gathered, division, wish, splits)
+            settings = settings if region is None else with_region(settings, Path(region), folder)
         except OverreadError as error:
             if looked is None:
                 raise

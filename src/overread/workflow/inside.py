@@ -19,7 +19,8 @@ from overread.record.files import write_bytes, write_json, write_text
 from overread.record.run import RunFolder
 from overread.reporting.explanation.blocks import Part
 from overread.reporting.explanation.page import explanation_page
-from overread.workflow.explanations.inside.parts import PARTS, TITLES, Looked
+from overread.workflow.explanations.inside.looked import Looked
+from overread.workflow.explanations.inside.parts import PARTS, TITLES
 from overread.workflow.explanations.inside.weights import weights_part
 from overread.workflow.explanations.maps.cases import Picked, studies, tuning_cases
 from overread.workflow.explanations.record import write_page, write_part

@@ -22,28 +22,41 @@ from overread.reading.model import build_network
 from overread.record.run import RunFolder
 from overread.tasks import Scaling, Task, make
 from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step, memory_with_objects_gib
-from overread.training.plan import Plan, make_plan
+from overread.training.plan import Plan
 from overread.training.wishes import Wishes
 from overread.workflow.cohorts.aim import aim_note
+from overread.workflow.cohorts.telling import telling_note
 from overread.workflow.ensembles.record import FILE as ENSEMBLE
+from overread.workflow.first_model import FirstModel, first_model_of, with_regions
+from overread.workflow.learning.outline import outline, small_batch_note
 from overread.workflow.learning.plan_file import write_plan
 from overread.workflow.learning.preflight_page import write_page
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import check_settings
+from overread.workflow.starts.decided import decided, with_start
+from overread.workflow.starts.pretrained import RECORD as PRETRAINED
+from overread.workflow.starts.start import start_of
 
-OF_THEIR_OWN = ("baseline.json", "select.json", ENSEMBLE)  # what lies in a run that is no training
+OF_THEIR_OWN = (
+    "baseline.json",
+    "select.json",
+    "search-order.json",
+    ENSEMBLE,
+    PRETRAINED,
+)  # what lies in a run that is no training
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan in its run folder, with the cache of prepared cases it led to."""
+    """A plan in its run folder, with the cache of prepared cases it led to; and a first model, where one reads before it."""
 
     run: RunFolder
     plan: Plan
     cohort: Cohort
     cache: Cache
     task: Task
+    first: FirstModel | None = None
 
 
 def plan(
@@ -84,20 +97,27 @@ def plan_run(
     settings = with_overrides(project.settings, overrides or {})
     cohort = project.cohort_of(run, fold)
     refuse_unfit(cohort)
-    facts = fingerprint(cohort, progress)
+    first = first_model_of(project, settings)
+    cohort = with_regions(project, cohort, first, progress)
+    facts = fingerprint(cohort, progress, settings.training.clinical, None if first is None else first.region)
     refuse_unseen(project.question, facts)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    made = make_plan(project.question, facts, wishes_of(settings), device=device)
+    start = start_of(project, settings.training.weights, cohort, fold)
+    made = decided(project.question, facts, wishes_of(settings), start, device)
+    if note := small_batch_note(made, outline(made.network, settings.training.network)):
+        made = replace(made, reasons={**made.reasons, "small_batch": note})
     if note := aim_note(project.question, cohort.of("tuning"), settings.evaluation.threshold_rule):
         made = replace(made, reasons={**made.reasons, "threshold_rule": note})
+    if made.preparation.clinical is not None and (note := telling_note(cohort, made.preparation.clinical)):
+        made = replace(made, reasons={**made.reasons, "known_too_late": note})
     task = task_of(made)
     cache = prepared(project, cohort, made, task, progress)
-    made = _measured(made, task, cache, cohort, settings, device, progress)
+    made = with_start(_measured(made, task, cache, cohort, settings, device, progress), start)
     run.path.mkdir(parents=True, exist_ok=True)
     write_plan(run.plan, made)
     if preflight:
         write_page(run, made, cohort, cache, batches_of(made, cache, cohort, "cpu"), facts)
-    return Planned(run, made, cohort, cache, task)
+    return Planned(run, made, cohort, cache, task, first)
 
 
 def wishes_of(settings: Settings) -> Wishes:
@@ -149,6 +169,7 @@ def batches_of(plan: Plan, cache: Cache, cohort: Cohort, device: torch.device | 
         dimensions=plan.preparation.dimensions,
         seed=plan.seed,
         device=device,
+        clinical=plan.preparation.clinical,
     )
 
 
@@ -194,9 +215,10 @@ def _classes_held(cases: tuple[Case, ...]) -> dict[str, int]:
 
 
 def refuse_ensemble(project: Project, name: str) -> None:
-    """Nothing is planned or trained in the folder of an ensemble."""
-    if any(project.run(name).path.rglob(ENSEMBLE)):
-        raise OverreadError(f"'{name}' is an ensemble, no training.", "choose another name with --name")
+    """Nothing is planned or trained in the folder of an ensemble or a pretraining."""
+    for file, what in ((ENSEMBLE, "an ensemble"), (PRETRAINED, "a pretraining")):
+        if any(project.run(name).path.rglob(file)):
+            raise OverreadError(f"'{name}' is {what}, no training.", "choose another name with --name")
 
 
 def next_name(project: Project) -> str:
@@ -231,11 +253,12 @@ def with_overrides(settings: Settings, overrides: Mapping[str, str]) -> Settings
                     f"--set {name}: no such section '{section}'.", "write it as in project.toml, e.g. training.loss=dice"
                 )
             place = place[section]
-        place[key] = _value(text)
+        place[key] = value_of(text)
     return check_settings(values, "--set")
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """A value as it is written behind KEY= on the command line."""
     for form in (f"v = {text}", f"v = [{text}]"):
         try:
             return tomllib.loads(form)["v"]

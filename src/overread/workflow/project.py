@@ -25,6 +25,7 @@ DEFAULT_RUN = "first"
 PLANNED = ("plan.toml", "fold-*/plan.toml")
 OF_A_MODEL = ("model/model.json", "predictions", "evaluation-*.json")  # what a run holds that can be evaluated or reported
 CURVE = "curve.json"  # in runs/<name>/ of a learning curve, which holds runs and is none
+NO_RUNS = (CURVE, "ablation-order.json", "ablation.json")  # what lies where runs are held, of a curve or an ablation
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Project:
         """Names of all runs, oldest first; those of a learning curve lie in a folder of their own and are not among them."""
         folder = self.path / "runs"
         found = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")] if folder.is_dir() else []
-        found = [p for p in found if not (p / CURVE).exists()]
+        found = [p for p in found if not any((p / mark).exists() for mark in NO_RUNS)]
         return tuple(p.name for p in sorted(found, key=lambda p: (p.stat().st_mtime, p.name)))
 
     def _latest_run(self) -> str:

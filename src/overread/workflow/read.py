@@ -12,18 +12,22 @@ from typing import Any
 import numpy as np
 
 from overread.batches.prepare import Prepared
+from overread.cohort.clinical import cell
 from overread.cohort.load import open_channels
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Map, Measurements
 from overread.core.question import Question, Reading
+from overread.core.slices import shares_in_words
 from overread.evaluation.answered import call
 from overread.imaging.dicom.outputs import NEEDS_MAPS
 from overread.imaging.nifti import write_nifti
 from overread.metrics.quick import values_of
 from overread.reading.model import Model, ModelCard, load_model
+from overread.reading.slices import influential, told_by
 from overread.record.files import write_json, write_text
+from overread.workflow.readings.clinical import Given, read_values, remarks, variables_of, with_clinical_values
 from overread.workflow.readings.dicom_results import write_dicom_results
 from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.object_results import COLUMNS, TABLE, counts_row, write_instance_masks, write_object_results
@@ -43,13 +47,18 @@ class Reader:
     def question(self) -> Question:
         return self.model.card.question
 
-    def read(self, study: Path | str) -> Reading:
-        """Read one study: a file, or a folder that holds one exam."""
+    def read(self, study: Path | str, clinical: Mapping[str, Any] | None = None) -> Reading:
+        """Read one study: a file, or a folder that holds one exam.
+
+        clinical  column -> value, where the model reads clinical values beside the image
+        """
         exams = list(exams_in([Path(study)], self.model.card))
         if len(exams) != 1:
             names = ", ".join(e.name for e in exams[:6])
             raise OverreadError(f"{study} holds {len(exams)} exams ({names}); one was expected.", "give the path of one of them")
-        return read_exam(self.model, exams[0], self.refusing)[0]
+        what = None if clinical is None else Given({name: str(value) for name, value in clinical.items()})
+        exam = with_clinical_values(exams, self.model.card, what)[0]
+        return read_exam(self.model, exam, self.refusing)[0]
 
 
 def load(path: Path | str, refusal: str | None = None) -> Reader:
@@ -67,6 +76,7 @@ def read(
     series: Mapping[str, str] | None = None,
     dicom: Sequence[str] = ("seg",),
     refusal: str | None = None,
+    clinical: Given | None = None,
 ) -> list[Reading]:
     """Read studies and write `answers.csv`, `answers.json` and beside them, for structures and instances, masks.
 
@@ -76,13 +86,14 @@ def read(
     series         rules for series that are called otherwise than those of the training, see `rules_of`
     dicom          objects to write for DICOM input: "seg", "sr", "sc", "fractional", "map"
     refusal        "warn" or "off" answers what the model would refuse; None leaves it as it was frozen
+    clinical       values that the model reads beside the image; what is missing is read as missing, and said
 
     A study that cannot be answered is listed with its reason; that is not a negative answer. Refused
     where no study at all can be answered.
     """
     loaded, out = load_model(Path(model)), Path(out)
     refusing = Refusing.of(loaded, refusal)
-    exams = list(exams_in([Path(s) for s in studies], loaded.card, series))
+    exams = with_clinical_values(list(exams_in([Path(s) for s in studies], loaded.card, series)), loaded.card, clinical)
     out.mkdir(parents=True, exist_ok=True)
     if progress is not None:
         progress.start(len(exams), "Reading")
@@ -102,7 +113,7 @@ def read(
             progress.advance(1, exam.name)
     if progress is not None:
         progress.finish()
-    _write_tables(out, loaded.card, readings, exams, refusing.as_dict(loaded))
+    _write_tables(out, loaded.card, readings, exams, refusing.as_dict(loaded), told_by(loaded.predictor))
     refused = [r for r in readings if r.refusal]
     if len(refused) == len(readings):
         raise OverreadError(
@@ -118,7 +129,7 @@ def read_exam(model: Model, exam: Exam, refusing: Refusing, *, probabilities: bo
         return _not_read(exam, exam.refusal, exam.notes), None
     try:
         image = open_channels(exam.name, exam.references, exam.folder, gaps=exam.gaps, tilt=exam.tilt)
-        image, assumed = as_trained(image, model.card)
+        image, assumed = as_trained(replace(image, clinical=exam.clinical), model.card)
         prepared = model.predictor.prepare(image)
     except OverreadError as refusal:
         return _not_read(exam, refusal), None
@@ -128,7 +139,9 @@ def read_exam(model: Model, exam: Exam, refusing: Refusing, *, probabilities: bo
         return Reading(exam.name, None, warnings=said, refusal=why, code=verdict.code, distance=verdict.distance), None
     answer, maps = _answered(model, prepared, probabilities=probabilities)
     warnings = (*said, *doubts, *_warnings(model.card, image, prepared))
-    return Reading(exam.name, answer, maps, warnings, distance=verdict.distance), image
+    missing = tuple(v.name for v in variables_of(model.card) if not cell(exam.clinical, v.name))
+    slices = influential(model.predictor, prepared, image)
+    return Reading(exam.name, answer, maps, warnings, distance=verdict.distance, missing=missing, slices=slices), image
 
 
 def _not_read(exam: Exam, refusal: OverreadError, notes: tuple[str, ...] = ()) -> Reading:
@@ -167,6 +180,9 @@ def _warnings(card: ModelCard, image: Image, prepared: Prepared) -> tuple[str, .
         )
     if card.state != "frozen":
         found.append("the model is a snapshot of an unfinished training; its decisions were not fitted")
+    found += remarks(image.clinical, variables_of(card))
+    if prepared.region is not None and not prepared.region.is_found:
+        found.append(f"the first model found no {prepared.region.of.structure}, so the whole image was read")
     flat = float(np.std(prepared.array))
     if flat < 1e-3:
         found.append("the image is empty: all its values are the same")
@@ -185,8 +201,9 @@ def _write_structures(out: Path, exam: Exam, reading: Reading, image: Image) -> 
 
 
 def _write_tables(
-    out: Path, card: ModelCard, readings: Sequence[Reading], exams: Sequence[Exam], refusing: Mapping[str, Any]
+    out: Path, card: ModelCard, readings: Sequence[Reading], exams: Sequence[Exam], refusing: Mapping[str, Any], by: str
 ) -> None:
+    """by  what a share of a slice is; empty where the model tells none"""
     rows = [_row(r, card) for r in readings]
     columns = list(dict.fromkeys(k for row in rows for k in row))
     text = io.StringIO()
@@ -195,7 +212,7 @@ def _write_tables(
     writer.writerows(rows)
     write_text(out / "answers.csv", text.getvalue())
     about: dict[str, Any] = {"model": card.sha256, "intended_use": card.intended_use, "learned_from_phantom": card.is_phantom}
-    decisions = card.decisions.as_dict()
+    decisions, variables = card.decisions.as_dict(), variables_of(card)
     listed = [
         {
             **row,
@@ -205,13 +222,15 @@ def _write_tables(
             "refusal": r.refusal,
             "refusal_code": r.code,
             "distance": r.distance,
+            **({"slices": [share.as_dict() for share in r.slices]} if r.slices else {}),
+            **({"clinical": read_values(exam.clinical, variables)} if variables else {}),
         }
         for row, r, exam in zip(rows, readings, exams, strict=True)
     ]
     if card.question.is_of_objects:
         write_object_results(out, card, readings)
         about["columns"] = {TABLE: COLUMNS}
-    about |= {"decisions": decisions, "refusal": dict(refusing)}
+    about |= {"decisions": decisions, "refusal": dict(refusing), **({"slices": by} if by else {})}
     write_json(out / "answers.json", {"format": 1, **about, "readings": listed})
 
 
@@ -236,6 +255,8 @@ def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
                 row[f"{name} (pixels)"] = voxels
     elif isinstance(answer, Boxes | Instances):
         row |= counts_row(answer, card.question.classes)
+    if reading.slices:
+        row["most influential slices"] = shares_in_words(reading.slices)
     if reading.warnings:
         row["warnings"] = "; ".join(reading.warnings)
     if reading.refusal:

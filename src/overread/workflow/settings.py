@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from overread.core.errors import OverreadError
 from overread.core.question import Question
@@ -108,23 +108,34 @@ class SplitSection(_Section):
     leak_override: str = ""  # the reason, where a leak is accepted; recorded in the ledger
 
 
+class RegionSection(_Section):
+    model: str = ""  # a model file; every image is cut to a structure that it outlines. Relative to the project folder
+    structure: str = ""  # which one; may be left out where it outlines one alone
+    margin_mm: Annotated[float, Field(ge=0)] = 10.0  # kept around it
+
+
 class AugmentationSection(_Section):
     mirror: tuple[Literal["z", "y", "x"], ...] | Auto = "auto"
     rotation_degrees: float | Auto = "auto"
     scale: float | Auto = "auto"  # 0.2 means 0.8 to 1.2
+    shift: float | Auto = "auto"  # largest shift as a share of the patch; 0 is off
     elastic: float | Auto = "auto"  # root mean square displacement in voxels; 0 is off
     intensity: float | Auto = "auto"  # 1.0 is the usual strength; 0 is off
     copy_paste: float | Auto = "auto"  # objects with outlines: chance that an image is given some of another image; 0 is off
+    hide_clinical: float | Auto = "auto"  # chance that a clinical value, or all of a case, is hidden in training; 0 is off
 
 
 class TrainingSection(_Section):
     architecture: str = "auto"  # a name from `overread networks list`, or timm:, torchvision:, monai:NAME
     network: dict[str, Any] = Field(default_factory=dict)  # options of the architecture (`overread networks show NAME`)
     weights: str = "random"  # "random", "hub", a file of weights, a model file, a folder of a MONAI bundle, or run:NAME
-    freeze: str = "none"  # what keeps its loaded weights: "none", "features" (all but the head), or stages from the entry: "2"
+    freeze: str | int = "none"  # what keeps its weights: "none", "features" (all but the head), or so many stages from the entry
     unfreeze: float = 0.0  # share of the budget after which what is frozen learns too, the stage next to the head first; 0 never
     layer_decay: float = 1.0  # rate of a stage relative to the one above it; below 1 the entry learns slowest
     clinical: tuple[str, ...] = ()  # columns of the sheet that the network reads beside the image
+    fusion: Literal["concatenation", "modulation"] = "concatenation"  # clinical values side by side with the image, or scaling it
+    semi: Literal["none", "mean_teacher", "pseudo_labels"] = "none"  # how images without a truth are learned from
+    unlabelled: str = ""  # where they lie: a folder, or "rest": training cases whose truth this run is not told
     dimensions: Literal[2, 3] | Auto = "auto"
     spacing: tuple[float, float, float] | Auto = "auto"
     patch: tuple[int, int, int] | Auto = "auto"
@@ -146,6 +157,12 @@ class TrainingSection(_Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     augmentation: AugmentationSection = AugmentationSection()
+
+    @field_validator("clinical", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> Any:
+        """On the command line age,sex says the same as ["age", "sex"]."""
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 class EvaluationSection(_Section):
@@ -175,6 +192,7 @@ class Settings(_Section):
     question: QuestionSection
     cohort: CohortSection = CohortSection()
     split: SplitSection = SplitSection()
+    region: RegionSection = RegionSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     reading: ReadingSection = ReadingSection()

@@ -141,7 +141,7 @@ def settings_text(settings: Settings, reasons: Mapping[str, str]) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment("Written by `overread init`. A comment beside a line says where it comes from;"))
     document.add(tomlkit.comment("change a line that is wrong. Who is in which partition is frozen in cohort/splits.json."))
-    for section in WRITTEN:
+    for section in (*WRITTEN, *(["region"] if settings.region.model else [])):
         document.add(tomlkit.nl())
         document.add(section, _table(section, getattr(settings, section), reasons))
     return _aligned(tomlkit.dumps(document))

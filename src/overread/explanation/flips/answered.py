@@ -13,6 +13,7 @@ from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked, ask
 from overread.explanation.flips.decisions import Decided, class_given, decide, is_called, is_other, likeliest
 from overread.explanation.targets import targets_of
+from overread.networks.fusion.fused import about
 from overread.networks.layout import memory_format
 from overread.reading.answering import Answering
 from overread.reading.predictor import Predictor
@@ -67,7 +68,7 @@ def answered(answering: Answering, prepared: Prepared) -> Answered | None:
     """The answer to a prepared image that is to be turned; None where nothing was found that could be lost."""
     refuse_unturnable(answering)
     assert isinstance(answering, Predictor)
-    predictor = replace(answering, precision="float32")
+    predictor = replace(answering, precision="float32", network=about(answering.network, prepared.clinical))
     question = predictor.task.question
     if question.task == "classification":
         asked = ask(predictor, prepared, Target("", 0))

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from overread.explanation.asked import Asked
 from overread.explanation.methods.grad_cam import upsampled
 from overread.explanation.methods.layers import chosen_layer, watched
-from overread.networks.image.resnet import ResNet
 from overread.networks.libraries.adapters import ImageAdapter
 
 _REFUSAL = "a class activation map needs a network that ends in the mean of its last maps and one linear layer, and this one {}"
@@ -64,9 +63,5 @@ def class_map(asked: Asked) -> Tensor | None:
 
 def _head_of(network: nn.Module) -> nn.Linear | None:
     """The linear layer that an answer per image ends in."""
-    head: nn.Module | None = None
-    if isinstance(network, ResNet):
-        head = network.head
-    elif isinstance(network, ImageAdapter):
-        head = network.inner.get_submodule(network.head_name)
+    head = network.inner.get_submodule(network.head_name) if isinstance(network, ImageAdapter) else getattr(network, "head", None)
     return head if isinstance(head, nn.Linear) else None

@@ -13,13 +13,14 @@ from torch.nn import functional as F
 
 from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked
-from overread.explanation.methods.layers import chosen_layer, watched
+from overread.explanation.methods.layers import chosen_layer, layers_of, watched
 
 Weigh = Callable[[Tensor, Tensor], Tensor]  # maps and slopes (C, [Z,] Y, X) to a weight per channel (C,)
-_NO_LAYER = (
+_OF_TOKENS = (
     "{} needs maps that lie over the image, and the last layers of this network read tokens; "
     "ask for attention_rollout, or name a layer"
 )
+_NO_MAPS = "{} needs maps that lie over the image, and no layer of this network gives any; ask for saliency or occlusion"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class GradCam:
     is_signed: ClassVar[bool] = False
 
     def refusal(self, asked: Asked) -> str | None:
-        return _NO_LAYER.format(self.title) if chosen_layer(asked, self.layer) is None else None
+        return refusal_without_layer(asked, self.layer, self.title)
 
     def __call__(self, asked: Asked) -> np.ndarray:
         return asked.volume(upsampled(layer_maps(asked, self.layer, mean_slope), asked.images))
@@ -61,10 +62,17 @@ class GradCamPlusPlus:
     is_signed: ClassVar[bool] = False
 
     def refusal(self, asked: Asked) -> str | None:
-        return _NO_LAYER.format(self.title) if chosen_layer(asked, self.layer) is None else None
+        return refusal_without_layer(asked, self.layer, self.title)
 
     def __call__(self, asked: Asked) -> np.ndarray:
         return asked.volume(upsampled(layer_maps(asked, self.layer, positive_slope), asked.images))
+
+
+def refusal_without_layer(asked: Asked, layer: str | None, title: str) -> str | None:
+    """Why no layer can be asked where none is named; None where one can."""
+    if chosen_layer(asked, layer) is not None:
+        return None
+    return (_OF_TOKENS if layers_of(asked) else _NO_MAPS).format(title)
 
 
 def mean_slope(maps: Tensor, slopes: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked
 from overread.explanation.methods.method import Method, parameters_of
 from overread.networks.dense.unet import UNet
+from overread.networks.image.network import ImageNetwork
 from overread.networks.objects.centre_detector import CentreDetector
 
 _BOXES = "inner.roi_heads"  # of torchvision's detectors: what lies in it sees single boxes, not the window
@@ -160,9 +161,15 @@ def _usual(asked: Asked, shapes: Mapping[str, tuple[int, ...]], is_of_tokens: bo
     if asked.task.serves == "objects":
         return _PYRAMID
     if asked.task.serves == "image":
-        return None if is_of_tokens or not shapes else list(shapes)[-1]
+        return None if is_of_tokens or not shapes else list(_before_neck(asked.network, shapes))[-1]
     inside = [name for name, shape in shapes.items() if shape[0] != asked.task.outputs]
     return inside[-1] if inside else None
+
+
+def _before_neck(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, tuple[int, ...]]:
+    """The layers of ours that come before maps are averaged to a fixed number of places, which may be more than there were."""
+    stages = {name: shape for name, shape in shapes.items() if name.partition(".")[0] == "stages"}
+    return stages if stages and isinstance(network, ImageNetwork) else shapes
 
 
 def _refuse(network: nn.Module, layer: str, known: list[str]) -> None:

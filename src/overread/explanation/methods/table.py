@@ -9,6 +9,7 @@ from typing import Any
 from overread.core.errors import OverreadError
 from overread.explanation.methods.attention import AttentionRollout
 from overread.explanation.methods.class_activation import ClassActivation
+from overread.explanation.methods.gates import AttentionGates
 from overread.explanation.methods.grad_cam import GradCam, GradCamPlusPlus
 from overread.explanation.methods.guided import GuidedBackpropagation
 from overread.explanation.methods.integrated import IntegratedGradients
@@ -16,6 +17,7 @@ from overread.explanation.methods.method import Method
 from overread.explanation.methods.occlusion import Occlusion
 from overread.explanation.methods.regions import Regions
 from overread.explanation.methods.saliency import Saliency
+from overread.explanation.methods.slices import SliceWeights
 from overread.explanation.methods.smoothgrad import SmoothGrad
 
 _ROWS: tuple[type[Method], ...] = (
@@ -29,6 +31,8 @@ _ROWS: tuple[type[Method], ...] = (
     AttentionRollout,
     Occlusion,
     Regions,
+    SliceWeights,
+    AttentionGates,
 )
 METHODS: dict[str, type[Method]] = {method.name: method for method in _ROWS}
 

@@ -1,4 +1,4 @@
-"""Where the attention of a transformer is found: those of timm, MONAI and torchvision that attend to all patches at once."""
+"""Where the attention of a transformer is found: ours, and those of timm, MONAI and torchvision that attend to all patches."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from overread.explanation.asked import Asked
+from overread.networks.blocks.self_attention import SelfAttention
+from overread.networks.image.network import ImageNetwork
+from overread.networks.image.vit import PatchEmbedding
 from overread.networks.libraries.adapters import ImageAdapter
 
 _POOLING = {"token": True, "avg": False}  # of timm: whether the answer is read from the first token
@@ -24,7 +27,7 @@ class Transformer:
     layers       the attention modules, first to last
     fused        names of the switches of each that must be off for its attention to be seen
     seen_in      name of the module, within each, that is handed the attention (B, heads, N, N); None: the module gives it
-                 itself where it is asked
+                 itself where it is asked, ours by `weights_of`
     prefix       tokens before those of the patches
     reads_first  the answer is read from the first token, else from the mean over the patches
     grid         patches along [z,] y, x
@@ -42,6 +45,8 @@ def transformer_of(asked: Asked) -> Transformer | str:
     """The transformer behind an answer per image; else why there is none, in words."""
     if asked.task.serves != "image":
         return _REFUSAL.format("answers per voxel or with objects")
+    if isinstance(asked.network, ImageNetwork) and (ours := _of_ours(asked.network)) is not None:
+        return ours
     if not isinstance(asked.network, ImageAdapter):
         return _REFUSAL.format("has no attention")
     size = tuple(asked.images.shape[2:])
@@ -77,7 +82,9 @@ def _unfused(layer: Any, switch: str | None) -> Iterator[None]:
 
 @contextmanager
 def _listening(layer: nn.Module, seen_in: str | None, seen: list[Tensor]) -> Iterator[None]:
-    if seen_in is not None:
+    if isinstance(layer, SelfAttention):
+        hooks = [layer.register_forward_pre_hook(lambda _module, entry: seen.append(layer.weights_of(entry[0])))]
+    elif seen_in is not None:
         within = layer.get_submodule(seen_in)
         hooks = [within.register_forward_pre_hook(lambda _module, entry: seen.append(entry[0]))]
     else:  # torch's own layer, which averages over heads
@@ -91,6 +98,15 @@ def _listening(layer: nn.Module, seen_in: str | None, seen: list[Tensor]) -> Ite
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _of_ours(network: ImageNetwork) -> Transformer | None:
+    """ViT, in 2D and 3D."""
+    embedding = network.stages[0]
+    if not isinstance(embedding, PatchEmbedding):
+        return None
+    layers = tuple(module for module in network.stages.modules() if isinstance(module, SelfAttention))
+    return Transformer(layers, None, None, 1, True, embedding.grid)
 
 
 def _of_timm(inner: Any, size: tuple[int, ...]) -> Transformer | None:

@@ -20,7 +20,7 @@ NOT_DRAWN = "nobody drew where it lies; give drawn truths with --drawn"
 
 @dataclass(frozen=True)
 class Localisation:
-    """Share of a map's sum inside the drawing; beside it the pointing game and IoU.
+    """Share of a map's sum inside the drawing; beside it the pointing game, the fullest slice and IoU.
 
     digest  of the drawings that were given, where they are not the project's own truths
     """
@@ -40,7 +40,7 @@ class Localisation:
         "a question of use; the overlap of two readers, where known, stands beside (Saporta 2022)."
     )
     bound: ClassVar[Bound] = Bound("above", 0.0)
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     is_essential: ClassVar[bool] = True
 
     @property
@@ -105,4 +105,6 @@ def _numbers(located: Sequence[Located | None], posed: Sequence[Posed]) -> tuple
     overlaps, shares = crossed_overlaps(located, [each.patient_id for each in posed])
     energy: Numbers = [None if each is None else each.energy for each in located]
     pointing: Numbers = [None if each is None else each.pointing for each in located]
-    return {"energy": energy, "pointing": pointing, "iou": overlaps}, shares
+    fullest: Numbers = [None if each is None else each.slice for each in located]
+    slices = {"slice": fullest} if any(each is not None for each in fullest) else {}
+    return {"energy": energy, "pointing": pointing, **slices, "iou": overlaps}, shares

@@ -1,4 +1,4 @@
-"""How well the high values of a map fall on what was drawn: three measures, and two maps that know nothing.
+"""How well the high values of a map fall on what was drawn: four measures, and two maps that know nothing.
 
 Pointing game: Zhang et al., IJCV 2018;126:1084 (here without a margin). Energy inside: Wang et al., CVPR Workshops 2020
 (Score-CAM). IoU: Saporta et al., Nat Mach Intell 2022;4:867.
@@ -23,6 +23,8 @@ class Located:
     """One map against one drawing.
 
     energy    share of the map's sum that lies inside, 0 to 1
+    slice     whether the slice in which its sum is largest holds any of the drawing; where several are, the share of them that
+              do; None in a plane
     pointing  whether its highest voxel lies inside; where several are highest, the share of them that do
     overlaps  intersection over union with the highest voxels, for each of `SHARES`
     """
@@ -30,6 +32,7 @@ class Located:
     energy: float
     pointing: float
     overlaps: tuple[float, ...]
+    slice: float | None = None
 
 
 def locate(values: np.ndarray, drawn: np.ndarray) -> Located:
@@ -42,7 +45,16 @@ def locate(values: np.ndarray, drawn: np.ndarray) -> Located:
         shown = np.ones_like(shown)
     highest = shown == shown.max()
     overlaps = tuple(_overlap(shown >= max(np.quantile(shown, 1 - share), np.nextafter(0, 1)), drawn) for share in SHARES)
-    return Located(float(shown[drawn].sum() / shown.sum()), float((highest & drawn).sum() / highest.sum()), overlaps)
+    pointing = float((highest & drawn).sum() / highest.sum())
+    return Located(float(shown[drawn].sum() / shown.sum()), pointing, overlaps, _fullest(shown, drawn))
+
+
+def _fullest(shown: np.ndarray, drawn: np.ndarray) -> float | None:
+    if len(shown) == 1:
+        return None
+    sums = shown.sum((1, 2))
+    fullest = sums >= sums.max() * (1 - 1e-6)  # sums of equal slices differ by rounding
+    return float((fullest & drawn.any((1, 2))).sum() / fullest.sum())
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

@@ -66,7 +66,7 @@ class Posed:
 
     def with_models(self, members: Sequence[tuple[Predictor, float]]) -> Posed:
         """The same asked of another model, which must prepare images alike."""
-        voices = tuple((replace(self.asked, network=p.network.eval(), task=p.task), share) for p, share in members)
+        voices = tuple((replace(self.asked.with_network(p.network.eval()), task=p.task), share) for p, share in members)
         return replace(self, voices=voices)
 
     def one_voice(self, number: int) -> Posed:

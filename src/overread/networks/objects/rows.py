@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from overread.networks.architecture import BOTH, CENTRES, OBJECTS, PLANE, Architecture
+from overread.networks.dense.u_shape import divisor_of_options
 from overread.networks.objects.centre_detector import CentreDetector, coarsest_stride
 from overread.networks.objects.centre_offset_unet import CentreOffsetUNet
 from overread.networks.objects.pyramid import Pyramid
@@ -90,7 +91,15 @@ class _OfTorchvision:
 
 
 ROWS = (
-    Architecture("centre_detector", OBJECTS, BOTH, _CENTRE_PAPER, "Apache-2.0", _centre_detector),
-    Architecture("centre_offset_unet", CENTRES, BOTH, "Cheng 2020, arXiv:1911.10194", "Apache-2.0", _centre_offset_unet),
+    Architecture("centre_detector", OBJECTS, BOTH, _CENTRE_PAPER, "Apache-2.0", _centre_detector, divisor_of_options),
+    Architecture(
+        "centre_offset_unet",
+        CENTRES,
+        BOTH,
+        "Cheng 2020, arXiv:1911.10194",
+        "Apache-2.0",
+        _centre_offset_unet,
+        divisor_of_options,
+    ),
     *(Architecture(name, OBJECTS, PLANE, paper, "BSD-3-Clause", _OfTorchvision(name)) for name, paper in OF_TORCHVISION.items()),
 )

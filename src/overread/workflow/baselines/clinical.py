@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
+from overread.cohort.clinical import refuse_unkept
 from overread.cohort.index import Cohort
 from overread.cohort.numbers import as_number
 from overread.core.errors import OverreadError
@@ -19,7 +19,7 @@ def clinical_features(cohort: Cohort, columns: Sequence[str]) -> dict[str, dict[
 
     A column is of numbers where every case that has a value has a number there.
     """
-    _refuse_unknown(cohort, columns)
+    refuse_unkept(cohort, columns)
     found: dict[str, dict[str, float]] = {case.case_id: {} for case in cohort.cases}
     for column in columns:
         values = {case.case_id: text for case in cohort.cases if (text := _text(case.covariates.get(column)))}
@@ -37,17 +37,6 @@ def clinical_features(cohort: Cohort, columns: Sequence[str]) -> dict[str, dict[
         for case_id, text in values.items():
             found[case_id] |= {f"{PREFIX}{column}={level}": float(text == level) for level in sorted(learned)}
     return found
-
-
-def _refuse_unknown(cohort: Cohort, columns: Sequence[str]) -> None:
-    known = list(dict.fromkeys(name for case in cohort.cases for name in case.covariates))
-    for column in columns:
-        if column not in known:
-            near = get_close_matches(column, known, 1)
-            raise OverreadError(
-                f"The cohort keeps no column '{column}'." + (f" Did you mean '{near[0]}'?" if near else ""),
-                f"it keeps {', '.join(known)}" if known else "give --covariate COLUMN to `overread init` to keep one",
-            )
 
 
 def group_of(feature: str) -> str:

@@ -14,6 +14,7 @@ from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.reporting.paper.undone import times_opened
 from overread.workflow.project import Project
+from overread.workflow.starts.told import start_beside
 
 
 def find_contenders(places: Sequence[str | Path], runs: Sequence[str], on: str) -> tuple[list[Contender], list[str]]:
@@ -99,7 +100,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise OverreadError(f"{path.name} is not an evaluation file.", "write one with `overread evaluate ... --out A.json`")
     if not content["cases"]:
         raise OverreadError(f"{path.name} holds no cases.", "evaluate at least one case")
-    return content
+    return {**content, **start_beside(path)}
 
 
 def _name(path: Path) -> str:

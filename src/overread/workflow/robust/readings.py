@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +65,10 @@ class _InTurn:
 
 
 def degraded(image: Image, condition: Condition, case_id: str) -> Image:
-    """The image of a case under a condition; as it is where only the network's input is changed."""
+    """The image of a case under a condition; as it is where only the network's input is changed. A first model looks again."""
     if condition.degradation is None:
         return image
-    return condition.degradation.change(image, condition.level.value, random_of(condition.name, case_id))
+    return condition.degradation.change(replace(image, region=None), condition.level.value, random_of(condition.name, case_id))
 
 
 def read_under(subject: Subject, condition: Condition | None, progress: Progress | None, text: str) -> Undecided:
