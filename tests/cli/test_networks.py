@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_name_alone_is_shown_as_before(capsys: pytest.CaptureFixture[str]) -> 
     assert code == 0
     assert text == said(capsys, "show", "resnet10", *SMALL, "--set", "training.network.width=4")[1]
     assert "width       4         64" in text
-    assert "Next: overread train DIR --set training.architecture=resnet10" in text
+    assert "Next: overread train DIR --set training.architecture=resnet10 --set training.network.width=4\n" in text
     assert "BatchNorm2d" in text
 
 
@@ -67,6 +68,31 @@ def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Did you mean residual?" in said(capsys, "blocks", "residuals")[1]
 
 
+def next_of(text: str) -> list[str]:
+    """The words of the command that is to be run next, as a shell takes them."""
+    program, *words = shlex.split(text.rpartition("\nNext: ")[2])
+    assert program == "overread"
+    return words
+
+
+def test_the_next_step_keeps_what_was_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = "blocks=['conv 4', 'max_pool 2', 'global_average']"
+    code, text = said(capsys, "show", "composed", *SMALL, "--serves", "image", "--set", blocks)
+    assert (code, "'\"'\"'" in text) == (0, True), "quotes of the list are quoted"
+    assert next_of(text) == ["train", "DIR", "--set", "training.architecture=composed", "--set", f"training.network.{blocks}"]
+
+
+def test_comparing_and_looking_at_blocks_go_on_with_a_command_that_works(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["resnet10", "plain18", *SMALL, "--repeats", "0", "--classes", "3", "--set", "width=4"]
+    follow = next_of(said(capsys, "compare", *words)[1])
+    sets = ["--set", "training.network.width=4"]
+    assert follow == ["networks", "show", "resnet10", *SMALL, "--classes", "3", *sets]
+    assert said(capsys, *follow[1:])[0] == 0
+    assert next_of(said(capsys, "blocks")[1]) == ["networks", "blocks", "residual"]
+    code, text = said(capsys, *next_of(said(capsys, "blocks", "conv")[1])[1:])
+    assert (code, "composed, 2D" in text) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -84,7 +110,7 @@ def test_blocks(capsys: pytest.CaptureFixture[str]) -> None:
         (["compare", "unet"], "takes 2 to 20 names, and got 1"),
         (["compare", "unet", "lenet", "--batch", "0"], "--batch is 1 or more"),
         (["compare", "slices_lstm", "inception_v3"], "images of different dimensions"),
-        (["show", "nowhere:unet"], "No library of networks is called 'nowhere'"),
+        (["show", "nowhere:unet"], "no library of networks is called 'nowhere'"),
     ],
 )
 def test_what_can_be_put_right_is_said(words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,8 @@ from overread.core.grid import Grid
 from overread.core.kinds import Findings, LabelMap, Measurements
 from overread.core.question import Decisions
 from overread.imaging.resample import resample_labels
-from overread.networks.table import ARCHITECTURES, LIBRARIES
+from overread.networks.libraries.table import LIBRARIES
+from overread.networks.table import ARCHITECTURES
 from overread.reading.model import ModelCard, build_network, load_model, pack_model, predictor_of, write_model
 from overread.record.events import EventLog, read_events
 from overread.training.clock import Clock

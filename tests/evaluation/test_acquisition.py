@@ -54,10 +54,19 @@ def test_nothing_labelled_begins_with_the_least_sure():
     assert sorted(positions(found)) == [0, 1, 2]
 
 
-def test_a_feature_that_never_varies_among_the_labelled_tells_nothing():
-    known = np.array([[0.0, 1.0], [2.0, 1.0]])
-    found = propose([0.5, 0.5], np.array([[1.0, 900.0], [9.0, 1.0]]), known, 1, by="diversity")
-    assert positions(found) == [1]
+def test_a_feature_that_varies_in_the_pool_alone_is_what_is_most_unlike():
+    """Metal, where no labelled film shows any."""
+    known = np.hstack([RANDOM.normal(size=(50, 4)), np.zeros((50, 1))])
+    pool = np.hstack([RANDOM.normal(size=(20, 4)), np.zeros((20, 1))])
+    pool[13, 4] = 100
+    assert positions(propose(np.full(20, 0.5), pool, known, 5, by="diversity"))[0] == 13
+
+
+def test_a_feature_that_never_varies_tells_nothing():
+    known, pool = RANDOM.normal(size=(6, 2)), RANDOM.normal(size=(9, 2))
+    with_constant = [np.hstack([rows, np.full((len(rows), 1), 7.0)]) for rows in (pool, known)]
+    found = propose(np.zeros(9), pool, known, 4, by="diversity")
+    assert positions(propose(np.zeros(9), *with_constant, 4, by="diversity")) == positions(found)
 
 
 def test_chance_is_the_same_for_the_same_seed():

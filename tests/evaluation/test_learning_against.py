@@ -8,7 +8,8 @@ import pytest
 from overread.core.question import Question
 from overread.evaluation.comparing.compared import Lined
 from overread.evaluation.comparing.endpoints import Endpoint
-from overread.evaluation.learning.against import Against, judge_against
+from overread.evaluation.learning.against import ONE_TRAINING, Against, judge_against
+from overread.evaluation.learning.alike import are_alike
 from overread.evaluation.learning.curve import ALONE
 from overread.evaluation.rules import Rules
 
@@ -74,3 +75,43 @@ def test_one_pair_says_nothing_of_other_trainings() -> None:
     assert single.spread is None
     assert single.gain(0).reason == ALONE
     assert "Each share was trained once each way" in judge_against(single, "x").words
+
+
+def with_one_training(gain: float, last_digits: float = 0.0, *, repeats: int = 3) -> Against:
+    """As `against`, but at the full share both ways are one training, done twice on a machine that rounds otherwise."""
+    first, second = errors(2.0, repeats=repeats, noise=0.05), errors(2.0 - gain, repeats=repeats, noise=0.05, seed=1)
+    second = second + 0.05 * np.random.default_rng(5).standard_normal(second.shape)
+    second[1] = first[1] + last_digits * np.random.default_rng(7).standard_normal(first[1].shape)
+    return Against(ENDPOINT, PATIENTS, lined(first), lined(second), Rules(resamples=200))
+
+
+@pytest.mark.parametrize("last_digits", [0.0, 1e-4])
+def test_a_training_that_is_done_twice_tells_nothing_of_how_trainings_turn_out(last_digits: float) -> None:
+    found = with_one_training(1.0, last_digits)
+    assert found.asked == (0,)
+    assert found.freedom == 2
+    alone = found.pairs[0] - found.pairs[0].mean()
+    assert found.spread == pytest.approx(np.sqrt((alone**2).sum() / 2 * PATIENTS[0] / PATIENTS[1]))
+    judged = judge_against(found, "unlabelled = rest")
+    assert (judged.gains[1].low, judged.gains[1].reason) == (None, ONE_TRAINING)
+    assert judged.gains[1].estimate == pytest.approx(0, abs=1e-3)
+    assert judged.words.startswith("unlabelled = rest is better at all other shares: with 10 (")
+    assert "With 40 training patients both ways are one and the same training" in judged.words
+    strict = found.gain(0)
+    assert (judged.gains[0].low, judged.gains[0].high) == (strict.low, strict.high), "one share is judged: no allowance"
+
+
+def test_where_every_share_is_one_training_nothing_is_judged() -> None:
+    made = with_one_training(1.0)
+    judged = judge_against(Against(ENDPOINT, PATIENTS, made.first, made.first, made.rules), "x")
+    assert judged.code == "open"
+    assert judged.words.startswith("Whether x helps cannot be told. With 10, 40 training patients both ways are one")
+    assert "once each way" not in judged.words
+
+
+def test_evaluations_are_alike_where_all_they_say_is() -> None:
+    rows = [{**row(f"P{k}", k), "called": ["a"], "scores": {"x": None}} for k in range(5)]
+    assert are_alike(rows, [dict(r) for r in rows])
+    assert are_alike(rows, [{**r, "answer": {"age": r["answer"]["age"] + 0.03}} for r in rows])
+    for other in ({"answer": {"age": 0.1}}, {"called": []}, {"called": ["b"]}, {"scores": {"x": 0.0}}, {"scores": {}}):
+        assert not are_alike(rows, [{**rows[0], **other}, *rows[1:]])

@@ -233,6 +233,10 @@ WRONG = [
     (["conv 90000", "conv 90000"], "dense", 'block 2, "conv 90000": the network needs', "take fewer features"),
     ("conv 8", "dense", "a list of texts, and 'conv 8' came", "write blocks = ["),
     ([], "dense", "a list of texts", "write blocks = ["),
+    (5, "dense", "a list of texts, and 5 came", "write blocks = ["),
+    (True, "image", "a list of texts, and True came", "write blocks = ["),
+    ({"conv 8": 1}, "dense", "a list of texts, and {'conv 8': 1} came", "write blocks = ["),
+    (["conv 8", 2], "image", "a list of texts, and ['conv 8', 2] came", "write blocks = ["),
 ]
 
 

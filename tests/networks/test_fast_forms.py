@@ -1,5 +1,9 @@
 """Our own forms of instance norm, upsampling and skips for channels-last maps, against torch's plain ones."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional
@@ -107,3 +111,23 @@ def test_two_convolutions_equal_one_of_both_maps():
     wanted = torch.autograd.grad(theirs, [below, skip, *block.parameters()], slope)
     for mine, right in zip(torch.autograd.grad(ours, [below, skip, *block.parameters()], slope), wanted, strict=True):
         torch.testing.assert_close(mine, right, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("width", [4, 8, 10])
+def test_narrow_steps_do_not_write_beyond_their_memory(width):
+    """In a process of its own: where it goes wrong there is no error to catch."""
+    code = f"""
+import torch
+from torch.nn import functional
+from overread.networks.blocks.convolution import convolution
+from overread.networks.layout import to_channels_last
+torch.manual_seed(0)
+step = to_channels_last(convolution({width}, {2 * width}, (1, 1), 2, bias=False))
+images = torch.randn(8, {width}, 47, 48).contiguous(memory_format=torch.channels_last).requires_grad_(True)
+for _ in range(10):
+    answer = step(images)
+    answer.backward(torch.randn_like(answer))
+torch.testing.assert_close(answer, functional.conv2d(images.contiguous(), step.weight.contiguous(), stride=2))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], env={**os.environ, "MALLOC_CHECK_": "3", "MALLOC_PERTURB_": "165"})
+    assert ended.returncode == 0

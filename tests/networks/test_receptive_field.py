@@ -68,6 +68,23 @@ def test_pooling_over_the_image_reads_the_whole_of_it() -> None:
     assert fields["head", 0].why == ""
 
 
+def test_behind_a_fixed_grid_fields_are_those_of_the_image_at_hand() -> None:
+    network = networks.build("lenet", in_channels=1, out_channels=2, dimensions=2, serves="image", options={})
+    fields = receptive_fields(network, (1, 1, 32, 32))
+    assert fields["head", 0].is_whole
+    assert fields["stages.1", 0].size == (16, 16)
+    assert fields["neck", 0].is_whole
+
+
+def test_a_place_of_a_fixed_grid_reads_its_share_of_the_image() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.AdaptiveAvgPool2d(4), nn.Conv2d(1, 1, 1))
+    for edge in (64, 128):
+        fields = receptive_fields(network, (1, 1, edge, edge))
+        assert fields["0", 0].size == (3, 3)
+        for layer in ("1", "2"):
+            assert fields[layer, 0].size == brute_force(all_positive(network), layer, (edge, edge)) == (edge // 4 + 2,) * 2
+
+
 def test_attention_is_said_to_have_no_exact_field() -> None:
     options = {"img_size": 64, "patch_size": 16, "embed_dim": 16, "depth": 1, "num_heads": 2}
     network = networks.build(

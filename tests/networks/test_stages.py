@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overread.core.errors import OverreadError
+from overread.networks import build
 from overread.networks.stages import plan_stages
 
 ONES, TWOS, THREES = (1, 1, 1), (2, 2, 2), (3, 3, 3)
@@ -55,3 +56,9 @@ def test_the_bottleneck_keeps_four_voxels_along_every_halved_axis(patch, spacing
 def test_axes_that_do_not_match_are_refused():
     with pytest.raises(OverreadError, match="do not describe 2 or 3 axes"):
         plan_stages((64, 64), (1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("width", ["x", 0, 1.5, True, None])
+def test_a_width_that_is_no_number_of_channels_is_refused(width):
+    with pytest.raises(OverreadError, match="is no number of channels\n  Next: set 32, or leave it out"):
+        build("unet", in_channels=1, out_channels=2, dimensions=2, serves="dense", options={"base_features": width})

@@ -1,16 +1,21 @@
 """Which slices an answer rests on, back on the source: turned, mirrored, oblique, resampled, padded, cropped, with gaps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from overread import networks
 from overread.batches.prepare import prepare_image
+from overread.core.clinical import Clinical, Variable
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.core.preparation import Normalisation, Preparation
 from overread.core.question import Decisions
 from overread.core.slices import NUMBERS, SliceShare, shares_in_words
+from overread.networks.exam.told import slice_weights
+from overread.networks.fusion.fused import Fused
 from overread.reading.ensemble import Ensemble
 from overread.reading.predictor import Predictor
 from overread.reading.slices import influential, on_source, planes_of, reads_slices, told_by
@@ -120,6 +125,24 @@ def test_a_reader_tells_what_its_network_tells_and_mirrored_as_it_answers():
     mirrored = planes_of(reader("slices_lstm", mirror=(0,)), prepared)
     np.testing.assert_allclose(mirrored.shares, (weights.flip(0) + turned) / 2, atol=1e-6)
     assert told_by(plain) == "share in the change of the answer when one slice is left out"
+
+
+def test_a_reader_that_reads_clinical_values_tells_of_the_answer_about_the_patient():
+    age = Clinical((Variable("age", "number", mean=60.0, sd=10.0, low=20.0, high=90.0),))
+    plain = reader("slices_max")
+    torch.manual_seed(1)
+    fused = Fused(plain.network, channels=1, values=2, outputs=2, dimensions=3, by="modulation", summary=2).eval()
+    fused.head[1] = torch.nn.Tanh()  # so that no number is cut off, and every change depends on the patient
+    told = Predictor(fused, plain.task, replace(plain.preparation, clinical=age), Decisions())
+    grid = source_grid((0, 1, 2), (False, False, False), shape=(9, 16, 16))
+    image = Image(np.random.default_rng(0).normal(size=(1, *grid.shape)).astype(np.float32), grid)
+    shares = []
+    for years in (20, 90):
+        prepared = told.prepare(replace(image, clinical={"age": years}))
+        shares.append(planes_of(told, prepared).shares)
+        about = fused.about(prepared.clinical)
+        np.testing.assert_allclose(shares[-1], slice_weights(about, torch.from_numpy(prepared.array)[None])[0], atol=1e-6)
+    assert np.abs(shares[0] - shares[1]).max() > 1e-3  # another patient, another answer
 
 
 def test_an_ensemble_tells_the_mean_of_its_members_that_tell():

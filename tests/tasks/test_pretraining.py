@@ -105,6 +105,16 @@ def test_two_views_show_the_same_images_differently() -> None:
     assert not torch.equal(pairs[:3], pairs[3:])
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_two_looks_differ_where_there_is_an_image_and_nowhere_else(dimensions: int) -> None:
+    made = source(dimensions, edge=10)  # smaller than the window, so that 0 is put around it
+    calm, disturbed = made.looks(2)
+    outside = calm == 0
+    assert 0.2 < float(outside.float().mean()) < 0.95
+    assert not disturbed[outside].any()
+    assert (disturbed != calm)[~outside].all()
+
+
 def image_network(dimensions: int = 2) -> nn.Module:
     torch.manual_seed(0)
     options = {"width": 8}

@@ -1,13 +1,17 @@
 """What a network over slices is given: fine planes, all slices, thick ones as they are, and a reason for each."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from overread.batches.cache import PreparedCase
 from overread.core.errors import OverreadError
 from overread.training.plan import make_plan
 from overread.training.wishes import Wishes
 from overread.workflow.learning.plan_file import read_plan, write_plan
+from overread.workflow.plan import batches_of
 from training.test_plan import PNEUMONIA, facts
 
 ATTENTION = Wishes(architecture="slices_attention")
@@ -55,6 +59,15 @@ def test_slices_follow_each_other_along_the_thick_axis():
     assert plan.reasons["slices"] == "slices follow each other from right to left, as most were acquired"
     asked = make_plan(PNEUMONIA, facts((256, 256, 30), (0.6, 0.6, 4.0)), replace(ATTENTION, network={"axis": 0}))
     assert asked.network["options"]["axis"] == 0
+
+
+def test_batches_are_told_along_which_axis_padding_lies():
+    case = PreparedCase("1", np.zeros((1, 4, 8, 8), np.float16), np.float32([1, 0]), {})
+    kept = SimpleNamespace(of=lambda wanted: [case for _ in wanted])
+    cohort = SimpleNamespace(of=lambda partition: [SimpleNamespace(case_id="1")])
+    given = facts((256, 256, 30), (0.6, 0.6, 4.0))
+    assert batches_of(make_plan(PNEUMONIA, given, ATTENTION), kept, cohort, "cpu").slices == 2
+    assert batches_of(make_plan(PNEUMONIA, given, Wishes()), kept, cohort, "cpu").slices is None
 
 
 def test_large_steps_keep_the_maps_of_some_slices_at_a_time():

@@ -101,6 +101,7 @@ REFUSED = [
     ("vnet", {"deep_supervision": True}, "Deep supervision asks a network for several answers, and vnet has one"),
     ("unetr", {"network": {"img_size": [32, 32]}}, r"img_size = \[32, 32\], but the window that unetr reads has"),
     ("unet", {"network": {"strides": [[1, 1, 1], [2, 2, 2]]}}, "need 2 numbers each"),
+    ("unet", {"network": {"base_features": True}}, "base_features = True is no number of channels"),
     ("unet", {"network": {"base_features": "few"}}, "base_features = few is no number of channels.\n  Next: set 16, or leave it"),
     (
         "fc_densenet",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from overread.cli.main import main
 from overread.cohort.subdivision import read_subdivision
@@ -16,14 +19,21 @@ from overread.core.question import Question
 from overread.evaluation.comparing.compared import Contender
 from overread.evaluation.comparing.endpoints import Endpoint
 from overread.evaluation.learning.ablation import HARMS, HELPS, UNSHOWN, gains
+from overread.networks.weights import weights_digest
+from overread.reading.model import build_network
 from overread.record.files import read_json, write_json
-from overread.workflow.ablate import ablate
+from overread.record.run import RunFolder
+from overread.workflow import plan as planning
+from overread.workflow.ablate import FORMAT, _kept, ablate
 from overread.workflow.ablating import trained
+from overread.workflow.ablating.base import refuse_another_base
 from overread.workflow.ablating.switches import SWITCHES, chosen_switches
 from overread.workflow.evaluate import evaluate
 from overread.workflow.init import init
+from overread.workflow.learning.objective import about, objective
 from overread.workflow.project import Project
-from overread.workflow.searching.planned import plan_of
+from overread.workflow.searching.planned import decided_of, plan_of
+from overread.workflow.starts.decided import begun
 from overread.workflow.train import train
 from workflow.balls import films, volume_project
 from workflow.untrained import untrained
@@ -146,9 +156,65 @@ def test_a_killed_ablation_goes_on_where_it_was(project: Project, played: Callab
     assert len(resumed["made"]) == 9 - 4, "four were trained before"
     with pytest.raises(OverreadError, match="what changed: budget"):
         ablate(project, ["skips"], epochs=2, name="killed", overrides=TINY)
+    calm = project.settings.training.model_copy(update={"weight_decay": 0.3})
+    changed = Project(project.path, settings=project.settings.model_copy(update={"training": calm}))
+    with pytest.raises(OverreadError, match=r"what changed: \[training\], \[region\] or \[evaluation\] in project\.toml"):
+        ablate(changed, ["skips"], name="killed")
+
+
+# ---------------------------------------------------------------- a run as the base
+
+
+@pytest.fixture(scope="module")
+def begun_from_a_file(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run "filed", planned and begun as `train --set training.weights=FILE` does; no step is taken."""
+    file = tmp_path_factory.mktemp("weights") / "start.safetensors"
+    network = build_network(plan_of(project, project.cohort(), TINY, None).network)
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, file)
+    own = {**TINY, "training.weights": str(file)}
+    planned = planning.plan(project, "filed", None, own, preflight=False)
+    found = decided_of(project, project.cohort(), own, None)
+    torch.manual_seed(planned.plan.seed)
+    initial = weights_digest(begun(found.plan, found.start).network)
+    planned.run.events.write("started", overrides=TINY, initial=initial)
+    return file
+
+
+def test_the_base_is_the_run_that_was_named(project: Project, begun_from_a_file: Path) -> None:
+    words = r"another training than run 'filed'; what differs: weights, learning_rate\.(?s:.*)--set training\.weights=FILE"
+    with pytest.raises(OverreadError, match=words):
+        ablate(project, ["skips"], "filed", epochs=1, name="of-a-run")
+    slower = project.settings.training.model_copy(update={"learning_rate": 1e-5})
+    changed = Project(project.path, settings=project.settings.model_copy(update={"training": slower}))
+    own = {"training.weights": str(begun_from_a_file)}
+    with pytest.raises(OverreadError, match=r"what differs: learning_rate\."):
+        ablate(changed, ["skips"], "filed", epochs=1, name="of-a-run", overrides=own)
+    assert not (project.run("of-a-run").path / "ablation-order.json").exists()
+
+
+def test_weights_are_told_apart_by_their_values_too(project: Project, begun_from_a_file: Path, tmp_path: Path) -> None:
+    own = {**TINY, "training.weights": str(begun_from_a_file)}
+    refuse_another_base(project, "filed", project.cohort(), None, own, None)
+    tensors = load_file(begun_from_a_file)
+    other = tmp_path / begun_from_a_file.name
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, other)
+    with pytest.raises(OverreadError, match="what differs: values of the weights"):
+        refuse_another_base(project, "filed", project.cohort(), None, {**own, "training.weights": str(other)}, None)
 
 
 # ---------------------------------------------------------------- reading
+
+
+def test_rows_are_kept_by_the_same_score_only(project: Project, tmp_path: Path) -> None:
+    home, cohort, auc = RunFolder(tmp_path), project.cohort(), objective(project)
+    made = {"format": FORMAT, "cohort": cohort.digest, "fold": None, "endpoint": about(auc), "level": 0.95}
+    write_json(tmp_path / "ablation.json", {**made, "read": {"rows": []}, "not_read": {}})
+    assert _kept(home, cohort, None, auc, 0.95)["read"] == {"rows": []}
+    assert _kept(home, cohort, None, auc, 0.9)["read"] is None
+    assert _kept(home, cohort, None, Endpoint.of(project.question, "accuracy"), 0.95)["read"] is None
+    assert _kept(home, cohort, 1, auc, 0.95)["read"] is None
+    write_json(tmp_path / "ablation.json", {**made, "format": 1, "read": {"rows": []}})
+    assert _kept(home, cohort, None, auc, 0.95)["read"] is None, "verdicts by another rule"
 
 
 def test_reading_otherwise_needs_no_training_and_says_what_it_costs(

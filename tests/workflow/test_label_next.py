@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from overread.cli.main import main
@@ -15,7 +18,9 @@ from overread.record.files import read_json
 from overread.workflow import train as training
 from overread.workflow.init import init
 from overread.workflow.label_next import label_next
-from overread.workflow.learning.labelling import FILE, labels_saved, simulate
+from overread.workflow.learning import labelling
+from overread.workflow.learning.labelling import FILE, is_shown, labels_saved, simulate
+from overread.workflow.learning.unlabelled import Pool
 from overread.workflow.project import Project
 from workflow.balls import films
 
@@ -132,13 +137,53 @@ def points(chance, proposed, cases=(10, 20, 30)):
     [
         ([0.5, 0.6, 0.7], [0.5, 0.7, 0.8], "higher", 10.0),
         ([0.5, 0.6, 0.7], [0.5, 0.6, 0.8], "higher", 5.0),
-        ([0.5, 0.6, 0.7], [0.5, 0.5, 0.6], "higher", None),
+        ([0.5, 0.7, 0.8], [0.5, 0.6, 0.7], "higher", -10.0),
+        ([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], "higher", 0.0),
         ([4.0, 3.0, 2.0], [4.0, 2.0, 1.0], "lower", 10.0),
         ([0.5, 0.6, None], [0.5, 0.6, 0.7], "higher", None),
     ],
 )
-def test_labels_saved_are_read_off_the_curve(chance, proposed, better, saved):
+def test_labels_saved_are_read_off_both_curves_at_one_score(chance, proposed, better, saved):
     assert labels_saved(points(chance, proposed), better) == (None if saved is None else pytest.approx(saved))
+
+
+def test_where_both_ways_are_alike_labels_are_lost_as_often_as_saved():
+    random = np.random.default_rng(2)
+    found = [
+        labels_saved(points(*(np.cumsum([0.6, 0.05, 0.02]) + 0.02 * random.normal(size=(2, 3)))), "higher") for _ in range(400)
+    ]
+    assert abs(np.mean([value > 0 for value in found]) - np.mean([value < 0 for value in found])) < 0.12
+    assert abs(np.mean(found)) < 1.5
+
+
+@pytest.mark.parametrize(("low", "high", "better", "shown"), [(0.01, 0.1, "higher", True), (-0.01, 0.1, "higher", False)])
+def test_a_saving_is_shown_where_the_interval_lies_beyond_nothing(low, high, better, shown):
+    assert is_shown([{"gain": None}, {"gain": {"low": low, "high": high}}], better) == shown
+    assert is_shown([{"gain": {"low": -high, "high": -low}}], "lower") == shown
+
+
+def test_the_pool_does_not_know_the_labels(tmp_path, monkeypatch):
+    """Both ways see the same cases, chosen without their truths."""
+    project, _ = project_of(tmp_path)
+    seen = []
+    monkeypatch.setattr(labelling, "MOST_LOOKED_AT", 8)
+    monkeypatch.setattr(labelling, "model_of", lambda *_: SimpleNamespace(predictor=None))
+    monkeypatch.setattr(labelling, "run_of", lambda *_: None)
+    monkeypatch.setattr(labelling, "features_of_cases", lambda *_: np.zeros((0, 1)))
+
+    def look(predictor, cohort, cases, matching, progress):
+        seen.append([case.case_id for case in cases])
+        return Pool(tuple(seen[-1]), np.zeros(len(cases)), np.zeros((len(cases), 1)))
+
+    monkeypatch.setattr(labelling, "look_at_cases", look)
+    cohort = project.cohort()
+    bare = replace(cohort, cases=tuple(replace(case, truth=None) for case in cohort.cases))
+    for one in (cohort, bare):
+        simulation = labelling.Simulation(project, one, "labelling", None, None, {"count": 3}, None, print)
+        simulation.chosen("1-start", frozenset(), "both", 1)
+        by_chance = simulation.chosen("1-start", frozenset(), "chance", 1)
+        assert by_chance <= set(seen[-1])
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize(

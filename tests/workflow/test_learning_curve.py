@@ -120,6 +120,10 @@ def test_asked_again_nothing_is_trained_again(drawn: tuple[Project, dict, list[s
         learning_curve(project, epochs=2)
     with pytest.raises(OverreadError, match="what changed: overrides"):
         learning_curve(project, overrides={**TINY, "training.batch": "8"})
+    faster = project.settings.training.model_copy(update={"learning_rate": 0.5})
+    changed = Project(project.path, settings=project.settings.model_copy(update={"training": faster}))
+    with pytest.raises(OverreadError, match=r"what changed: \[training\], \[region\] or \[evaluation\] in project\.toml"):
+        learning_curve(changed)
 
 
 def test_a_stopped_curve_goes_on_with_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

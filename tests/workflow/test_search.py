@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from overread.record.files import read_json, write_json
 from overread.workflow import search as verb
 from overread.workflow.evaluate import evaluate
 from overread.workflow.init import init
+from overread.workflow.learning.plan_file import read_plan, write_plan
 from overread.workflow.learning.series import Budget
 from overread.workflow.plan import next_name
 from overread.workflow.project import Project
@@ -27,7 +29,7 @@ from overread.workflow.search import ORDER, TRIALS, search
 from overread.workflow.searching import conduct
 from overread.workflow.searching.asked import Asked
 from overread.workflow.searching.default_space import ARCHITECTURES_TRIED, default_space
-from overread.workflow.searching.early import is_behind, looks_of
+from overread.workflow.searching.early import is_behind, judged_by, looks_of, rivals_of
 from overread.workflow.searching.planned import plan_of
 from overread.workflow.searching.proposals import importances, propose
 from overread.workflow.searching.space import Choice, Range, grid, space_of
@@ -118,6 +120,10 @@ def test_begun_is_gone_on_with_by_saying_so(
         search(project, Asked(trials=2, trial_epochs=1), "other", resume=True)
     with pytest.raises(OverreadError, match="what changed: budget"):
         search(project, Asked(trial_epochs=2), resume=True)
+    balanced = project.settings.training.model_copy(update={"class_weights": "balanced"})
+    changed = Project(project.path, settings=project.settings.model_copy(update={"training": balanced}))
+    with pytest.raises(OverreadError, match=r"what changed: \[training\], \[region\] or \[evaluation\] in project\.toml"):
+        search(changed, Asked(), resume=True)
     monkeypatch.setattr(conduct, "train_part", lambda *given: pytest.fail("every trial is done already"))
     monkeypatch.setattr(verb, "train", lambda *given: pytest.fail("the best is trained already"))
     assert main(["search", str(project.path), "--resume"]) == 0
@@ -138,6 +144,8 @@ def play(project: Project, template: dict, score: Callable[[dict[str, str]], flo
         if name.endswith(f"-{die_at}"):
             raise KeyboardInterrupt
         run.events_path.unlink(missing_ok=True)
+        plan = read_plan(project.run("searched/trial-1").plan)
+        write_plan(run.plan, replace(plan, loss=own.get(LOSS, plan.loss)))
         value = score(own)
         if not math.isfinite(value):
             raise OverreadError("This network does not fit.", "take another")
@@ -265,9 +273,11 @@ def test_where_all_fail_the_search_ends(played: Callable[..., Any]) -> None:
 # ---------------------------------------------------------------- the parts
 
 
-def trial(number: int, value: float | None, state: str = DONE, looks: tuple = (), **settings: str) -> Trial:
+def trial(
+    number: int, value: float | None, state: str = DONE, looks: tuple = (), judged: dict[str, Any] | None = None, **settings: str
+) -> Trial:
     named = {f"training.{key}": text for key, text in settings.items()}
-    return Trial(number, named, state, value, looks, 1.0, 0, f"t/{number}")  # type: ignore[arg-type]
+    return Trial(number, named, state, value, looks, 1.0, 0, f"t/{number}", judged=judged or {})  # type: ignore[arg-type]
 
 
 def test_a_proposal_is_a_function_of_the_record() -> None:
@@ -314,6 +324,34 @@ def test_who_is_behind_the_median_of_the_others() -> None:
     assert not is_behind(0.25, 0.54, rivals)
     assert not is_behind(0.25, 0.9, rivals[:3]), "three say too little"
     assert not is_behind(0.1, 0.9, rivals), "nobody had looked by then"
+
+
+def test_rivals_are_judged_by_the_same_loss_on_the_same_pixels(
+    project: Project, searched: tuple[dict, list[str]], tmp_path: Path
+) -> None:
+    rows = searched[0]["trials"]
+    own = judged_by(project.run("searched/trial-1").plan)
+    assert own["loss"] == "cross_entropy"
+    assert own["route"] == "image"
+    assert own["patch"][-1] > 1
+    assert all(row["judged"] == own for row in rows), "they differ by the learning rate alone"
+    plan = read_plan(project.run("searched/trial-1").plan)
+    smaller = replace(plan.preparation, patch=(1, 8, 8), shape=(1, 8, 8))
+    others = [
+        replace(plan, loss="focal"),
+        replace(plan, preparation=smaller),
+        replace(plan, preparation=replace(plan.preparation, spacing=(1.0, 2.0, 2.0))),
+        replace(plan, network={**plan.network, "serves": "dense"}),
+    ]
+    for number, other in enumerate(others):
+        write_plan(tmp_path / f"{number}.toml", other)
+        unlike = trial(number, 0.5, looks=((0.25, 0.4),), judged=judged_by(tmp_path / f"{number}.toml"))
+        assert rivals_of(own, [unlike]) == []
+    alike = trial(9, 0.5, looks=((0.25, 0.4),), judged=own)
+    assert rivals_of(own, [alike]) == [alike]
+    assert rivals_of(own, [trial(9, 0.5, looks=((0.25, 0.4),))]) == [], "a record from before"
+    assert judged_by(tmp_path / "none.toml") == {}
+    assert rivals_of({}, [trial(9, 0.5, looks=((0.25, 0.4),))]) == []
 
 
 def test_looks_are_shares_of_the_budget_with_the_lowest_loss_so_far() -> None:

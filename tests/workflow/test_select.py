@@ -91,6 +91,10 @@ def test_asked_again_nothing_is_trained_again(
     assert select(project)[0]["candidates"] == found["candidates"]
     with pytest.raises(OverreadError, match="what changed: candidates"):
         select(project, ["training.loss=dice,dice_ce"])
+    surer = project.settings.evaluation.model_copy(update={"surface_tolerance_mm": 5.0})
+    changed = Project(project.path, settings=project.settings.model_copy(update={"evaluation": surer}))
+    with pytest.raises(OverreadError, match=r"what changed: \[training\], \[region\] or \[evaluation\] in project\.toml"):
+        select(changed)
     assert main(["select", str(project.path)]) == 0
     told = capsys.readouterr().out
     assert " *2  training.learning_rate = auto: " in told

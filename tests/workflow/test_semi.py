@@ -10,10 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from overread.cohort.subdivision import Subdivision, write_subdivision
 from overread.core.errors import OverreadError, Stopped
+from overread.evaluation.learning.against import ONE_TRAINING
 from overread.record.events import read_events
 from overread.workflow.init import init
-from overread.workflow.learning_curve import learning_curve
+from overread.workflow.learning import labelling
+from overread.workflow.learning.without_truth import TOLD_IN_PARTS
+from overread.workflow.learning_curve import PART_OF, learning_curve
 from overread.workflow.project import Project
 from overread.workflow.train import train
 from workflow.balls import films
@@ -85,13 +89,35 @@ def test_a_learning_curve_takes_the_rest_of_the_training_images(world):
     overrides = {**TINY, "training.semi": "mean_teacher", "training.unlabelled": "rest"}
     with pytest.raises(OverreadError, match="told the truth of every training case"):
         train(project, epochs=1, name="all", overrides=overrides)
-    learning_curve(project, (0.5,), epochs=1, repeats=1, name="half", overrides=overrides)
+    beside = {"training.semi": "mean_teacher", "training.unlabelled": "rest"}
+    found = learning_curve(project, (0.5,), epochs=1, repeats=1, name="half", overrides=TINY, against=beside)["against"]
     counts = [
-        next(e for e in read_events(project.run(f"half/{share}-1").events_path) if e["event"] == "unlabelled")["images"]
+        next(e for e in read_events(project.run(f"half/{share}-1-against").events_path) if e["event"] == "unlabelled")["images"]
         for share in (50, 100)
     ]
     assert counts[0] > 0
     assert counts[1] == 0, "the last part is told every truth"
+    assert [gain["reason"] == ONE_TRAINING for gain in found["gains"]] == [False, True]
+    assert "both ways are one and the same training" in found["words"]
+
+
+@pytest.mark.parametrize("part_of", ["a search", "a selection", "an ablation", *TOLD_IN_PARTS])
+def test_a_part_that_is_told_every_truth_is_refused_but_for_the_last_of_a_curve(world, part_of):
+    project, _ = world
+    name = part_of.replace(" ", "-")
+    sides = [frozenset(case.case_id for case in project.cohort().of(side)) for side in ("training", "tuning")]
+    write_subdivision(project.run(name).subdivision, Subdivision(*sides, part_of))
+    overrides = {**TINY, "training.semi": "mean_teacher", "training.unlabelled": "rest"}
+    if part_of in TOLD_IN_PARTS:
+        assert train(project, epochs=1, name=name, overrides=overrides).model.exists()
+        return
+    with pytest.raises(OverreadError, match=f"a training of {part_of} is told the truth of every training case"):
+        train(project, epochs=1, name=name, overrides=overrides)
+    assert not project.run(name).checkpoint.exists()
+
+
+def test_the_series_that_tell_truths_in_parts_are_called_as_they_call_themselves():
+    assert TOLD_IN_PARTS == (PART_OF, labelling.PART_OF)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,13 @@ from safetensors.torch import load_file, save_file
 
 from overread.cli.plan import plan as plan_verb
 from overread.cohort.index import read_index
+from overread.cohort.subdivision import Subdivision, write_subdivision
 from overread.core.errors import OverreadError, Stopped
 from overread.networks import build
-from overread.reading.model import load_network, pack_model
+from overread.reading.model import load_network, pack_model, write_model
 from overread.record.events import read_events
-from overread.record.files import read_json
+from overread.record.files import digest_json, read_json
+from overread.record.run import RunFolder
 from overread.training.loop import train as real_loop
 from overread.workflow import pretrain as verb
 from overread.workflow.compare import compare
@@ -32,11 +36,14 @@ from overread.workflow.pretrain import pretrain
 from overread.workflow.pretraining.further import further_images
 from overread.workflow.project import Project
 from overread.workflow.report import report
+from overread.workflow.starts.decided import begun, event_of
 from overread.workflow.starts.pretrained import WEIGHTS, read_record
 from overread.workflow.starts.start import begin, start_of
+from overread.workflow.starts.told import licences_from, start_told
 from overread.workflow.train import train
 from training.test_loop import StopAfter
 from workflow.balls import films, volume_project
+from workflow.untrained import untrained
 
 TINY = {
     "training.batch": "4",
@@ -44,6 +51,7 @@ TINY = {
     "training.precision": "float32",
     "training.network.width": "8",
 }
+SMALL = {"batch": "4", "architecture": "resnet10", "network.width": "8"}
 FROM = {**TINY, "training.weights": "run:pretrained"}
 
 
@@ -210,6 +218,66 @@ def test_a_model_file_of_this_cohort_is_known_and_one_of_elsewhere_is_told(proje
     _, loaded = begin(read_plan(project.run("random").plan).network, foreign)
     assert loaded is not None
     assert not loaded.random
+
+
+def test_terms_and_past_of_weights_go_from_training_to_training(project: Project, tmp_path: Path) -> None:
+    first = build("resnet10", in_channels=1, out_channels=2, dimensions=2, serves="image", options={"width": 8})
+    save_file(first.state_dict(), tmp_path / "found.safetensors")
+    one = untrained(project, "of-a-file", **SMALL, weights=str(tmp_path / "found.safetensors"))
+    _tell_start(project, one, str(tmp_path / "found.safetensors"))
+    start = start_of(project, "run:of-a-file", project.cohort())
+    terms = "as the training data allow; training began with weights whose licence is: not stated by their source"
+    assert start.licence == terms
+    assert start.notes[0] == "Learned from training patients of this project."
+    assert "began with file found.safetensors, of which it was told: The file does not say from which patients" in start.notes[1]
+    file = pack_model(one.model, tmp_path / "made-from-one.overread")
+    assert start_of(project, str(file), project.cohort()).licence == terms
+    two = untrained(project, "of-that", **SMALL, weights="run:of-a-file")
+    _tell_start(project, two, "run:of-a-file")
+    card = read_json(two.model / "model.json")["training"]
+    assert card["licences"]["weights"] == terms, "told once, however often one training begins with another"
+    assert any("does not say from which patients" in note for note in card["start"]["notes"])
+
+
+def _tell_start(project: Project, run: RunFolder, weights: str) -> None:
+    """Write of an untrained run what a training writes of its beginning, and freeze it again."""
+    start = start_of(project, weights, project.cohort())
+    found = begun(read_plan(run.plan), start)
+    run.events.write("weights", **event_of(found, start))
+    card, network = load_network(run.model)
+    told = start_told(run)
+    write_model(run.model, network, replace(card, training={**card.training, "start": told, "licences": licences_from(told)}))
+
+
+def test_a_part_that_learned_from_tuning_patients_is_refused_as_a_run_and_as_a_file(project: Project, tmp_path: Path) -> None:
+    cohort = project.cohort()
+    training, tuning = ([case.case_id for case in cohort.of(side)] for side in ("training", "tuning"))
+    given = Subdivision(frozenset(tuning), frozenset(training), "a selection")
+    write_subdivision(project.run("parts/one").subdivision, given)
+    run = untrained(project, "parts/one", **SMALL)
+    card = read_json(run.model / "model.json")["training"]
+    assert card["part_of"] == {"what": "a selection", "subdivision": digest_json(given.as_dict())}
+    copy = pack_model(run.model, tmp_path / "copy.overread")
+    for weights in ("run:parts/one", str(run.model), str(copy)):
+        with pytest.raises(OverreadError, match=r"learned from \d+ patients that are tuning patients here"):
+            start_of(project, weights, cohort)
+    shutil.rmtree(project.run("parts").path)
+    with pytest.raises(OverreadError, match=r"copy.overread is one training of a selection on this very cohort(?s:.*)run:NAME"):
+        start_of(project, str(copy), cohort)
+
+
+def test_a_file_of_a_fold_is_checked_as_its_run_is(tmp_path: Path) -> None:
+    project = project_of(tmp_path, folds=2)
+    run = untrained(project, "cv", 0, **SMALL)
+    copy = pack_model(run.model, tmp_path / "copy.overread")
+    assert start_of(project, str(copy), project.cohort(0), 0).notes == (
+        "copy.overread was trained on training patients of this cohort.",
+    )
+    with pytest.raises(OverreadError, match=r"learned from \d+ patients that are (tuning|internal test) patients here"):
+        start_of(project, str(copy), project.cohort(1), 1)
+    shutil.rmtree(project.run("cv").path)
+    with pytest.raises(OverreadError, match="trained on a fold of this very cohort, and its run is not here any more"):
+        start_of(project, str(copy), project.cohort(0), 0)
 
 
 def test_a_plain_file_gives_the_width_of_the_network(project: Project, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from overread.batches.clinical import hidden, stacked, with_clinical
 from overread.batches.copy_paste import paste_objects
 from overread.batches.motion import draw_motion, move, region_shape
 from overread.batches.object_targets import ObjectTarget, object_target, object_targets, stacked_numbers
+from overread.batches.padding import put_back
 from overread.batches.windows import Shape, centred_start, cut
 from overread.core.clinical import Clinical
 
@@ -51,6 +52,7 @@ class Batches:
     patch    (Z, Y, X) window that the network sees
     spacing  (Z, Y, X) of the prepared grid; only ratios matter
     clinical variables whose values the cases hold, to be read beside the image; one answer per case only
+    slices   array axis along which the network reads slices, which leaves padding out; None for other networks
     """
 
     def __init__(
@@ -65,8 +67,9 @@ class Batches:
         seed: int = 0,
         device: torch.device | str = "cpu",
         clinical: Clinical | None = None,
+        slices: int | None = None,
     ) -> None:
-        self.clinical = clinical
+        self.clinical, self.slices = clinical, slices
         self.cases, self.patch, self.sampling, self.rules = cases, patch, sampling, rules
         self.spacing, self.dimensions, self.seed, self.device = spacing, dimensions, seed, torch.device(device)
         self.region = region_shape(patch, rules, spacing)
@@ -88,7 +91,7 @@ class Batches:
         images, targets, values = self._regions(step, random)
         motion = draw_motion(len(images), self.region, self.patch, self.rules, self.spacing, generator)
         moved, labels = move(images, targets if self.is_dense else None, motion)
-        moved = change_intensity(moved, self.rules, generator)
+        moved = put_back(change_intensity(moved, self.rules, generator), images, motion, self.slices)
         pictures = with_clinical(flatten(moved, self.dimensions), values)
         return pictures, flatten(labels, self.dimensions) if labels is not None else targets
 

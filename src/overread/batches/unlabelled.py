@@ -56,7 +56,8 @@ class Unlabelled:
     def looks(self, step: int) -> tuple[Tensor, Tensor]:
         """One batch of the same places twice, each (B, C, [Z,] Y, X) float32: moved alike, and with intensities changed too.
 
-        The changes are as strong as in training, and noise is always among them: two looks that are equal teach nothing.
+        The changes are as strong as in training, and noise is always among them: two looks that are equal teach nothing. Where
+        there is no image, both looks keep the 0 that was put there.
         """
         random = np.random.default_rng([self.seed, 2, step])
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
@@ -66,7 +67,8 @@ class Unlabelled:
         calm, _ = move(stacked, None, motion)
         changed = change_intensity(calm, self.rules, generator)
         noise = torch.randn(calm.shape, generator=generator).to(calm.device)
-        return flatten(calm, self.dimensions), flatten(changed + NOISE * noise, self.dimensions)
+        disturbed = torch.where(calm == 0, calm, changed + NOISE * noise)
+        return flatten(calm, self.dimensions), flatten(disturbed, self.dimensions)
 
     def _view(self, regions: Tensor, generator: torch.Generator) -> Tensor:
         motion = draw_motion(len(regions), self.region, self.patch, self.rules, self.spacing, generator)

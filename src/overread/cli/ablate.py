@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, set_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, set_option
 from overread.core.score import Interval
 from overread.workflow.project import Project
 
@@ -43,7 +43,8 @@ def ablate(
     """Switch one part of a training or of a reading off at a time: what does it add?
 
     Trainings: skips, augmentation, mirror, copy_paste, normalisation, pretraining, deep_supervision, ema, dropout,
-    weight_decay, class_weights, clinical. Each variant is trained as the base is, with the same cases, budget and seeds.
+    weight_decay, class_weights, clinical. Each variant is trained as the base is, with the same cases, budget and seeds:
+    in all as many trainings as switches and one more, times seeds.
     Readings, with --run: test_mirror and test_changes, gain and seconds per case of the frozen model, nothing trained.
     Scores are of tuning cases, differences are paired by patient. A part that is not there is said to be left out. Writes
     ablation.json and ablation.html into runs/NAME. What is trained is kept: after Ctrl-C, say the same again.
@@ -59,7 +60,8 @@ def ablate(
     opened = Project.open(project)
     named = [word.strip() for word in (switches or "").split(",") if word.strip()]
     found = switch_off(opened, named, run_name, minutes, epochs, seeds, name, fold, overrides, reporter(), tell)
-    lines = [*_table(found, "trained"), *_table(found, "read"), *(f"Note: {note}" for note in found["notes"])]
+    lines = [PHANTOM] if found["is_phantom"] else []
+    lines += [*_table(found, "trained"), *_table(found, "read"), *(f"Note: {note}" for note in found["notes"])]
     lines += ["", f"Page: {opened.run(name or DEFAULT_NAME).path / PAGE}"]
     return Outcome("\n".join(lines), found, command("train", project))
 

@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 from overread.cli.scores import cases_of, counts
+from overread.cli.verb import PHANTOM
 from overread.core.score import Interval
 
 WIDTH = 98
@@ -16,7 +17,7 @@ def describe(result: dict[str, Any]) -> str:
     where = cases_of(result["partition"])
     lines = [f"Compared on {where}: {counts(result['n_cases'], result['n_patients'])}. Reference: {result['reference']}."]
     if result["is_phantom"]:
-        lines.append("PHANTOM: these numbers are about software, not about patients.")
+        lines.append(PHANTOM)
     lines += _starts(result["models"])
     for row in result["comparisons"]:
         lines += ["", *_comparison(row)]

@@ -11,7 +11,7 @@ import click
 
 from overread.cli.explained import names
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.core.score import Interval
 from overread.workflow.project import Project
 
@@ -49,7 +49,7 @@ def embed(project: Path, run_name: str | None, fold: int | None, by: tuple[str, 
 def describe(result: Mapping[str, Any]) -> str:
     """What was embedded, what is told from the features, how alike neighbours are, and where the page is."""
     counts = result["n_cases"]
-    lines = ["PHANTOM: these numbers are about software, not about patients."] if result["is_phantom"] else []
+    lines = [PHANTOM] if result["is_phantom"] else []
     lines += [
         f"{counts['training']} training, {counts['tuning']} tuning cases and {counts['internal']} images of the internal test as "
         f"{result['features']['count']} features each.",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option, set_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, run_option, set_option
 from overread.core.errors import OverreadError
 from overread.core.score import Interval
 from overread.workflow.project import Project
@@ -19,6 +19,8 @@ overread label-next chest unlabelled/ --count 20
 overread label-next chest unlabelled/ --by uncertainty --run second
 overread label-next chest --simulate --count 50 --minutes 2"""
 SHOWN = 10
+BETTER = "That the proposals are better is shown: the interval of a difference lies beyond 0."
+LUCK = "No difference is shown: no interval lies beyond 0 on the better side. Take the number for luck."
 
 
 @click.command("label-next", cls=Verb, example=EXAMPLE)
@@ -35,6 +37,7 @@ SHOWN = 10
 @run_option
 @fold_option("Projects of folds: the fold whose model looks.")
 @click.option("--refusal", type=click.Choice(["on", "warn", "off"]), help="Of images unlike those of training, as in read.")
+@click.option("--clinical", metavar="SHEET", help="Clinical values that the model reads: a sheet, or age=63,sex=F.")
 @click.option("--simulate", is_flag=True, help="Label training cases in rounds instead: does the proposal save labels?")
 @click.option("--start", type=float, metavar="P", help="Simulation: percent of the training patients labelled at first [25].")
 @click.option("--rounds", type=click.IntRange(min=1), help="Simulation: rounds of labelling [2].")
@@ -51,6 +54,7 @@ def label_next(
     run_name: str | None,
     fold: int | None,
     refusal: str | None,
+    clinical: str | None,
     simulate: bool,
     start: float | None,
     rounds: int | None,
@@ -94,8 +98,10 @@ def label_next(
     if not studies:
         raise click.UsageError("Name the studies without labels, or say --simulate.")
     from overread.workflow.label_next import label_next as propose
+    from overread.workflow.readings.clinical import given as clinical_values
 
-    found = propose(opened, studies, count, by, run_name, fold, refusal, progress=reporter())
+    values = clinical_values(clinical)
+    found = propose(opened, studies, count, by, run_name, fold, refusal, values, progress=reporter())
     return Outcome("\n".join(_proposed(found)), found, command("update", project))
 
 
@@ -116,6 +122,7 @@ def _proposed(found: Mapping[str, Any]) -> list[str]:
         lines.append(f"  left out: {name}: {why}")
     if len(found["reasons"]) > SHOWN:
         lines.append(f"  ... {len(found['reasons']) - SHOWN} more were left out")
+    lines += [f"  {name} is missing for {n} studies, and read as missing" for name, n in found["clinical_missing"].items() if n]
     if found["proposed_before"]:
         since = found["labelled_since"]
         lines.append(f"Of {found['proposed_before']} studies proposed before, {since} are cases of this project now.")
@@ -124,7 +131,7 @@ def _proposed(found: Mapping[str, Any]) -> list[str]:
 
 def _simulated(found: Mapping[str, Any]) -> list[str]:
     endpoint = found["endpoint"]
-    lines = ["PHANTOM: these numbers are about software, not about patients."] if found["is_phantom"] else []
+    lines = [PHANTOM] if found["is_phantom"] else []
     better = f"({endpoint['better']} is better)"
     lines.append(f"{endpoint['name']} on {found['n_cases']} tuning cases {better}; {found['repeats']} repeats:")
     for point in found["points"]:
@@ -136,9 +143,8 @@ def _simulated(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"  {point['cases']['chance']:g} cases: by chance {shown['chance']}; proposed {shown['proposed']}")
             lines.append(f"      proposed less chance {gain.short}")
     saved = found["labels_saved"]
-    if saved is None:
-        lines.append("The proposals did not reach the score that chance had at its end: no labels were saved here.")
-    else:
+    if saved is not None:
         word = "fewer" if saved >= 0 else "more"
-        lines.append(f"For what chance reached at its end, the proposals needed {abs(saved):.0f} labels {word}.")
+        lines.append(f"For the best score that both ways reached, the proposals needed {abs(saved):.0f} labels {word}.")
+    lines.append(BETTER if found["is_shown"] else LUCK)
     return [*lines, "", *(f"- {note}" for note in found["notes"])]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, pairs, project_argument, set_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, pairs, project_argument, set_option
 from overread.core.score import Interval
 from overread.workflow.project import Project
 
@@ -75,7 +75,8 @@ def learning_curve(
 
     opened = Project.open(project)
     found = draw(opened, shares, minutes, epochs, repeats, name, fold, overrides, reporter(), tell, against)
-    lines = [*_table(found), "", found["verdict"]["words"], *_against(found), *(f"- {note}" for note in found["notes"])]
+    lines = [PHANTOM] if found["is_phantom"] else []
+    lines += [*_table(found), "", found["verdict"]["words"], *_against(found), *(f"- {note}" for note in found["notes"])]
     return Outcome("\n".join(lines), found, command("report" if opened.runs() else "train", project))
 
 

@@ -23,6 +23,7 @@ overread networks show liver --run first --out network.html
 overread networks compare unet unet_plus_plus --size 128,128 --out side-by-side.html
 overread networks blocks residual"""
 
+OF_NETWORK = "training.network."  # before an option of the network, in a project
 OF_A_NETWORK = ("dimensions", "serves", "size", "channels", "classes", "options", "out")
 TAKES = {  # which options go with which word
     "list": ("serves", "dimensions"),
@@ -97,11 +98,22 @@ def _show(names: tuple[str, ...], asked: Mapping[str, Any]) -> Outcome:
                 f"leave --{_said(strange[0])} out",
             )
         result = show_trained(place, of_a_run["run_name"], of_a_run["fold"], asked.get("out"))
-        return Outcome(network_text(result), result)
+        return Outcome(network_text(result), result, _look_inside(place, of_a_run))
     if any(value is not None for value in of_a_run.values()):
         raise OverreadError(f"--run and --fold go with a project, and there is no folder {place}.", "give the project's folder")
     result = show_network(_asked(names[0], asked), asked.get("out"))
-    return Outcome(network_text(result), result, f"overread train DIR --set training.architecture={names[0]}")
+    follow = command("train", "DIR", "--set", f"training.architecture={names[0]}", *_sets(asked))
+    return Outcome(network_text(result), result, follow)
+
+
+def _look_inside(place: Path, of_a_run: Mapping[str, Any]) -> str:
+    """The network of a run was trained: what it has learned can be seen; with a model file the page needs a folder."""
+    from overread.workflow.explanations.subject import is_project
+
+    if not is_project(place):
+        return command("inside", place, "--out", "inside")
+    named = [word for key, value in of_a_run.items() if value is not None for word in (f"--{_said(key)}", value)]
+    return command("inside", place, *named)
 
 
 def _compare(names: tuple[str, ...], asked: Mapping[str, Any]) -> Outcome:
@@ -110,24 +122,38 @@ def _compare(names: tuple[str, ...], asked: Mapping[str, Any]) -> Outcome:
     _refuse_count("compare", names, 2, 20)
     settings = {key: asked[key] for key in ("batch", "repeats", "out") if key in asked}
     result = compare_networks([_asked(name, asked) for name in names], **settings, tell=_tell)
-    return Outcome(comparison_text(result), result)
+    size = ",".join(str(edge) for edge in result["input"][1:])
+    same = [word for key in ("serves", "channels", "classes") if key in asked for word in (f"--{key}", asked[key])]
+    follow = command("networks", "show", names[0], "--size", size, *same, *_sets(asked))
+    return Outcome(comparison_text(result), result, follow)
 
 
 def _blocks(names: tuple[str, ...], asked: Mapping[str, Any]) -> Outcome:
+    from overread.networks.composed.rows import EXAMPLES
     from overread.workflow.networks import list_blocks
 
     _refuse_count("blocks", names, 0, 1)
     result = list_blocks(names[0] if names else None)
-    return Outcome(blocks_text(result, is_one=bool(names)), result)
+    follow = command("networks", "blocks", "residual")
+    if names:  # a list to change, which works as it is
+        blocks = f"blocks={list(EXAMPLES['image'])}"
+        follow = command("networks", "show", "composed", "--serves", "image", "--set", blocks)
+    return Outcome(blocks_text(result, is_one=bool(names)), result, follow)
 
 
 def _asked(name: str, asked: Mapping[str, Any]) -> Asked:
     from overread.workflow.networks_shown.asked import Asked
     from overread.workflow.plan import value_of
 
-    options = {key.removeprefix("training.network."): value_of(text) for key, text in asked.get("options", {}).items()}
+    options = {key.removeprefix(OF_NETWORK): value_of(text) for key, text in asked.get("options", {}).items()}
     known = {key: asked[key] for key in ("dimensions", "serves", "size", "channels", "classes") if key in asked}
     return Asked(name, options=options, **known)
+
+
+def _sets(asked: Mapping[str, Any]) -> list[str]:
+    """The options of the network as a project takes them, and this verb too."""
+    named = {key.removeprefix(OF_NETWORK): text for key, text in asked.get("options", {}).items()}
+    return [word for key, text in named.items() for word in ("--set", f"{OF_NETWORK}{key}={text}")]
 
 
 def _tell(line: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, set_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, set_option
 from overread.workflow.project import Project
 
 EXAMPLE = """\
@@ -64,14 +64,16 @@ def pretrain(
     held = ["--fold", str(fold)] if fold is not None else []
     again = [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
     follow = command("train", project, "--name", f"from-{name}", *held, "--set", f"training.weights=run:{name}", *again)
-    return Outcome("\n".join(_told(name, record)), {"run": name, "folder": str(run.path), "pretraining": record}, follow)
+    values = {"run": name, "folder": str(run.path), "is_phantom": record["is_phantom"], "pretraining": record}
+    return Outcome("\n".join(_told(name, record)), values, follow)
 
 
 def _told(name: str, record: dict[str, Any]) -> list[str]:
     images, losses = record["images"], record["losses"]
-    lines = [
+    lines = [PHANTOM] if record["is_phantom"] else []
+    lines.append(
         f"'{name}' learned without labels ({record['loss']}) for {record['steps']} steps, {record['minutes_spent']:g} minutes."
-    ]
+    )
     seen = f"Images: {images['training']} of the training partition"
     lines.append(f"{seen}{_further(images)}.")
     if losses:

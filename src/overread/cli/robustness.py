@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.core.score import Interval
 from overread.workflow.project import Project
 
@@ -46,7 +46,7 @@ def robustness(project: Path, run_name: str | None, fold: int | None, only: str 
 def describe(result: Mapping[str, Any]) -> str:
     """What was read, a line per degradation and amount, how the intervals were made, the rule of the verdicts."""
     fold = "" if result["fold"] is None else f", fold {result['fold']}"
-    lines = ["PHANTOM: these numbers are about software, not about patients."] if result["is_phantom"] else []
+    lines = [PHANTOM] if result["is_phantom"] else []
     lines.append(
         f"Run {result['run']}{fold}, frozen model, {_counts(result['n_cases'], result['n_patients'])} of the tuning partition. "
         "The internal test stays sealed."

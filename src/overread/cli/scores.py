@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from overread.cli.verb import PHANTOM
 from overread.core.score import Interval
 from overread.evaluation.result import Result
 
@@ -24,7 +25,7 @@ def describe(result: Result) -> str:
         f"{result['task'].capitalize()} on {cases_of(result['partition'])}: {counts(result['n_cases'], result['n_patients'])}."
     ]
     if result["is_phantom"]:
-        lines.append("PHANTOM: these numbers are about software, not about patients.")
+        lines.append(PHANTOM)
     lines += _opening(result["opening"])
     methods: dict[str, str] = {}  # method -> letter
     for role, title in ROLES.items():

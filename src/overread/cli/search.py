@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, set_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, set_option
 from overread.core.score import Interval
 from overread.workflow.project import Project
 
@@ -65,7 +65,8 @@ def search(
 
     found = run_search(Project.open(project), Asked(**words), name, fold, overrides, reporter(), tell, resume=resume)
     held = () if fold is None else ("--fold", str(fold))
-    lines = [found["words"], "", *_table(found), "", *(f"Note: {note}" for note in found["notes"])]
+    lines = [PHANTOM] if found["is_phantom"] else []
+    lines += [found["words"], "", *_table(found), "", *(f"Note: {note}" for note in found["notes"])]
     place = Project.open(project).run(found["name"], fold).path
     lines += ["", f"Page: {place / PAGE}"]
     return Outcome("\n".join(lines), found, command("evaluate", project, "--run", name or DEFAULT_NAME, *held))

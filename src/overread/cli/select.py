@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, set_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, set_option
 from overread.core.score import Interval
 from overread.workflow.project import Project
 
@@ -60,9 +60,11 @@ def select(
         click.echo(line, err=True)
 
     found = choose(Project.open(project), tries, inner, fold, minutes, epochs, name, overrides, reporter(), tell)
-    lines = [line for one in found for line in (*_table(one), one["words"], "")]
+    is_phantom = any(one["is_phantom"] for one in found)
+    lines = [PHANTOM] if is_phantom else []
+    lines += [line for one in found for line in (*_table(one), one["words"], "")]
     held = ["--fold", str(fold)] if isinstance(fold, int) else []
-    values = {"run": name or DEFAULT_NAME, "selections": found}
+    values = {"run": name or DEFAULT_NAME, "is_phantom": is_phantom, "selections": found}
     return Outcome("\n".join(lines).rstrip(), values, command("evaluate", project, "--run", values["run"], *held))
 
 

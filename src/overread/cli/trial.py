@@ -11,7 +11,7 @@ import click
 
 from overread.cli.explained import names
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.workflow.project import Project
 
 EXAMPLE = """\
@@ -80,7 +80,7 @@ def trial(
 
 def describe(result: Mapping[str, Any]) -> str:
     """Cases, the verdict of each method and why, whether the controls failed as they must, and where the page is."""
-    lines = ["PHANTOM: these numbers are about software, not about patients."] if result["is_phantom"] else []
+    lines = [PHANTOM] if result["is_phantom"] else []
     cases, patients = _counted(result["n_cases"], "tuning case"), _counted(result["n_patients"], "patient")
     lines += [f"{cases} of {patients}; {result['n_drawn']} with a drawing.", ""]
     lines += _table([*result["methods"], *result["controls"]])

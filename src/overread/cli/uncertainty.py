@@ -11,7 +11,7 @@ import click
 
 from overread.cli.explained import names
 from overread.cli.progress import reporter
-from overread.cli.verb import Outcome, Verb, command, fold_option, project_argument, run_option
+from overread.cli.verb import PHANTOM, Outcome, Verb, command, fold_option, project_argument, run_option
 from overread.core.score import Interval
 from overread.reporting.explanation.uncertainty_words import finding, key_of, name_of
 from overread.workflow.project import Project
@@ -60,7 +60,7 @@ def uncertainty(
 def describe(result: Mapping[str, Any]) -> str:
     """How the cases were read, a line per measure, and where the page, the table and the maps lie."""
     told = result["partitions"][result["on"]]
-    lines = ["PHANTOM: these numbers are about software, not about patients."] if result["is_phantom"] else []
+    lines = [PHANTOM] if result["is_phantom"] else []
     where = "tuning partition. The internal test stays sealed" if result["on"] == "tuning" else "internal test, opened before"
     lines.append(
         f"Run {result['run']}: {told['n_cases']} cases of {told['n_patients']} patients of the {where}; "

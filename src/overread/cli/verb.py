@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # to load a project's parts for `overread --help` would take 
     from overread.workflow.project import Summary
 
 EVERYWHERE = "In every verb"
+PHANTOM = "PHANTOM: these numbers are about software, not about patients."  # first line of what is_phantom
 
 
 @dataclass

@@ -92,6 +92,10 @@ def stages_of(
     dimensions: int, patch: Any, spacing: Any, base_features: int, features: Any, kernels: Any, strides: Any
 ) -> tuple[Any, Any, Any]:
     """Features, kernels and strides per stage: as given, else planned for a patch (voxels) and spacing (mm)."""
+    if isinstance(base_features, bool) or not isinstance(base_features, int) or base_features < 1:
+        raise OverreadError(
+            f"base_features = {base_features!r} is no number of channels", f"set {BASE_FEATURES}, or leave it out"
+        )
     if strides is None:
         stages = plan_stages(patch or (32,) * dimensions, spacing or (1.0,) * dimensions, base_features=base_features)
         strides, kernels, features = stages.strides, kernels or stages.kernels, features or stages.features

@@ -1,6 +1,6 @@
 """Every network by name, gathered from its family's rows; and how one is built."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,11 @@ from overread.networks.dense import rows as of_voxels
 from overread.networks.exam import rows as of_exams
 from overread.networks.image import rows as of_images
 from overread.networks.libraries.adapters import refuse_unknown_options, unknown_name
-from overread.networks.libraries.from_monai import make_monai
-from overread.networks.libraries.from_timm import make_timm
-from overread.networks.libraries.from_torchvision import make_torchvision
+from overread.networks.libraries.table import library_of
 from overread.networks.objects import rows as of_objects
 from overread.networks.weights import load_weights
 from overread.networks.weights.published import has_published, load_published
 
-LIBRARIES: dict[str, Callable[..., nn.Module]] = {"timm": make_timm, "torchvision": make_torchvision, "monai": make_monai}
 WANTED = {
     "dense": "per voxel",
     "image": "per image",
@@ -51,12 +48,11 @@ def build(
     weights  "random", "hub" (the library's own pretrained), or a file; what a file gave is in ``weights_loaded``
     """
     options = dict(options or {})
-    library, colon, inner_name = name.partition(":")
+    library = library_of(name)
     question = {"in_channels": in_channels, "out_channels": out_channels, "dimensions": dimensions}
-    if colon:
-        if library not in LIBRARIES:
-            raise OverreadError(f"no library of networks is called '{library}'", next=f"choose one of {', '.join(LIBRARIES)}")
-        network = LIBRARIES[library](inner_name, serves=serves, options=options, is_pretrained=str(weights) == "hub", **question)
+    if library is not None:
+        make, inner_name = library
+        network = make(inner_name, serves=serves, options=options, is_pretrained=str(weights) == "hub", **question)
     else:
         network = _build_own(name, question, serves, options, weights)
     if str(weights) not in ("random", "hub"):

@@ -13,6 +13,7 @@ from overread.batches.prepare import Prepared
 from overread.core.image import Image
 from overread.core.slices import SliceShare, numbers_of
 from overread.networks.exam.told import axis_of, meaning, slice_weights
+from overread.networks.fusion.fused import about
 from overread.networks.layout import memory_format
 from overread.reading.answering import Answering
 from overread.reading.ensemble import Ensemble, Together
@@ -103,12 +104,16 @@ def on_source(weights: np.ndarray, prepared: Prepared, axis: int) -> Planes:
 
 @torch.inference_mode()
 def _weights(predictor: Predictor, prepared: Prepared, axis: int) -> np.ndarray:
-    """(S,) float64 along an axis of the prepared grid, in float32 throughout; the mean over the answer's mirrorings."""
+    """(S,) float64 along an axis of the prepared grid, in float32 throughout; the mean over the answer's mirrorings.
+
+    Where clinical values are read beside the image, they are those of the patient.
+    """
+    network = about(predictor.network.eval(), prepared.clinical)
     volume = torch.from_numpy(np.asarray(prepared.array, dtype=np.float32))[None].to(predictor.device)
     every = []
     for axes in chain.from_iterable(combinations(predictor.mirror, count) for count in range(len(predictor.mirror) + 1)):
         seen = volume.flip([2 + a for a in axes]).contiguous(memory_format=memory_format(5))
-        weights = slice_weights(predictor.network.eval(), seen)[0]
+        weights = slice_weights(network, seen)[0]
         every.append((weights.flip(0) if axis in axes else weights).double().cpu().numpy())
     return np.asarray(np.mean(every, axis=0))
 

@@ -14,7 +14,7 @@ from overread.training.wishes import Budget, Shape, Wishes
 def base_features(wishes: Wishes, budget: Budget) -> int:
     """Channels at full resolution: as set, else what the machine allows."""
     width = wishes.network.get("base_features", budget.base_features)
-    if not isinstance(width, int) or width < 1:
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise OverreadError(
             f"[training.network] base_features = {width} is no number of channels.",
             f"set {budget.base_features}, or leave it out",

@@ -19,11 +19,12 @@ from overread.evaluation.learning.ablation import refuse_undirected
 from overread.record.files import read_json, write_json, write_text
 from overread.record.run import RunFolder
 from overread.reporting.searches.ablation_page import ablation_page
+from overread.workflow.ablating.base import refuse_another_base, settings_of_run
 from overread.workflow.ablating.reading import read_otherwise
 from overread.workflow.ablating.switches import READING, SWITCHES, chosen_switches
-from overread.workflow.ablating.trained import Ablation, compared, settings_of_run
+from overread.workflow.ablating.trained import Ablation, compared
 from overread.workflow.learning.objective import about, objective
-from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken, told_overrides
+from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken, settings_digest, told_overrides
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import Project
 
@@ -32,8 +33,8 @@ FILE = "ablation.json"
 PAGE = "ablation.html"
 DEFAULT_NAME = "ablation"
 SEEDS = 3
-FORMAT = 1
-FIXED = ("cohort", "fold", "budget", "overrides", "seed", "endpoint")
+FORMAT = 2  # since 2, verdicts know of the spread over seeds
+FIXED = ("cohort", "fold", "budget", "overrides", "seed", "endpoint", "settings")
 TUNING = (
     "These are tuning cases: decisions of every training were fitted on them, alike for all, so scores flatter and differences "
     "are of like with like. The internal test had no part in it."
@@ -41,8 +42,11 @@ TUNING = (
 ONE_AT_A_TIME = (
     "One switch at a time: two parts that do the same work may each seem to add nothing, though leaving both out would cost much."
 )
-OF_THESE = "Intervals are about patients, for these trainings; how far seeds lie apart stands beside them and is not in them."
-ONE_SEED = "One seed says nothing of luck: the same training with another seed may differ by as much. Take --seeds 3."
+OF_THESE = "Intervals and verdicts are about both: which patients tune, and how far seeds lie apart. Three seeds make them wide."
+ONE_SEED = (
+    "One seed says nothing of luck: the same training with another seed may differ by as much. So nothing is called shown, and "
+    "intervals are about patients alone. Take --seeds 3."
+)
 FROZEN = "Threshold, calibration and clean-up stay as they were frozen, fitted on answers as the model gives them by itself."
 Tell = Callable[[str], None]
 
@@ -79,7 +83,7 @@ def ablate(
         refuse_taken(home, home.path / ORDER, "ablation")
     cohort = project.cohort(fold)
     refuse_unfit(cohort)
-    parts = _kept(home, cohort, fold)
+    parts = _kept(home, cohort, fold, endpoint, project.settings.evaluation.interval_level)
     if of_reading:
         if run_name is None:
             raise OverreadError(
@@ -92,12 +96,13 @@ def ablate(
     return _written(project, home, cohort, fold, endpoint, parts)
 
 
-def _kept(home: RunFolder, cohort: Cohort, fold: int | None) -> dict[str, Any]:
-    """What earlier calls found of this version of the cohort: trainings and readings are asked for one after the other."""
+def _kept(home: RunFolder, cohort: Cohort, fold: int | None, endpoint: Endpoint, level: float) -> dict[str, Any]:
+    """What earlier calls found of the same cases by the same score: trainings and readings are asked for one after the other."""
     empty: dict[str, Any] = {"trained": None, "not_trained": {}, "read": None, "not_read": {}}
     path = home.path / FILE
     found = dict(read_json(path)) if path.exists() else {}
-    if (found.get("cohort"), found.get("fold")) != (cohort.digest, fold):
+    same = {"format": FORMAT, "cohort": cohort.digest, "fold": fold, "endpoint": about(endpoint), "level": level}
+    if any(found.get(key) != value for key, value in same.items()):
         return empty
     return {key: found.get(key, value) for key, value in empty.items()}
 
@@ -121,11 +126,14 @@ def _ablation(
     minutes, epochs = budget
     if minutes is None and epochs is None and before:
         minutes, epochs = before["budget"]["minutes"], before["budget"]["epochs"]
+    cohort = project.cohort(fold, check=False)
+    if run_name is not None:
+        refuse_another_base(project, run_name, cohort, fold, own, progress)
     chosen = budget_of(project, minutes, epochs, own)
     seed = with_overrides(project.settings, own).training.seed
     count = seeds or int(before.get("seeds") or SEEDS)
     order = {
-        "cohort": project.cohort(fold, check=False).digest,
+        "cohort": cohort.digest,
         "fold": fold,
         "budget": chosen.as_dict(),
         "overrides": own,
@@ -133,6 +141,7 @@ def _ablation(
         "seeds": count,
         "switches": list(switches),
         "endpoint": objective(project).key,
+        "settings": settings_digest(project, own),
     }
     keep_order(home.path / ORDER, order, FIXED, f"The ablation '{home.name}'")
     held = () if fold is None else ("--fold", str(fold))

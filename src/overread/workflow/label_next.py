@@ -10,9 +10,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from overread.cohort.clinical import cell
 from overread.cohort.index import read_index
 from overread.cohort.load import open_channels
 from overread.cohort.progress import Progress
@@ -28,6 +30,7 @@ from overread.workflow.frozen import model_of, run_of
 from overread.workflow.learning.unlabelled import MEASURES, Pool, features_of_cases, look_at
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
+from overread.workflow.readings.clinical import Given, variables_of, with_clinical_values
 from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.refusing import Refusing
 
@@ -45,6 +48,7 @@ def label_next(
     run_name: str | None = None,
     fold: int | None = None,
     refusal: str | None = None,
+    clinical: Given | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -53,13 +57,14 @@ def label_next(
     studies  files and folders, as `overread read` takes them; those whose pixels the cohort holds already are left out
     count    studies to propose
     by       "both": of the unsure the far ones; "uncertainty", "diversity", or "chance" to compare with
+    clinical values that the model reads beside the image, as of `overread read`; what is missing is read as missing
     refusal  as of `overread read`; an image that the model refuses is listed apart, since it may be another kind of image
     """
     run = run_of(project, run_name, fold)
     model = model_of(project, run)
     cohort = project.cohort_of(run, fold)
     refusing = Refusing.of(model, refusal)
-    exams = list(exams_in([Path(study) for study in studies], model.card))
+    exams = with_clinical_values(list(exams_in([Path(study) for study in studies], model.card)), model.card, clinical)
     _tell(progress, len(exams), "Looking at unlabelled studies")
     digests: dict[str, str] = {}
     known = _known(project)
@@ -104,6 +109,7 @@ def label_next(
         "list": str(place),
         "log": str(project.path / "cohort" / LOG),
         **labelled_since,
+        "clinical_missing": {v.name: sum(not cell(exam.clinical, v.name) for exam in exams) for v in variables_of(model.card)},
         "is_phantom": cohort.is_phantom,
     }
 
@@ -123,7 +129,7 @@ def _openers(
                 raise OverreadError("it is a case of this project already", "label another one")
             if digest in digests.values():
                 raise OverreadError("another study of the pool has the same pixels", "label one of them")
-            image, _ = as_trained(image, model.card)
+            image, _ = as_trained(replace(image, clinical=exam.clinical), model.card)
             _, why, _ = refusing.look(model, image, model.predictor.prepare(image))
             if why:
                 raise OverreadError(f"the model refuses it: {why}", "look at it; if it belongs, add --refusal warn")

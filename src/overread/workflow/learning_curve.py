@@ -33,6 +33,7 @@ from overread.workflow.learning.series import (
     keep_order,
     kept_order,
     refuse_taken,
+    settings_digest,
     told_overrides,
     train_part,
 )
@@ -45,7 +46,7 @@ SHARES = (0.1, 0.25, 0.5, 1.0)
 REPEATS = 2  # the fewest that show how far trainings lie apart
 PART_OF = "a learning curve"
 SECOND = "-against"  # ends the names of trainings of the second way
-FIXED = ("cohort", "fold", "budget", "overrides", "seed")
+FIXED = ("cohort", "fold", "budget", "overrides", "seed", "settings")
 
 
 def learning_curve(
@@ -89,7 +90,7 @@ def learning_curve(
     seed = with_overrides(project.settings, overrides).training.seed
     subsets = usable_subsets(drawn, shares, [seed + k for k in range(repeats)])
     order: dict[str, Any] = {"cohort": cohort.digest, "fold": fold, "budget": budget.as_dict(), "overrides": overrides}
-    order |= {"seed": seed, "shares": list(shares), "repeats": repeats}
+    order |= {"seed": seed, "settings": settings_digest(project, overrides), "shares": list(shares), "repeats": repeats}
     order |= {"against": against} if against else {}
     keep_order(mark, order, FIXED, f"The learning curve '{home.name}'")
     ways = [("", overrides), (SECOND, {**overrides, **against})][: 2 if against else 1]

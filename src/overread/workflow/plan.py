@@ -18,6 +18,7 @@ from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.question import Question
+from overread.networks.exam.rows import slices_axis
 from overread.reading.model import build_network
 from overread.record.run import RunFolder
 from overread.tasks import Scaling, Task, make
@@ -170,6 +171,7 @@ def batches_of(plan: Plan, cache: Cache, cohort: Cohort, device: torch.device | 
         seed=plan.seed,
         device=device,
         clinical=plan.preparation.clinical,
+        slices=slices_axis(plan.network),
     )
 
 

@@ -26,6 +26,7 @@ from overread.training.measure import measure_step
 from overread.training.plan import Plan
 from overread.workflow import plan as planning
 from overread.workflow.audits.leaks import refuse_leaks_found
+from overread.workflow.first_model import first_model_of, with_regions
 from overread.workflow.learning.plan_file import write_plan
 from overread.workflow.pretraining.further import Further, further_images
 from overread.workflow.pretraining.planned import Lesson, base_plan, lesson, method_for, pretraining_plan
@@ -106,13 +107,16 @@ def _pretrain(
     settings = planning.with_overrides(project.settings, order["overrides"])
     cohort = project.cohort(fold)
     planning.refuse_unfit(cohort)
+    first = first_model_of(project, settings)
+    cohort = with_regions(project, cohort, first, progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     wishes = planning.wishes_of(settings)
-    base = base_plan(project.question, fingerprint(cohort, progress), wishes, device.type)
+    facts = fingerprint(cohort, progress, region=None if first is None else first.region)
+    base = base_plan(project.question, facts, wishes, device.type)
     method = method_for(base, order["method"])
     cache = planning.prepared(project, cohort, base, planning.task_of(base), progress)
     own = [case.image for case in cache.of(case.case_id for case in cohort.of("training"))]
-    further = Further() if folder is None else further_images(project, folder, cohort, base.preparation, progress)
+    further = Further() if folder is None else further_images(project, folder, cohort, base.preparation, progress, first)
     plan = pretraining_plan(base, method, len(own) + len(further.images), wishes)
     taught = lesson(plan, method, [*own, *further.images], device)
     if not before:

@@ -157,6 +157,12 @@ class Project:
         holds = [name for name in self.runs() if any(any((self.path / "runs" / name).glob(file)) for file in files)]
         return holds[-1] if holds else ""
 
+    def place_of(self, said: str) -> Path:
+        """A file or folder that a setting names: relative to where the program was called, else to the project's own folder."""
+        path = Path(said).expanduser()
+        beside = self.path / path
+        return beside if not path.exists() and beside.exists() else path
+
     def resume_command(self, run: RunFolder) -> str:
         """What goes on with the training of a run, or of one of its folds."""
         return self.command("train", *self.run_words(run, "--name"), "--resume")

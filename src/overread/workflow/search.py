@@ -16,7 +16,7 @@ from overread.core.errors import OverreadError, Stopped
 from overread.record.events import read_events
 from overread.record.run import RunFolder
 from overread.workflow.learning.objective import objective
-from overread.workflow.learning.series import Budget, keep_order, kept_order, refuse_taken, told_overrides
+from overread.workflow.learning.series import Budget, keep_order, kept_order, refuse_taken, settings_digest, told_overrides
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import Project
 from overread.workflow.searching.asked import FINAL, Asked, ordered
@@ -32,7 +32,7 @@ from overread.workflow.train import is_finished, train
 ORDER = "search-order.json"
 TRIALS = "search-trials.jsonl"
 DEFAULT_NAME = "searched"
-FIXED = ("cohort", "fold", "method", "space", "budget", "overrides", "seed", "training_seed", "endpoint")
+FIXED = ("cohort", "fold", "method", "space", "budget", "overrides", "seed", "training_seed", "endpoint", "settings")
 MOST_FAILED = 3  # trials that fail one after the other end a search: something else is wrong
 Tell = Callable[[str], None]
 
@@ -99,6 +99,7 @@ def _order(
     settings = with_overrides(project.settings, overrides)
     order = {**ordered(asked, before), "cohort": cohort.digest, "fold": fold, "overrides": overrides}
     order |= {"endpoint": objective(project).key, "training_seed": settings.training.seed}
+    order["settings"] = settings_digest(project, overrides)
     named = space_of(settings, asked.over)
     clash = [axis.key for axis in named if axis.key in overrides]
     if clash:

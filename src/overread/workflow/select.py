@@ -14,14 +14,14 @@ from overread.core.errors import OverreadError
 from overread.metrics.table import default_endpoint, resolve_endpoint
 from overread.workflow.learning.candidates import candidates_of
 from overread.workflow.learning.selection import Selection
-from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken
+from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken, settings_digest
 from overread.workflow.plan import with_overrides
 from overread.workflow.project import Project
 
 ORDER = "select.json"
 DEFAULT_NAME = "selected"
 INNER = 3
-FIXED = ("cohort", "budget", "overrides", "candidates", "inner", "seed", "endpoint")
+FIXED = ("cohort", "budget", "overrides", "candidates", "inner", "seed", "endpoint", "settings")
 
 
 def select(
@@ -58,6 +58,7 @@ def select(
     endpoint = project.settings.evaluation.primary_endpoint or default_endpoint(project.question)
     order: dict[str, Any] = {"cohort": cohort.digest, "budget": budget.as_dict(), "overrides": overrides, "seed": seed}
     order |= {"candidates": candidates, "inner": inner or before.get("inner") or INNER, "endpoint": endpoint}
+    order["settings"] = settings_digest(project, overrides)
     metric, _ = resolve_endpoint(project.question, endpoint)
     if metric.better not in ("higher", "lower", "zero"):
         raise OverreadError(

@@ -36,6 +36,7 @@ REFUSED = [
     ("vit_tiny", {"image_size": (32, 32)}, "cannot be an encoder"),
     ("inception_v3", {}, "inception_v3 cannot be an encoder: it is not made of stages\n  Next: choose resnet18"),
     ("unet", {}, "unet cannot be an encoder: Overread has no network per image of that name"),
+    ("timm:resnet18", {}, "timm:resnet18 cannot be an encoder: only networks of ours can"),
     ("vgg11", {"output_stride": 16}, "vgg11 steps by pooling or by patches(?s:.*)set output_stride = 32"),
     ("convnext_tiny", {"output_stride": 16}, "steps by pooling or by patches"),
 ]

@@ -81,7 +81,8 @@ def test_networks_on_an_encoder_read_any_size(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if "norm" in ROW[name].options])
 def test_the_normalisation_goes_by_name(name: str) -> None:
     with torch.no_grad():
-        assert tiny(name, 2, norm="group")(images_for(name, 2)).isfinite().all()
+        for norm in ("group", "none"):
+            assert tiny(name, 2, norm=norm)(images_for(name, 2)).isfinite().all()
     with pytest.raises(OverreadError, match="no normalisation is called 'spectral'\n  Next: choose one of"):
         tiny(name, 2, norm="spectral")
 

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from overread import networks
+from overread.batches.clinical import with_clinical
 from overread.core.errors import OverreadError
 from overread.networks.count import cost
 from overread.networks.exam.gather import AttentionOverSlices, MaxOfSlices, MeanOfSlices, RecurrentOverSlices
-from overread.networks.exam.rows import NAMES
+from overread.networks.exam.rows import NAMES, slices_axis
 from overread.networks.exam.slices import present, with_neighbours
 from overread.networks.exam.told import axis_of, slice_weights
 from overread.networks.fusion.fused import Fused
@@ -177,6 +178,9 @@ def test_slices_may_follow_each_other_along_any_axis():
     sagittal = make("slices_lstm", axis=2).eval()
     torch.testing.assert_close(sagittal(images.permute(0, 1, 3, 4, 2)), network(images))
     assert axis_of(sagittal) == 2
+    assert slices_axis({"name": "slices_lstm", "options": {"axis": 2}}) == 2
+    assert slices_axis({"name": "stack_2_5d", "options": {}}) == 0
+    assert slices_axis({"name": "resnet10", "options": {}}) is None
 
 
 def test_an_encoder_of_a_library_and_a_network_with_clinical_values_around():
@@ -187,6 +191,27 @@ def test_an_encoder_of_a_library_and_a_network_with_clinical_values_around():
     fused = Fused(inner, channels=1, values=2, outputs=2, dimensions=3, summary=3)
     torch.testing.assert_close(slice_weights(fused, volumes()), inner.slice_weights(volumes()))
     assert axis_of(nn.Linear(2, 2)) is None
+
+
+@pytest.mark.parametrize("by", ["concatenation", "modulation"])
+def test_with_clinical_values_leaving_out_changes_the_answer_about_the_patient(by):
+    """The change is that of what `Fused` answers with the patient's values, not of the summary that it reads."""
+    inner = make("slices_max").eval()
+    fused = Fused(inner, channels=1, values=2, outputs=2, dimensions=3, by=by, summary=3).eval()
+    fused.head[1] = nn.Tanh()  # so that no number is cut off, and every change depends on the patient
+    images, patients = volumes(), torch.tensor([[1.5, -1.0], [-2.0, 0.5]])
+    weights = slice_weights(fused, with_clinical(images, patients))
+    for picture, patient, found in zip(images, patients, weights, strict=True):
+        about = fused.about(patient.numpy())
+        changes = []
+        for place in range(6):
+            without = picture[None][:, :, [k for k in range(6) if k != place]]
+            changes.append((about(without) - about(picture[None])).abs().sum())
+        torch.testing.assert_close(found, torch.stack(changes) / sum(changes), atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(slice_weights(about, picture[None])[0], found)
+    assert (weights - inner.slice_weights(images)).abs().max() > 0.01
+    with pytest.raises(ValueError, match="rests on 2 clinical values too, and none came"):
+        slice_weights(fused, images)
 
 
 def test_published_weights_go_into_the_encoder(monkeypatch):

@@ -104,6 +104,40 @@ def test_the_normalisation_goes_by_name(name: str, norm: str) -> None:
     assert network(images_for(name, 2)).isfinite().all()
 
 
-def test_an_unknown_normalisation_is_refused() -> None:
-    with pytest.raises(OverreadError, match="no normalisation is called 'bach'"):
-        tiny("vgg11", 2, norm="bach")
+@pytest.mark.parametrize("name", ["vgg11", "resnet18"])
+def test_an_unknown_normalisation_is_refused(name: str) -> None:
+    with pytest.raises(OverreadError, match=r"no normalisation is called 'bach'\n  Next: choose one of .*none"):
+        tiny(name, 2, norm="bach")
+
+
+@pytest.mark.parametrize("norm", ["layer", "none"])
+@pytest.mark.parametrize("name", ["resnet10", "resnet50", "plain18"])
+def test_a_resnet_takes_every_normalisation_or_none(name: str, norm: str) -> None:
+    network = tiny(name, 2, norm=norm)
+    answers = network(images_for(name, 2))
+    assert answers.isfinite().all()
+    assert answers.abs().max() > 0
+    has_bias = [layer.bias is not None for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert all(has_bias) if norm == "none" else not any(has_bias)
+
+
+def test_groups_of_a_resnet_share_its_channels_out_evenly() -> None:
+    network = networks.build(
+        "resnet10", in_channels=1, out_channels=2, dimensions=2, serves="image", options={"width": 24, "norm": "group"}
+    )
+    groups = {layer.num_channels: layer.num_groups for layer in network.modules() if isinstance(layer, torch.nn.GroupNorm)}
+    assert groups == {24: 24, 48: 16, 96: 32, 192: 32}
+
+
+@pytest.mark.parametrize("layers", [18, 34])
+def test_a_plain_network_draws_its_weights_as_its_residual_twin(layers: int) -> None:
+    def spreads(name: str) -> dict[tuple[int, ...], float]:
+        torch.manual_seed(0)
+        network = networks.build(name, in_channels=1, out_channels=2, dimensions=2, serves="image", options={"width": 32})
+        found: dict[tuple[int, ...], list[torch.Tensor]] = {}
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d) and layer.kernel_size != (1, 1):
+                found.setdefault(tuple(layer.weight.shape), []).append(layer.weight.detach().flatten())
+        return {shape: torch.cat(weights).std().item() for shape, weights in found.items()}
+
+    assert spreads(f"plain{layers}") == pytest.approx(spreads(f"resnet{layers}"), rel=0.06)

@@ -63,12 +63,17 @@ def propose(
 
 
 def _scaled(features: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both with each feature of mean 0 and spread 1 over what is labelled, or over the pool where nothing is."""
+    """Both with each feature of mean 0 and spread 1 over what is labelled, or over the pool where nothing is.
+
+    A feature that never varies among the labelled, and does in the pool, is what is most unlike: its spread is that over both.
+    """
     features = np.asarray(features, dtype=np.float64)
     known = np.asarray(known, dtype=np.float64).reshape(-1, features.shape[1])
-    base = known if len(known) > 1 else features
-    mean, spread = base.mean(0), base.std(0)
-    spread = np.where(spread > 1e-9 * max(1.0, float(np.abs(base).max())), spread, np.inf)  # a constant feature tells nothing
+    base, both = known if len(known) > 1 else features, np.concatenate([known, features])
+    mean, spread, wider = base.mean(0), base.std(0), both.std(0)
+    least = 1e-9 * max(1.0, float(np.abs(both).max(initial=0.0)))
+    spread = np.where(spread > least, spread, wider)
+    spread = np.where(spread > least, spread, np.inf)  # constant everywhere
     return (features - mean) / spread, (known - mean) / spread
 
 

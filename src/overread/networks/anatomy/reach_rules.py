@@ -290,16 +290,14 @@ def _each(value: Any, count: int) -> tuple[int, ...]:
     return values * count if len(values) == 1 else values
 
 
+GRID_POOLS = (aten._adaptive_avg_pool2d, aten._adaptive_avg_pool3d, aten.adaptive_max_pool2d, aten.adaptive_max_pool3d)
 RULES: dict[Any, Rule] = {
     aten.convolution: convolution,
     aten.max_pool2d_with_indices: max_pool,
     aten.max_pool3d_with_indices: max_pool,
     aten.avg_pool2d: average_pool,
     aten.avg_pool3d: average_pool,
-    aten._adaptive_avg_pool2d: adaptive_pool,
-    aten._adaptive_avg_pool3d: adaptive_pool,
-    aten.adaptive_max_pool2d: adaptive_pool,
-    aten.adaptive_max_pool3d: adaptive_pool,
+    **dict.fromkeys(GRID_POOLS, adaptive_pool),
     aten.upsample_nearest2d: nearest,
     aten.upsample_nearest3d: nearest,
     aten.upsample_bilinear2d: linear,

@@ -1,8 +1,11 @@
 """The theoretical receptive field of every layer: followed through each operation of a forward pass that has only shapes.
 
 The field of a layer is that of its unit that reaches furthest, through whichever branch. Statistics of normalisation are left
-out, as is usual: with them every unit depends on the whole image a little. Source: Araujo, Norris and Sim, Computing Receptive
-Fields of Convolutional Neural Networks, Distill 2019; here without a formula per architecture.
+out, as is usual: with them every unit depends on the whole image a little. A place of a fixed grid, to which maps are pooled
+whatever their size, reads a share of the image: from there on fields are those at the size at hand.
+
+Source: Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill 2019; here without a formula
+per architecture.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from overread.networks.anatomy.reach import Reach, of_image
-from overread.networks.anatomy.reach_rules import RULES, SPLITS, Call, everything, nearest, pointwise
+from overread.networks.anatomy.reach_rules import GRID_POOLS, RULES, SPLITS, Call, everything, nearest, pointwise
 from overread.networks.blocks.upsampling import Unpool
 
 LARGE = 4096  # edge of the image without values in which fields are followed: no unit's field is cut off by its border
@@ -48,6 +51,14 @@ class Field:
 Fields = dict[tuple[str, int], Field]  # by name of the layer and number of its call, from 0
 
 
+@dataclass(frozen=True)
+class _Met:
+    """shares  whether the layer stands behind a pooling to a fixed grid, so that its reach grows with the image"""
+
+    reach: Reach
+    shares: bool
+
+
 def receptive_fields(network: nn.Module, shape: Sequence[int]) -> Fields:
     """The field of every module that answers with a tensor; of several maps that of the first, the finest.
 
@@ -61,7 +72,11 @@ def receptive_fields(network: nn.Module, shape: Sequence[int]) -> Fields:
         seen = large
     except Exception:  # a network of one size, as most transformers: each library refuses another in its own words
         found, seen = _followed(ghost, tuple(shape)), tuple(shape)
-    return {layer: _field(reach, seen[2:]) for layer, reach in found.items()}
+    fields = {layer: _field(met.reach, seen[2:]) for layer, met in found.items()}
+    if seen != tuple(shape) and any(met.shares for met in found.values()):
+        at_hand = _followed(ghost, tuple(shape))
+        fields |= {layer: _field(at_hand[layer].reach, shape[2:]) for layer, met in found.items() if met.shares}
+    return fields
 
 
 def _field(reach: Reach, seen: Sequence[int]) -> Field:
@@ -71,8 +86,8 @@ def _field(reach: Reach, seen: Sequence[int]) -> Field:
     return Field(tuple(None if edge >= whole - whole // 100 else edge for edge, whole in zip(reach.widest, seen, strict=True)))
 
 
-def _followed(network: nn.Module, shape: Sequence[int]) -> dict[tuple[str, int], Reach]:
-    found: dict[tuple[str, int], Reach] = {}
+def _followed(network: nn.Module, shape: Sequence[int]) -> dict[tuple[str, int], _Met]:
+    found: dict[tuple[str, int], _Met] = {}
     images = torch.empty(tuple(shape), device="meta")
     follower = _Follower(images)
     with torch.no_grad(), _watched(network, follower, found), follower, _Linear(follower):
@@ -81,7 +96,7 @@ def _followed(network: nn.Module, shape: Sequence[int]) -> dict[tuple[str, int],
 
 
 @contextmanager
-def _watched(network: nn.Module, follower: _Follower, found: dict[tuple[str, int], Reach]) -> Iterator[None]:
+def _watched(network: nn.Module, follower: _Follower, found: dict[tuple[str, int], _Met]) -> Iterator[None]:
     def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def note(module: nn.Module, inputs: Any, output: Any) -> None:
             if isinstance(module, Unpool):  # a value goes back into the window that it was the maximum of
@@ -91,7 +106,7 @@ def _watched(network: nn.Module, follower: _Follower, found: dict[tuple[str, int
                 number = 0
                 while (name, number) in found:
                     number += 1
-                found[name, number] = follower.known[finest]
+                found[name, number] = _Met(follower.known[finest], finest in follower.sharing)
 
         return note
 
@@ -104,12 +119,13 @@ def _watched(network: nn.Module, follower: _Follower, found: dict[tuple[str, int
 
 
 class _Follower(TorchDispatchMode):
-    """Keeps the reach of every tensor that depends on the image."""
+    """Keeps the reach of every tensor that depends on the image, and which of them come from a pooling to a fixed grid."""
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()
         self.known = WeakTensorKeyDictionary()
         self.known[images] = of_image(images.shape)
+        self.sharing = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         answer = func(*args, **(kwargs or {}))
@@ -118,6 +134,9 @@ class _Follower(TorchDispatchMode):
         outputs = [t for t in tree_leaves(answer) if isinstance(t, Tensor)]
         if reaches and outputs:
             self._note(func, args, reaches, outputs)
+            to_grid = func.overloadpacket in GRID_POOLS and max(outputs[0].shape[2:]) > 1
+            if to_grid or any(tensor in self.sharing for tensor in given):
+                self.sharing.update((output, True) for output in outputs)
         return answer
 
     def _note(self, func: Any, args: Any, reaches: list[tuple[Reach, Tensor]], outputs: list[Tensor]) -> None:

@@ -16,6 +16,8 @@ from overread.networks.blocks.norms import favours_channels_last, make_norm
 CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 CHANNEL_DROPOUT: dict[int, type[nn.Dropout2d] | type[nn.Dropout3d]] = {2: nn.Dropout2d, 3: nn.Dropout3d}
 
+FULL_BLOCK = 16  # channels of a processor's block of matrix products
+
 LEAKY = "leaky_relu"  # what our normalisations can do themselves
 
 
@@ -38,7 +40,21 @@ def convolution(
     kernel = tuple(kernel)
     step, apart = ((given,) * len(kernel) if isinstance(given, int) else tuple(given) for given in (stride, dilation))
     padding = tuple((size - 1) // 2 * gap for size, gap in zip(kernel, apart, strict=True))
+    if kernel == (1, 1) and max(step) > 1 and inputs < FULL_BLOCK:
+        return NarrowStep(inputs, outputs, kernel, step, padding, apart, groups, bias)  # type: ignore[arg-type]
     return CONVOLUTION[len(kernel)](inputs, outputs, kernel, step, padding, apart, groups, bias)  # type: ignore[arg-type]
+
+
+class NarrowStep(nn.Conv2d):
+    """A 1x1 convolution with a step, of few channels, that leaves out the places between the steps itself: the same numbers.
+
+    On a processor the gradient of torch's own writes beyond its memory where maps lie channels-last in float32 and have fewer
+    than 16 channels (seen in torch 2.15: the process dies without a message; a test watches it).
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        down, right = self.stride
+        return functional.conv2d(maps[..., ::down, ::right], self.weight, self.bias, groups=self.groups)
 
 
 class DepthwiseSeparable(nn.Sequential):

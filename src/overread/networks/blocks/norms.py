@@ -6,6 +6,7 @@ Instance: each channel of each image (Ulyanov 2016, arXiv:1607.08022). Group: a 
 arXiv:1803.08494). Layer: all channels at each place (Ba 2016, arXiv:1607.06450, in the form of ConvNeXt, arXiv:2201.03545).
 """
 
+from math import gcd
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from overread.networks.layout import memory_format
 
 SLOPE = 0.01  # of the leaky ReLU below zero, as in nnU-Net
 NORMS = ("instance", "batch", "group", "layer", "none")
+GROUPS = 8  # of channels, or as many of them as share the channels out evenly
 _MANY_PIXELS = 1024  # from here on torch's group normalisation has a fast path over pixels
 
 _aten = torch.ops.aten
@@ -78,17 +80,25 @@ def make_norm(kind: str, channels: int, dimensions: int, *, activate: bool) -> I
     """A normalisation layer by name (one of NORMS), followed by a leaky ReLU or not."""
     if kind == "instance":
         return InstanceNorm(channels, activate=activate)
+    return Activated(bare_norm(kind, channels, dimensions, groups=gcd(GROUPS, channels)), activate=activate)
+
+
+def bare_norm(kind: str, channels: int, dimensions: int, *, groups: int) -> nn.Module:
+    """A normalisation layer by name (one of NORMS) and nothing after it.
+
+    groups  of channels that "group" averages over; they must share the channels out evenly
+    """
+    if kind == "instance":
+        return InstanceNorm(channels, activate=False)
     if kind == "batch":
-        batch = nn.BatchNorm2d(channels) if dimensions == 2 else nn.BatchNorm3d(channels)
-        return Activated(batch, activate=activate)
+        return nn.BatchNorm2d(channels) if dimensions == 2 else nn.BatchNorm3d(channels)
+    if kind == "group":
+        return nn.GroupNorm(groups, channels)
     if kind == "layer":
-        return Activated(LayerNorm(channels), activate=activate)
+        return LayerNorm(channels)
     if kind == "none":
-        return Activated(nn.Identity(), activate=activate)
-    if kind != "group":
-        raise OverreadError(f"no normalisation is called '{kind}'", next=f"choose one of {', '.join(NORMS)}")
-    groups = next(groups for groups in (8, 4, 2, 1) if channels % groups == 0)
-    return Activated(nn.GroupNorm(groups, channels), activate=activate)
+        return nn.Identity()
+    raise OverreadError(f"no normalisation is called '{kind}'", next=f"choose one of {', '.join(NORMS)}")
 
 
 def mend_instance_norms(network: nn.Module) -> None:

@@ -42,6 +42,11 @@ class Upsample(nn.Module):
         return blocks.permute(0, *woven, -1).reshape(len(maps), *size, -1).movedim(-1, 1)
 
 
+def to_size(maps: Tensor, like: Tensor) -> Tensor:
+    """Linear interpolation to the grid of other maps: (B, C, [z,] y, x) to (B, C, [Z,] Y, X)."""
+    return functional.interpolate(maps, like.shape[2:], mode=LINEAR[maps.ndim], align_corners=False)
+
+
 class Interpolated(nn.Module):
     """Linear interpolation between voxels, nothing learned: (B, C, [Z,] Y, X) to the same, each axis times its scale."""
 

@@ -56,7 +56,7 @@ class Line:
 
 def parse(blocks: Sequence[str]) -> tuple[Line, ...]:
     """The list as written, checked for names, options, values and labels."""
-    if isinstance(blocks, str) or not blocks or not all(isinstance(text, str) and text.strip() for text in blocks):
+    if not isinstance(blocks, list | tuple) or not blocks or not all(isinstance(text, str) and text.strip() for text in blocks):
         raise OverreadError(
             f"the blocks of a composed network are a list of texts, and {blocks!r} came",
             next='write blocks = ["conv 32", "max_pool 2", "conv 64", "global_average"]',

@@ -46,8 +46,7 @@ def _divisor(dimensions: int, options: Mapping[str, Any]) -> Sequence[int]:
 
 
 def _lines(blocks: Any, serves: str) -> tuple[Line, ...]:
-    given = EXAMPLES[serves] if blocks is None else tuple(blocks) if isinstance(blocks, list) else blocks
-    lines = parse(given)
+    lines = parse(EXAMPLES[serves] if blocks is None else blocks)
     return last_linear_apart(lines) if serves == "image" else lines
 
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from overread.core.errors import OverreadError
 from overread.networks.blocks.aspp import ASPP
 from overread.networks.blocks.conv_unit import ConvUnit
 from overread.networks.blocks.convolution import convolution
 from overread.networks.blocks.initial import he_initialise
-from overread.networks.blocks.pooling import LINEAR
+from overread.networks.blocks.upsampling import to_size
 from overread.networks.dense.encoder import Encoder, make_encoder
 from overread.networks.dense.one_scale import OneScale
 
@@ -68,15 +67,11 @@ class DeepLabV3Plus(OneScale):
         """Logits per voxel: (B, C, [Z,] Y, X) to (B, out_channels, [Z,] Y, X)."""
         maps = self.encode(images)
         fine = self.narrow(maps[self.low])  # type: ignore[index]
-        coarse = _to_size(self.aspp(maps[-1]), fine)
-        return _to_size(self.decoder(torch.cat((coarse, fine), dim=1)), images)
+        coarse = to_size(self.aspp(maps[-1]), fine)
+        return to_size(self.decoder(torch.cat((coarse, fine), dim=1)), images)
 
     def encode(self, images: Tensor) -> list[Tensor]:
         return self.encoder(images)
-
-
-def _to_size(maps: Tensor, like: Tensor) -> Tensor:
-    return functional.interpolate(maps, like.shape[2:], mode=LINEAR[maps.ndim], align_corners=False)
 
 
 def build_deeplab_v3_plus(

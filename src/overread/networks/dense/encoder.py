@@ -122,6 +122,8 @@ def make_encoder(
     width, image_size, norm  as that network takes them; left out, as published
     output_stride  largest stride of a map; steps beyond it become dilations
     """
+    if ":" in name:
+        raise _no_encoder(name, "only networks of ours can, and this is one of a library")
     known = {row.name: row for row in rows.ROWS}
     if name not in known:
         raise _no_encoder(name, "Overread has no network per image of that name")

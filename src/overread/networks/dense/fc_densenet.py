@@ -18,7 +18,7 @@ from overread.networks.blocks.norms import make_norm
 from overread.networks.blocks.pooling import max_pool
 from overread.networks.blocks.upsampling import TRANSPOSED
 from overread.networks.dense.one_scale import OneScale
-from overread.networks.dense.u_shape import refuse_unfit_size, refuse_unknown_norm
+from overread.networks.dense.u_shape import refuse_unfit_size
 
 LAYERS = {56: (4, 4, 4, 4, 4, 4), 67: (5, 5, 5, 5, 5, 5), 103: (4, 5, 7, 10, 12, 15)}  # the last is the bottleneck's
 GROWTH = 16
@@ -51,7 +51,6 @@ class FCDenseNet(OneScale):
             raise OverreadError(
                 f"a Tiramisu needs two dense blocks or more, the bottleneck among them; got layers = {list(layers)}"
             )
-        refuse_unknown_norm(norm)
         self.dimensions, self.divisor = dimensions, (2 ** (len(layers) - 1),) * dimensions
         three = (3,) * dimensions
         style: dict[str, Any] = {"norm": norm, "activation": activation, "dropout": dropout}

@@ -7,13 +7,12 @@ the finer grid by linear interpolation, which is how the paper's learned interpo
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from overread.core.errors import OverreadError
 from overread.networks.blocks.conv_unit import ConvUnit
 from overread.networks.blocks.convolution import convolution
 from overread.networks.blocks.initial import he_initialise
-from overread.networks.blocks.pooling import LINEAR
+from overread.networks.blocks.upsampling import to_size
 from overread.networks.dense.encoder import Encoder, make_encoder
 from overread.networks.dense.one_scale import OneScale
 
@@ -51,15 +50,11 @@ class FCN(OneScale):
         *finer, maps = self.encode(images)
         answer = self.head(maps)
         for score, skip in zip(reversed(self.scores), reversed(finer), strict=False):
-            answer = _to_size(answer, skip) + score(skip)
-        return _to_size(answer, images)
+            answer = to_size(answer, skip) + score(skip)
+        return to_size(answer, images)
 
     def encode(self, images: Tensor) -> list[Tensor]:
         return self.encoder(images)
-
-
-def _to_size(maps: Tensor, like: Tensor) -> Tensor:
-    return functional.interpolate(maps, like.shape[2:], mode=LINEAR[maps.ndim], align_corners=False)
 
 
 def build_fcn(

@@ -15,7 +15,7 @@ from overread.networks.blocks.convolution import convolution
 from overread.networks.blocks.initial import he_initialise
 from overread.networks.blocks.upsampling import PoolWithPlaces, Unpool
 from overread.networks.dense.one_scale import OneScale
-from overread.networks.dense.u_shape import divisor_of, per_stage, refuse_unfit_size, refuse_unknown_norm
+from overread.networks.dense.u_shape import divisor_of, per_stage, refuse_unfit_size
 from overread.networks.stages import stages_of
 
 CONVOLUTIONS = (2, 2, 3, 3, 3, 3, 3, 3)  # per stage, as in VGG-16
@@ -51,7 +51,6 @@ class SegNet(OneScale):
                 f"a SegNet needs one width, kernel and step per stage; "
                 f"got {len(features)} widths, {len(kernels)} kernels, {len(steps)} steps"
             )
-        refuse_unknown_norm(norm)
         self.dimensions, self.divisor = len(kernels[0]), divisor_of(steps)
         style: dict[str, Any] = {"norm": norm, "activation": activation}
         counts = per_stage(convolutions, len(features))

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
 from overread.networks.blocks.convolution import ConvBlock
-from overread.networks.blocks.norms import NORMS
 from overread.networks.fit import refuse_indivisible
 from overread.networks.stages import BASE_FEATURES, stages_of
 
@@ -74,12 +73,6 @@ def refuse_uneven_stages(features: Sequence[int], kernels: Stagewise, strides: S
             f"a {name} needs one width, kernel and stride per stage and two stages or more; "
             f"got {len(features)} widths, {len(kernels)} kernels, {len(strides)} strides"
         )
-
-
-def refuse_unknown_norm(norm: str) -> None:
-    """Stop at a normalisation that no one knows."""
-    if norm not in NORMS:
-        raise OverreadError(f"no normalisation is called '{norm}'", next=f"choose one of {', '.join(NORMS)}")
 
 
 def refuse_unfit_size(size: Sequence[int], divisor: Sequence[int], name: str) -> None:

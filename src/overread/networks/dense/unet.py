@@ -20,7 +20,6 @@ from overread.networks.dense.u_shape import (
     per_stage,
     refuse_uneven_stages,
     refuse_unfit_size,
-    refuse_unknown_norm,
 )
 from overread.networks.stages import BASE_FEATURES, stages_of
 
@@ -63,7 +62,6 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         refuse_uneven_stages(features, kernels, strides, "U-Net")
-        refuse_unknown_norm(norm)
         count = len(features)
         encoder_blocks, decoder_blocks = per_stage(encoder_blocks, count), per_stage(decoder_blocks, count - 1)
         self.dimensions = len(kernels[0])

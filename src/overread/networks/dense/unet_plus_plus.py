@@ -17,7 +17,6 @@ from overread.networks.dense.u_shape import (
     encoder_stages,
     refuse_uneven_stages,
     refuse_unfit_size,
-    refuse_unknown_norm,
 )
 from overread.networks.stages import BASE_FEATURES, stages_of
 
@@ -46,7 +45,6 @@ class UNetPlusPlus(nn.Module):
     ) -> None:
         super().__init__()
         refuse_uneven_stages(features, kernels, strides, _NAME)
-        refuse_unknown_norm(norm)
         self.dimensions, self.divisor = len(kernels[0]), divisor_of(strides)
         style: dict[str, Any] = {"norm": norm, "dropout": dropout, "activation": activation}
         depth = len(features) - 1

@@ -17,7 +17,7 @@ from overread.networks.blocks.initial import he_initialise
 from overread.networks.blocks.norms import make_norm
 from overread.networks.blocks.upsampling import Upsample
 from overread.networks.dense.one_scale import OneScale
-from overread.networks.dense.u_shape import divisor_of, per_stage, refuse_uneven_stages, refuse_unfit_size, refuse_unknown_norm
+from overread.networks.dense.u_shape import divisor_of, per_stage, refuse_uneven_stages, refuse_unfit_size
 from overread.networks.stages import stages_of
 
 ENCODER, DECODER = (1, 2, 3, 3, 3), (1, 2, 3, 3)  # convolutions per stage, full resolution first; the figure of the paper
@@ -48,7 +48,6 @@ class VNet(OneScale):
     ) -> None:
         super().__init__()
         refuse_uneven_stages(features, kernels, strides, "V-Net")
-        refuse_unknown_norm(norm)
         self.dimensions, self.divisor = len(kernels[0]), divisor_of(strides)
         count, style = len(features), {"norm": norm, "activation": activation}
         deeper, finer = _stretched(encoder_blocks, count), _stretched(decoder_blocks, count - 1)

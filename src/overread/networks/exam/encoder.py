@@ -6,17 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from overread.core.errors import OverreadError
 from overread.networks.image import rows as of_images
 from overread.networks.libraries.adapters import refuse_unknown_options, unknown_name
-from overread.networks.libraries.from_monai import make_monai
-from overread.networks.libraries.from_timm import make_timm
-from overread.networks.libraries.from_torchvision import make_torchvision
+from overread.networks.libraries.table import library_of
 from overread.networks.weights.fitting import load_tensors
 from overread.networks.weights.loaded import Loaded
 from overread.networks.weights.published import has_published, load_published
-
-LIBRARIES: dict[str, Callable[..., nn.Module]] = {"timm": make_timm, "torchvision": make_torchvision, "monai": make_monai}
 
 
 def make_encoder(
@@ -33,12 +28,10 @@ def make_encoder(
     name        "resnet18" or another of ours that answers per 2D image, or "timm:NAME", "torchvision:NAME", "monai:NAME"
     image_size  (H, W) of a slice, for networks that ask for it
     """
-    library, colon, inner = name.partition(":")
-    if colon:
-        if library not in LIBRARIES:
-            raise OverreadError(f"no library of networks is called '{library}'", next=f"choose one of {', '.join(LIBRARIES)}")
+    if (library := library_of(name)) is not None:
+        make, inner = library
         asked = {"in_channels": channels, "out_channels": outputs, "dimensions": 2, "serves": "image"}
-        return LIBRARIES[library](inner, options=options, is_pretrained=is_pretrained, **asked)
+        return make(inner, options=options, is_pretrained=is_pretrained, **asked)
     row = ENCODERS.get(name)
     if row is None:
         raise unknown_name(name, "the table of 2D image networks", ENCODERS)

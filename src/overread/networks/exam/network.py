@@ -18,6 +18,7 @@ from overread.networks.weights.loaded import Loaded
 LEFT_OUT_AT_ONCE = 256  # answers computed together where slices are left out one by one
 INSIDE = "encoder."  # names of tensors of the 2D network begin with it
 READ_AT_ONCE = 64  # slices in one pass where nothing is learned
+Behind = Callable[[Tensor, int], Tensor]  # (N, out_channels) that the network says of a volume, and its number in the batch
 
 
 class ExamNetwork(nn.Module):
@@ -80,31 +81,34 @@ class ExamNetwork(nn.Module):
         return empty.index_put((cases, places), found), holds
 
     @torch.no_grad()
-    def slice_weights(self, images: Tensor) -> Tensor:
+    def slice_weights(self, images: Tensor, behind: Behind | None = None) -> Tensor:
         """How much each slice shares in the answer: (B, C, Z, Y, X) to (B, S) float32, 1 in all, 0 where a slice is padding.
 
         With attention, its own weights. Else by how much the logits change (in sum over all of them, without sign) when the
         slice is left out of what is gathered; equal where no single slice changes them.
+
+        behind  what makes the answer of what this network says, where it is not the last (`networks.fusion.fused`)
 
         Source of leaving out: Li et al., Understanding neural networks through representation erasure, arXiv:1612.08220.
         """
         rows, holds = self.rows(images)
         if isinstance(self.gather, AttentionOverSlices):
             return self.gather.weights(rows, holds)
-        return torch.stack([self._left_out(row, held) for row, held in zip(rows, holds, strict=True)])
+        last = behind or (lambda said, volume: said)
+        return torch.stack([self._left_out(rows[k], holds[k], k, last) for k in range(len(rows))])
 
-    def _left_out(self, rows: Tensor, holds: Tensor) -> Tensor:
+    def _left_out(self, rows: Tensor, holds: Tensor, volume: int, last: Behind) -> Tensor:
         """The same of one volume, rows (S, F), by leaving out each of its slices in turn."""
         places = holds.nonzero()[:, 0]
         weights = torch.zeros(len(holds), device=rows.device)
         if len(places) == 1:
             weights[places] = 1.0
             return weights
-        whole = self._answer(rows[None], holds[None])
+        whole = last(self._answer(rows[None], holds[None]), volume)
         for some in places.split(LEFT_OUT_AT_ONCE):
             without = holds.repeat(len(some), 1)
             without[torch.arange(len(some)), some] = False
-            answers = self._answer(rows.expand(len(some), *rows.shape), without)
+            answers = last(self._answer(rows.expand(len(some), *rows.shape), without), volume)
             weights[some] = (answers - whole).abs().sum(1).float()
         total = weights.sum()
         return weights / total if total > 0 else holds / holds.sum()

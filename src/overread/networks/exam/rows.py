@@ -91,3 +91,11 @@ ROWS = (
     _row("stack_2_5d", "Roth 2014, arXiv:1406.2639", _over_slices("attention", neighbours=1)),
 )
 NAMES = frozenset(row.name for row in ROWS)
+
+
+def slices_axis(row: Mapping[str, Any]) -> int | None:
+    """Along which axis the network of a card reads slices; None where it is none of these.
+
+    row  of the card: name and options
+    """
+    return int(row["options"].get("axis", 0)) if row["name"] in NAMES else None

@@ -31,7 +31,18 @@ def meaning(network: nn.Module) -> str:
 
 
 def slice_weights(network: nn.Module, images: Tensor) -> Tensor:
-    """(B, C, Z, Y, X) to (B, S), see `ExamNetwork.slice_weights`; of the image alone, without clinical values."""
+    """(B, C, Z, Y, X) to (B, S), see `ExamNetwork.slice_weights`.
+
+    Of a network that reads clinical values beside the image: a share in the change of the answer that it makes with the values
+    of the patient, which are fixed (`networks.fusion.fused.about`) or lie in further channels of the images.
+    """
     inner = over_slices(network)
     assert inner is not None
-    return inner.slice_weights(images)
+    if not isinstance(network, Fused):
+        return inner.slice_weights(images)
+    picture, values = network.split(images)
+    if isinstance(inner.gather, AttentionOverSlices):
+        return inner.slice_weights(picture)
+    if values is None:
+        raise ValueError(f"the answer rests on {network.values} clinical values too, and none came")
+    return inner.slice_weights(picture, lambda said, k: network.answer(said, values[k].expand(len(said), -1)))

@@ -8,6 +8,7 @@ networks, 2018, arXiv:1709.01507; Woo et al., CBAM, 2018, arXiv:1807.06521.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd
+from typing import Literal
 
 from torch import nn
 
@@ -37,12 +38,14 @@ class Relative:
     block      makes one
     expansion  channels of a block's answer, in widths of its stage
     is_bent_late  normalisation and activation come before each convolution, so none after the stem and both after the last block
+    draws      mode of `he_initialise`; a plain twin draws as its ResNet does, so that the shortcuts alone tell them apart
     """
 
     blocks: tuple[int, ...]
     block: MakeBlock
     expansion: int = 1
     is_bent_late: bool = False
+    draws: Literal["fan_in", "fan_out"] = "fan_in"
 
 
 def _plain(inputs: int, width: int, dimensions: int, stride: int, norm: str) -> nn.Module:
@@ -75,8 +78,8 @@ def _attentive(inputs: int, width: int, dimensions: int, stride: int, norm: str)
 
 _EIGHTEEN, _THIRTY_FOUR = (2, 2, 2, 2), (3, 4, 6, 3)  # the latter with bottlenecks makes 50 layers
 RELATIVES = {
-    "plain18": Relative(_EIGHTEEN, _plain),
-    "plain34": Relative(_THIRTY_FOUR, _plain),
+    "plain18": Relative(_EIGHTEEN, _plain, draws="fan_out"),
+    "plain34": Relative(_THIRTY_FOUR, _plain, draws="fan_out"),
     "resnet18_preactivation": Relative(_EIGHTEEN, _bent_before, is_bent_late=True),
     "resnext50": Relative(_THIRTY_FOUR, _in_groups, EXPANSION),
     "se_resnet18": Relative(_EIGHTEEN, _squeezed),
@@ -102,7 +105,7 @@ def make_relative(
     keeps_size  the stem keeps the resolution; on for an image_size of 64 or fewer pixels
     width       channels of the first stage; each further stage has twice as many
     dropout     share of features dropped before the linear layer
-    norm        "batch", "group", "instance" or "layer"
+    norm        of `blocks.norms.NORMS`
     """
     relative = RELATIVES[name]
     size = size_of(image_size, dimensions, 1, name)
@@ -125,7 +128,7 @@ def make_relative(
         stages.append(nn.Sequential(make_norm(norm, inputs, dimensions, activate=False), nn.ReLU(inplace=True)))
     head = nn.Linear(inputs, out_channels)
     network = ImageNetwork(name, nn.Sequential(*stages), GlobalAverage(), head, dimensions=dimensions, dropout=dropout)
-    he_initialise(network, slope=0.0)
+    he_initialise(network, slope=0.0, mode=relative.draws)
     return network
 
 

@@ -4,13 +4,14 @@ Sources: He 2016 (deep residual learning); Hara 2018 (3D); Goyal 2017 (last norm
 """
 
 from collections.abc import Sequence
+from math import gcd
 
 import torch
 from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
 from overread.networks.blocks.convolution import convolution
-from overread.networks.blocks.norms import InstanceNorm
+from overread.networks.blocks.norms import bare_norm
 from overread.networks.image.network import keeps_small
 
 DEPTHS = {  # blocks per stage, and whether a block is a bottleneck
@@ -22,6 +23,7 @@ DEPTHS = {  # blocks per stage, and whether a block is a bottleneck
 }
 WIDTH = 64  # channels of the first stage; each further stage has twice as many
 EXPANSION = 4  # a bottleneck block answers with four times its inner width
+GROUPS = 32  # of channels, where they are normalised in groups (Wu 2018, arXiv:1803.08494)
 
 
 class ResNet(nn.Module):
@@ -33,6 +35,7 @@ class ResNet(nn.Module):
     width          channels of the first stage; each further stage has twice as many
     keeps_size     stem of one 3x3 convolution without pooling, for images of 64 pixels or fewer
     dropout        share of features dropped before the linear layer
+    norm           of `blocks.norms.NORMS`; only with "none" have the convolutions a bias of their own
     """
 
     def __init__(
@@ -88,15 +91,15 @@ class _Block(nn.Module):
         layers: list[nn.Module] = []
         for before, after, kernel, step in steps:
             layers += [
-                convolution(before, after, kernel, step, bias=False),
-                make_norm(norm, after, dimensions),
+                convolution(before, after, kernel, step, bias=norm == "none"),
+                _norm(norm, after, dimensions),
                 nn.ReLU(inplace=True),
             ]
         self.body = nn.Sequential(*layers[:-1])
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != self.outputs:
-            match = convolution(inputs, self.outputs, one, stride, bias=False)
-            self.shortcut = nn.Sequential(match, make_norm(norm, self.outputs, dimensions))
+            match = convolution(inputs, self.outputs, one, stride, bias=norm == "none")
+            self.shortcut = nn.Sequential(match, _norm(norm, self.outputs, dimensions))
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(self.body(maps) + self.shortcut(maps))
@@ -121,22 +124,16 @@ def make_resnet(
     return ResNet(*shape, is_bottleneck=is_bottleneck, keeps_size=keeps, width=width, dropout=dropout, norm=norm)
 
 
-def make_norm(kind: str, channels: int, dimensions: int) -> nn.Module:
-    """A normalisation layer by name: "batch", "group" (32 groups, Wu 2018) or "instance"."""
-    if kind == "batch":
-        return nn.BatchNorm2d(channels) if dimensions == 2 else nn.BatchNorm3d(channels)
-    if kind == "group":
-        return nn.GroupNorm(min(32, channels), channels)
-    if kind == "instance":
-        return InstanceNorm(channels, activate=False)
-    raise OverreadError(f"no normalisation is called '{kind}'", next="choose one of batch, group, instance")
+def _norm(kind: str, channels: int, dimensions: int) -> nn.Module:
+    groups = min(GROUPS, channels)
+    return bare_norm(kind, channels, dimensions, groups=groups if channels % groups == 0 else gcd(GROUPS, channels))
 
 
 def _stem(in_channels: int, width: int, dimensions: int, norm: str, keeps_size: bool) -> nn.Sequential:
     size, stride = (3, 1) if keeps_size else (7, 2)
     layers: list[nn.Module] = [
-        convolution(in_channels, width, (size,) * dimensions, stride, bias=False),
-        make_norm(norm, width, dimensions),
+        convolution(in_channels, width, (size,) * dimensions, stride, bias=norm == "none"),
+        _norm(norm, width, dimensions),
         nn.ReLU(inplace=True),
     ]
     if not keeps_size:
@@ -149,7 +146,9 @@ def _initialise(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, _Block):
-            weight = module.body[-1].weight
-            assert isinstance(weight, Tensor)
-            nn.init.zeros_(weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, _Block):  # the last layer with weights: its normalisation, or a convolution that has none
+            last = next(layer for layer in reversed(module.body) if isinstance(getattr(layer, "weight", None), Tensor))
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]

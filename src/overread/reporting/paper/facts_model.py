@@ -60,7 +60,7 @@ def _clinical(plan: Record, made: Mapping[str, Any]) -> str:
     }.get(str(fusion.get("by")), "beside the image")
     hidden = (plan.get("augmentation") or {}).get("hide_clinical")
     taught = f", and in training {hidden:.0%} of the values were hidden at random" if hidden else ""
-    return f" Clinical variables were read {how}: {words.listed(told)}. A missing value had an indicator of its own{taught}."
+    return f" Clinical values were read {how}: {words.listed(told)}. A missing value had an indicator of its own{taught}."
 
 
 def _scaling(rule: Mapping[str, Any], units: str) -> str:

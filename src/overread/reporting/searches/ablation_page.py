@@ -71,7 +71,7 @@ def _trained(found: Found) -> list[Section]:
     blocks: list[Block] = [
         Chart(
             Markup(gain_chart(found, part["rows"])),
-            "Dots with lines: mean over seeds with its interval by patient. Small dots: seeds.",
+            "Dots with lines: mean over seeds with its interval. Small dots: seeds.",
         ),
         Table(f"{named(found['endpoint'])}, mean over seeds", columns, rows, _note(found, part["rows"])),
         Table("How each was switched off", ("part", "settings"), [(row["title"], _settings(row)) for row in part["rows"]]),

@@ -13,7 +13,6 @@ Row = Mapping[str, Any]
 WIDE = 680.0
 ACROSS = 3  # small charts beside each other
 CELL, TALL, BELOW = 214.0, 190.0, 82.0
-TURNED_AFTER = 9  # letters of a value's name under a column
 SECTION = "training."
 
 

@@ -51,7 +51,7 @@ def read_otherwise(
         others.append(contender(name, project.question, score(other, read_under(other, None, progress, READING[name]), None)))
     level, cases = project.settings.evaluation.interval_level, len(subject.cases)
     rows = []
-    for gain in gains(plain, others, endpoint, level):
+    for gain in gains(plain, others, endpoint, level, one_model=True):
         rows.append(_row(gain, ways[gain.name].seconds / cases, alone.seconds / cases))
     read = {
         "run": run_name,

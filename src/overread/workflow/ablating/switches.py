@@ -108,7 +108,7 @@ SWITCHES: dict[str, Switch] = {
     "dropout": Switch("dropout", _dropout),
     "weight_decay": Switch("weight decay", _weight_decay),
     "class_weights": Switch("class weights", _class_weights),
-    "clinical": Switch("clinical variables beside the image", _clinical),
+    "clinical": Switch("clinical values beside the image", _clinical),
 }
 READING = {
     "test_mirror": "the answers to mirrored images, averaged",

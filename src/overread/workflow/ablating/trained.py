@@ -14,7 +14,6 @@ from overread.evaluation.comparing.compared import Contender
 from overread.evaluation.comparing.endpoints import Endpoint
 from overread.evaluation.learning.ablation import gains
 from overread.reading.model import build_network
-from overread.record.events import read_events
 from overread.training.plan import Plan
 from overread.workflow.ablating.switches import SWITCHES
 from overread.workflow.learning.series import Budget, told_overrides, train_part
@@ -24,7 +23,6 @@ from overread.workflow.searching.planned import plan_of
 
 PART_OF = "an ablation"
 BASE = "base"
-PLAIN_ORDER = "as planned"
 
 
 @dataclass(frozen=True)
@@ -110,13 +108,3 @@ def compared(
         }
         for gain in gains(base, others, endpoint, level)
     ]
-
-
-def settings_of_run(project: Project, run_name: str, fold: int | None) -> dict[str, str]:
-    """What a run was trained with beside project.toml; a file of weights is not in its record, and has to be said again."""
-    run = project.run(run_name, fold)
-    started = [event for event in read_events(run.events_path) if event["event"] == "started"]
-    if not started:
-        known = ", ".join(project.runs()) or "none yet"
-        raise OverreadError(f"Run '{run_name}' was not trained here (runs: {known}).", "name another with --run, or leave it out")
-    return {key: value for key, value in started[-1]["overrides"].items() if key != "training.seed"}

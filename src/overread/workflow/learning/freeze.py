@@ -12,6 +12,7 @@ from torch import nn
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
+from overread.cohort.subdivision import read_subdivision
 from overread.core.case import Case
 from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
 from overread.core.question import Decisions
@@ -20,6 +21,7 @@ from overread.evaluation.decisions.operating import fit_decisions
 from overread.evaluation.objects.decisions import fit_object_decisions
 from overread.evaluation.units import units_of
 from overread.reading.model import ModelCard, pack_model, predictor_of, write_model
+from overread.record.files import digest_json
 from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
 from overread.training.loop import Outcome
@@ -48,6 +50,8 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
         "machine": machine(),
         "licences": {"code": "Apache-2.0", "weights": "as the training data allow"},
     }
+    if given := read_subdivision(planned.run.subdivision):
+        training |= {"part_of": {"what": given.part_of, "subdivision": digest_json(given.as_dict())}}
     if start := start_told(planned.run):
         training |= {"start": start, "licences": licences_from(start)}
     if outcome is not None:

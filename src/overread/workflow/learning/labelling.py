@@ -6,6 +6,7 @@ have the same budget, and tune and are scored on the same tuning cases. The inte
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from overread.evaluation.learning.acquisition import CHANCE, propose
 from overread.record.files import write_json
 from overread.workflow.frozen import model_of, run_of
 from overread.workflow.label_next import MOST_LABELLED
-from overread.workflow.learning.series import Budget, budget_of, keep_order, kept_order, refuse_taken, train_part
+from overread.workflow.learning.series import Budget, budget_of, keep_order, kept_order, refuse_taken, settings_digest, train_part
 from overread.workflow.learning.unlabelled import features_of_cases, look_at_cases
 from overread.workflow.learning_curve import curve_endpoint
 from overread.workflow.plan import refuse_unfit, with_overrides
@@ -38,7 +39,7 @@ HOME = "labelling"
 START, ROUNDS, REPEATS = 0.25, 2, 2
 MOST_LOOKED_AT = 500  # cases of the pool that are ranked in a round, always the same ones
 PROPOSED = "proposed"
-FIXED = ("what", "cohort", "fold", "budget", "overrides", "seed", "count", "by", "start", "rounds")
+FIXED = ("what", "cohort", "fold", "budget", "overrides", "settings", "seed", "count", "by", "start", "rounds")
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,10 @@ class Simulation:
     def chosen(self, name: str, labelled: frozenset[str], by: str, seed: int) -> frozenset[str]:
         """The cases that would be labelled after this training."""
         left = [case for case in self.cohort.of("training") if case.case_id not in labelled]
-        pool = some_of(left, self.project.question, min(MOST_LOOKED_AT, len(left)))
+        pool = sorted(left, key=lambda case: hashlib.sha256(case.case_id.encode()).digest())[:MOST_LOOKED_AT]  # blind to labels
         if by == CHANCE:
-            ids = sorted(case.case_id for case in left)
-            drawn = np.random.default_rng(seed).permutation(len(ids))[: self.order["count"]]
-            return frozenset(ids[k] for k in drawn)
+            drawn = np.random.default_rng(seed).permutation(len(pool))[: self.order["count"]]
+            return frozenset(pool[k].case_id for k in drawn)
         model = model_of(self.project, run_of(self.project, f"{self.home}/{name}", self.fold))
         matching = self.project.settings.evaluation.matching
         looked = look_at_cases(model.predictor, self.cohort, pool, matching, self.progress)
@@ -119,7 +119,7 @@ def simulate(
     refuse_unfit(cohort)
     seed = with_overrides(project.settings, overrides).training.seed
     order: dict[str, Any] = {"what": PART_OF, "cohort": cohort.digest, "fold": fold, "budget": budget.as_dict()}
-    order |= {"overrides": overrides, "seed": seed, "count": count, "by": by}
+    order |= {"overrides": overrides, "settings": settings_digest(project, overrides), "seed": seed, "count": count, "by": by}
     order |= {"start": start or before.get("start") or START, "rounds": rounds or before.get("rounds") or ROUNDS}
     order["repeats"] = repeats or before.get("repeats") or REPEATS
     drawn = drawable(cohort, cohort.of("training"), project.settings.split.stratify_by, progress)
@@ -190,6 +190,7 @@ def _written(
         "n_cases": len(simulation.cohort.of("tuning")),
         "points": points,
         "labels_saved": labels_saved(points, endpoint.metric.better),
+        "is_shown": is_shown(points, endpoint.metric.better),
         "notes": [
             "Scores are those of the tuning cases, where decisions were fitted: expect less on new cases. The internal test was "
             "neither opened nor read.",
@@ -201,23 +202,37 @@ def _written(
 
 
 def labels_saved(points: Sequence[Mapping[str, Any]], better: str) -> float | None:
-    """How many labels fewer the proposals needed for the mean score that chance had at its end; negative where more.
+    """How many labels fewer the proposals needed than chance for one score, the best that both reached; negative where more.
 
-    Read off the proposals' mean scores, by straight lines between rounds. None where they never reached it, or a score lacks.
+    Read off the mean scores, by straight lines between rounds. None where a score lacks.
     """
     sign = -1.0 if better == "lower" else 1.0
-    means = {way: [_mean(p["scores"][way]) for p in points] for way in (CHANCE, PROPOSED)}
-    if any(value is None for values in means.values() for value in values):
-        return None
-    goal, cases = sign * float(means[CHANCE][-1] or 0.0), [float(p["cases"][PROPOSED]) for p in points]
-    reached = [sign * float(value or 0.0) for value in means[PROPOSED]]
-    for k, value in enumerate(reached):
-        if value >= goal:
-            if k == 0:
-                return float(points[-1]["cases"][CHANCE]) - cases[0]
-            share = (goal - reached[k - 1]) / (value - reached[k - 1])
-            return float(points[-1]["cases"][CHANCE]) - (cases[k - 1] + share * (cases[k] - cases[k - 1]))
-    return None
+    curves = {}
+    for way in (CHANCE, PROPOSED):
+        means = [_mean(point["scores"][way]) for point in points]
+        if any(mean is None for mean in means):
+            return None
+        curves[way] = [sign * float(mean or 0.0) for mean in means]
+    goal = min(max(curve) for curve in curves.values())
+    needed = {way: _needed([float(p["cases"][way]) for p in points], curve, goal) for way, curve in curves.items()}
+    return needed[CHANCE] - needed[PROPOSED]
+
+
+def _needed(cases: Sequence[float], scores: Sequence[float], goal: float) -> float:
+    """The labels with which a curve first reaches a goal."""
+    k = next(k for k, score in enumerate(scores) if score >= goal)
+    if k == 0:
+        return cases[0]
+    share = (goal - scores[k - 1]) / (scores[k] - scores[k - 1])
+    return cases[k - 1] + share * (cases[k] - cases[k - 1])
+
+
+def is_shown(points: Sequence[Mapping[str, Any]], better: str) -> bool:
+    """Whether the interval of the difference lies on the better side of 0 after any round."""
+    gains = [point["gain"] for point in points if point["gain"] is not None]
+    if better == "lower":
+        return any(gain["high"] is not None and gain["high"] < 0 for gain in gains)
+    return any(gain["low"] is not None and gain["low"] > 0 for gain in gains)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -135,6 +135,7 @@ class Selection:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "cohort": self.order["cohort"],
             "fold": self.fold,
+            "is_phantom": self.project.cohort(self.fold, check=False).is_phantom,
             "endpoint": {"metric": metric.key, "name": metric.name, "subject": subject, "unit": metric.unit}
             | {"better": metric.better},
             "budget": self.budget.as_dict(),

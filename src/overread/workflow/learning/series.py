@@ -10,7 +10,7 @@ from typing import Any
 from overread.cohort.progress import Progress
 from overread.cohort.subdivision import Subdivision, read_subdivision, write_subdivision
 from overread.core.errors import OverreadError, Stopped
-from overread.record.files import read_json, write_json
+from overread.record.files import digest_json, read_json, write_json
 from overread.record.run import RunFolder
 from overread.training.plan import RUN
 from overread.workflow import plan as planning
@@ -18,6 +18,11 @@ from overread.workflow.evaluate import evaluate
 from overread.workflow.learning.without_truth import REST
 from overread.workflow.project import Project
 from overread.workflow.train import DEFAULT_MINUTES, FOLDERS, Hear, is_finished, train
+
+SHAPING = ("training", "region", "evaluation")  # sections of project.toml that a finished training and its scores rest on
+OWN_KEYS = {"training": {"minutes", "epochs", "seed"}}  # an order holds these itself
+TOLD_ONLY = {"evaluation": {"hypothesis", "primary_endpoint", "declared", "margin"}}  # shape no training and no score
+IN_WORDS = {"settings": "[training], [region] or [evaluation] in project.toml"}
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,29 @@ def budget_of(project: Project, minutes: float | None, epochs: int | None, overr
     return Budget(DEFAULT_MINUTES, None) if minutes is None and epochs is None else Budget(minutes, epochs)
 
 
+def settings_digest(project: Project, overrides: Mapping[str, str]) -> str:
+    """Digest of the settings that shape a training and its scores, as they are after overrides: "settings" of an order.
+
+    Lines that say what is so without them count as left out, so that a setting that is new to the program changes no digest.
+    """
+    settings = planning.with_overrides(project.settings, overrides)
+    values = settings.model_dump(mode="json", include=set(SHAPING), exclude={**OWN_KEYS, **TOLD_ONLY}, exclude_defaults=True)
+    return digest_json({section: values.get(section, {}) for section in SHAPING})
+
+
 def keep_order(path: Path, order: Mapping[str, Any], fixed: tuple[str, ...], what: str) -> None:
     """Write what was asked for; refused where trainings of another kind were begun under the same name.
 
-    fixed  names of what may not change between two calls: a table of unlike trainings says nothing
+    fixed  names of what may not change between two calls: a table of unlike trainings says nothing. What an order from before
+           there was such a name does not hold is not asked of it
     """
     before = kept_order(path)
-    changed = [name for name in fixed if before and before.get(name) != order[name]]
+    changed = [name for name in fixed if name in before and before[name] != order[name]]
+    if "overrides" in changed and "settings" in changed:
+        changed.remove("settings")  # the one is told by the other
     if changed:
         raise OverreadError(
-            f"{what} was begun otherwise; what changed: {', '.join(changed)}.",
+            f"{what} was begun otherwise; what changed: {', '.join(IN_WORDS.get(name, name) for name in changed)}.",
             "ask for the same again, or begin another one with --name",
         )
     write_json(path, {"format": 1, **order})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,15 +11,18 @@ from overread.batches.prepare import prepare_image
 from overread.batches.unlabelled import Unlabelled
 from overread.cohort.load import load_image
 from overread.cohort.progress import Progress
+from overread.cohort.subdivision import read_subdivision
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.record.files import digest_json
 from overread.training.consistency import NONE, Consistency
+from overread.workflow.first_model import with_regions
 from overread.workflow.plan import Planned
 from overread.workflow.pretraining.further import further_images
 from overread.workflow.project import Project
 
 REST = "rest"  # training cases of the project whose truth this run is not told: in a learning curve, a simulation of labelling
+TOLD_IN_PARTS = ("a learning curve", "a simulation of labelling")  # of these the last part is told every truth
 
 
 def consistency_of(
@@ -63,8 +66,7 @@ def consistency_of(
 
 
 def _further(project: Project, planned: Planned, folder: str, progress: Progress | None) -> tuple[list[str], list[np.ndarray]]:
-    place = Path(folder) if Path(folder).is_absolute() else project.path / folder
-    found = further_images(project, place, planned.cohort, planned.plan.preparation, progress)
+    found = further_images(project, project.place_of(folder), planned.cohort, planned.plan.preparation, progress, planned.first)
     return list(found.digests), list(found.images)
 
 
@@ -73,16 +75,14 @@ def _rest(project: Project, planned: Planned, fold: int | None, progress: Progre
     known = {case.case_id for case in planned.cohort.cases}
     whole = project.cohort(fold)
     rest = [case for case in whole.of("training") if case.case_id not in known]
-    if not rest and not planned.run.subdivision.exists():  # of a learning curve the last part is told everything
-        raise OverreadError(
-            '[training] unlabelled = "rest", and this run is told the truth of every training case.',
-            "name a folder of images without a truth, or ask for a learning curve",
-        )
+    if not rest:
+        _refuse_no_rest(planned)
+    seen = with_regions(project, replace(whole, cases=tuple(rest)), planned.first, progress)
     if progress is not None:
         progress.start(len(rest), "Preparing images without a truth")
 
     def prepared(case: Case) -> np.ndarray:
-        array: np.ndarray = prepare_image(load_image(whole, case), planned.plan.preparation).array.astype(np.float16)
+        array: np.ndarray = prepare_image(load_image(seen, case), planned.plan.preparation).array.astype(np.float16)
         if progress is not None:
             progress.advance(1, case.case_id)
         return array
@@ -91,3 +91,15 @@ def _rest(project: Project, planned: Planned, fold: int | None, progress: Progre
     if progress is not None:
         progress.finish()
     return [case.case_id for case in rest], images
+
+
+def _refuse_no_rest(planned: Planned) -> None:
+    """A run that knows every truth has nothing to learn from beside them; excused where others of its series have."""
+    given = read_subdivision(planned.run.subdivision)
+    if given is not None and given.part_of in TOLD_IN_PARTS:
+        return
+    run = "this run" if given is None else f"a training of {given.part_of}"
+    raise OverreadError(
+        f'[training] unlabelled = "rest", and {run} is told the truth of every training case.',
+        "name a folder of images without a truth, or ask for a learning curve",
+    )

@@ -12,7 +12,8 @@ from torch import nn
 from overread.core.errors import OverreadError
 from overread.networks import build
 from overread.networks.libraries.adapters import unknown_name
-from overread.networks.table import ARCHITECTURES, LIBRARIES, WANTED
+from overread.networks.libraries.table import library_of
+from overread.networks.table import ARCHITECTURES, WANTED
 
 EDGE = {2: 128, 3: 64}  # of the image where no size is named
 
@@ -63,13 +64,11 @@ def built(asked: Asked, *, has_values: bool = False) -> Built:
     """Build it; without values, which takes no memory and no time, unless they are wanted."""
     if asked.channels < 1 or asked.classes < 1:
         raise OverreadError("A network reads one channel or more and answers with one class or more.", "give 1 or more")
-    library, colon, _ = asked.name.partition(":")
-    if not colon and asked.name not in ARCHITECTURES:
+    is_of_library = library_of(asked.name) is not None
+    if not is_of_library and asked.name not in ARCHITECTURES:
         raise unknown_name(asked.name, "Overread", ARCHITECTURES)
-    if colon and library not in LIBRARIES:
-        raise OverreadError(f"No library of networks is called '{library}'.", f"choose one of {', '.join(LIBRARIES)}")
     size = _size(asked)
-    if colon:
+    if is_of_library:
         return _of_library(asked, size, has_values)
     row = ARCHITECTURES[asked.name]
     serves = asked.serves or next(kind for kind in WANTED if kind in row.serves)

@@ -18,9 +18,13 @@ from overread.cohort.request import Request
 from overread.cohort.usable import keep_usable
 from overread.core.errors import OverreadError, Refused
 from overread.core.preparation import Preparation
+from overread.reading.model import predictor_of
+from overread.reading.region import Finder
 from overread.record.files import digest_json, write_with
 from overread.workflow.cohorts.requests import request_of
+from overread.workflow.first_model import FirstModel
 from overread.workflow.project import Project
+from overread.workflow.read import as_trained
 
 JUDGED = {"internal": "pixels of an internal test image", "tuning": "pixels of a tuning image"}
 TRAINING = "pixels of a training image, which is there already"
@@ -42,10 +46,16 @@ class Further:
 
 
 def further_images(
-    project: Project, folder: Path, cohort: Cohort, preparation: Preparation, progress: Progress | None
+    project: Project,
+    folder: Path,
+    cohort: Cohort,
+    preparation: Preparation,
+    progress: Progress | None,
+    first: FirstModel | None = None,
 ) -> Further:
     """Every image of the folder whose pixels are none of the tuning or internal test images; those are counted.
 
+    first  the model that says which part of an image is read, where `[region]` names one
     Pixels are compared by digest: a copy that was rescaled, and another study of the same patient, are not known by it.
     """
     request = _request(project, folder)
@@ -58,6 +68,7 @@ def further_images(
     known = _known(project, cohort)
     place = project.path / "cohort" / "cache"
     key = digest_json(preparation.as_dict())[7:19]
+    finder = None if first is None else Finder(predictor_of(first.card, first.network))
     images, digests = list[np.ndarray](), list[str]()
     if progress is not None:
         progress.start(len(drafts), "Preparing further images")
@@ -71,6 +82,8 @@ def further_images(
         try:
             if not file.is_file():
                 opened = open_channels(draft.name, draft.images, gathered.folder, gaps=request.gaps, tilt=request.tilt)
+                if first is not None and finder is not None:
+                    opened = replace(opened, region=finder.find(as_trained(opened, first.card)[0], first.region))
                 prepared = prepare_image(opened, preparation).array.astype(np.float16)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 _write(file, prepared)
@@ -83,9 +96,7 @@ def further_images(
         progress.finish()
     if not images:
         told = ", ".join(f"{count} {reason}" for reason, count in out.items()) or "it holds none"
-        raise OverreadError(
-            f"No image of {folder.name} can be learned from: {told}.", "give another folder, or leave --images out"
-        )
+        raise OverreadError(f"No image of {folder.name} can be learned from: {told}.", "give another folder of images")
     return Further(tuple(images), tuple(digests), dict(out))
 
 
@@ -100,7 +111,7 @@ def _write(file: Path, array: np.ndarray) -> None:
 def _request(project: Project, folder: Path) -> Request:
     """The project's own way to images, in another folder, without truth or sheet."""
     if not folder.exists():
-        raise OverreadError(f"There is nothing at {folder}.", "give a folder of images with --images")
+        raise OverreadError(f"There is nothing at {folder}.", "give a folder of images")
     own = request_of(project)
     bare = Request(folder.resolve(), series=own.series, channels=own.channels, missing=own.missing, gaps=own.gaps, tilt=own.tilt)
     return replace(bare, faulty="leave out")

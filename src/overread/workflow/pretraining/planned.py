@@ -84,19 +84,7 @@ def pretraining_plan(base: Plan, method: str, images: int, wishes: Wishes) -> Pl
         test_mirror=(),
         early_stopping=0,
     )
-    kept = (
-        "dimensions",
-        "spacing",
-        "patch",
-        "normalisation",
-        "architecture",
-        "width",
-        "optimizer",
-        "schedule",
-        "learning_rate",
-        "ema",
-    )
-    reasons = {name: base.reasons[name] for name in kept if name in base.reasons}
+    reasons = {name: base.reasons[name] for name in AS_IN_TRAINING if name in base.reasons}
     return replace(made, reasons={**reasons, **_reasons(method, batch, images)})
 
 

@@ -19,7 +19,7 @@ from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.learning.series import Budget, train_part
 from overread.workflow.project import Project
-from overread.workflow.searching.early import EndedEarly, looks_of, watch
+from overread.workflow.searching.early import EndedEarly, judged_by, looks_of, watch
 from overread.workflow.searching.trials import DONE, EARLY, FAILED, Trial
 
 PART_OF = "a search"
@@ -66,7 +66,7 @@ class Conduct:
         run, began = self.run_of(number), time.monotonic()
         state, value, reason = DONE, None, ""
         try:
-            found = self._trained(number, settings, watch(run.events_path, self.budget, settings, before))
+            found = self._trained(number, settings, watch(run, self.budget, before))
             value = self._scored(number, found)
         except EndedEarly:
             state = EARLY
@@ -82,7 +82,8 @@ class Conduct:
         minutes = max((time.monotonic() - began) / 60, _minutes_of(run))
         looks = looks_of(settled(read_events(run.events_path)), self.budget)
         _without_weights(run.path)
-        return Trial(number, dict(settings), state, value, looks, round(minutes, 3), self.seed, self.run_name(number), reason)
+        taken, name = round(minutes, 3), self.run_name(number)
+        return Trial(number, dict(settings), state, value, looks, taken, self.seed, name, reason, judged_by(run.plan))
 
     def _scored(self, number: int, found: Mapping[str, Any]) -> float | None:
         """The score on tuning cases; the first trial must have one, for without it nothing can be compared."""

@@ -12,12 +12,14 @@ from statistics import median
 from typing import Any
 
 from overread.record.events import read_events, settled
+from overread.record.run import RunFolder
+from overread.tasks.losses.objects import NETWORKS_OWN
+from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.learning.series import Budget
 from overread.workflow.searching.trials import DONE, Trial
 
-FEWEST = 4  # done trials of the same loss before any is ended
+FEWEST = 4  # done trials with the same kind of loss before any is ended
 WARM = 0.25  # share of its budget that every trial gets
-MEANING = ("training.loss", "training.class_weights", "training.deep_supervision")  # what the tuning loss is made of
 Looks = tuple[tuple[float, float], ...]
 
 
@@ -38,22 +40,50 @@ def looks_of(events: Iterable[Mapping[str, Any]], budget: Budget) -> Looks:
     return tuple(looks)
 
 
-def watch(events: Path, budget: Budget, settings: Mapping[str, str], before: Sequence[Trial]) -> Callable[[dict[str, Any]], None]:
+def judged_by(path: Path) -> dict[str, Any]:
+    """What the tuning loss of a planned training is made of: losses mean the same only where all of it is the same.
+
+    path     of its plan
+    returns  plain values; empty where there is no plan
+    """
+    if not path.exists():
+        return {}
+    plan = read_plan(path)
+    prepared = plan.preparation.as_dict()
+    return {
+        "loss": plan.loss,
+        "of_network": str(plan.network["name"]) if plan.loss == NETWORKS_OWN else "",
+        "class_weights": list(plan.class_weights),
+        "deep_supervision": plan.deep_supervision,
+        "route": str(plan.network["serves"]),
+        "dimensions": plan.preparation.dimensions,
+        **{key: None if prepared[key] is None else list(prepared[key]) for key in ("patch", "shape", "spacing")},
+    }
+
+
+def watch(run: RunFolder, budget: Budget, before: Sequence[Trial]) -> Callable[[dict[str, Any]], None]:
     """A listener to one training that ends it where it falls behind; it goes by the record, so a resumed one is judged alike.
 
-    events  the record of this training
+    run     of this training; its plan is written when the first event comes
     before  trials that have ended
     """
-    rivals = [t for t in before if t.state == DONE and t.looks and _meaning(t.settings) == _meaning(settings)]
 
     def hear(event: dict[str, Any]) -> None:
-        if event["event"] != "epoch" or event.get("tuning_loss") is None or len(rivals) < FEWEST:
+        if event["event"] != "epoch" or event.get("tuning_loss") is None:
             return
-        share, lowest = looks_of(settled(read_events(events)), budget)[-1]
+        rivals = rivals_of(judged_by(run.plan), before)
+        if len(rivals) < FEWEST:
+            return
+        share, lowest = looks_of(settled(read_events(run.events_path)), budget)[-1]
         if WARM <= share < 1.0 and is_behind(share, lowest, rivals):
             raise EndedEarly
 
     return hear
+
+
+def rivals_of(judged: Mapping[str, Any], before: Sequence[Trial]) -> list[Trial]:
+    """The done trials whose tuning loss is made of the same."""
+    return [trial for trial in before if judged and trial.state == DONE and trial.looks and trial.judged == judged]
 
 
 def is_behind(share: float, lowest: float, rivals: Sequence[Trial]) -> bool:
@@ -66,7 +96,3 @@ def is_behind(share: float, lowest: float, rivals: Sequence[Trial]) -> bool:
 def reached_by(trial: Trial, share: float) -> float:
     """The lowest tuning loss that a trial had by a share of its budget; infinite before its first look."""
     return min((loss for at, loss in trial.looks if at <= share + 1e-9), default=math.inf)
-
-
-def _meaning(settings: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(settings.get(key, "auto") for key in MEANING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,26 +15,39 @@ from overread.cohort.progress import Progress
 from overread.training.loop import Recipe
 from overread.training.plan import Plan
 from overread.training.range_test import range_test
+from overread.workflow.first_model import first_model_of, with_regions
 from overread.workflow.plan import batches_of, prepared, task_of, wishes_of, with_overrides
 from overread.workflow.project import Project
 from overread.workflow.starts.decided import begun, decided
 from overread.workflow.starts.start import Start, start_of
 
 
+@dataclass(frozen=True)
+class Decided:
+    """A plan, what its training begins with, and the cohort with the boxes of a first model, where one reads before it."""
+
+    plan: Plan
+    start: Start
+    cohort: Cohort
+
+
 def plan_of(
     project: Project, cohort: Cohort, overrides: Mapping[str, str], progress: Progress | None, fold: int | None = None
 ) -> Plan:
     """The plan of a training with these settings."""
-    return _decided(project, cohort, overrides, progress, fold)[0]
+    return decided_of(project, cohort, overrides, progress, fold).plan
 
 
-def _decided(
-    project: Project, cohort: Cohort, overrides: Mapping[str, str], progress: Progress | None, fold: int | None
-) -> tuple[Plan, Start]:
+def decided_of(
+    project: Project, cohort: Cohort, overrides: Mapping[str, str], progress: Progress | None, fold: int | None = None
+) -> Decided:
+    """The plan of a training with these settings, as `overread plan` decides it."""
     settings = with_overrides(project.settings, overrides)
-    facts = fingerprint(cohort, progress, settings.training.clinical)
+    first = first_model_of(project, settings)
+    cohort = with_regions(project, cohort, first, progress)
+    facts = fingerprint(cohort, progress, settings.training.clinical, None if first is None else first.region)
     start = start_of(project, settings.training.weights, cohort, fold)
-    return decided(project.question, facts, wishes_of(settings), start, _device()), start
+    return Decided(decided(project.question, facts, wishes_of(settings), start, _device()), start, cohort)
 
 
 def range_test_of(
@@ -41,11 +55,12 @@ def range_test_of(
 ) -> dict[str, Any]:
     """A learning-rate range test of the network that these settings lead to, on training cases, as plain values."""
     began = time.monotonic()
-    plan, start = _decided(project, cohort, overrides, progress, fold)
+    found = decided_of(project, cohort, overrides, progress, fold)
+    plan, cohort = found.plan, found.cohort
     task = task_of(plan)
     cache = prepared(project, cohort, plan, task, progress)
     torch.manual_seed(plan.seed)
-    network = begun(plan, start).network
+    network = begun(plan, found.start).network
     recipe = Recipe(
         optimizer=plan.optimizer,
         schedule="constant",
@@ -68,22 +83,22 @@ def range_test_of(
             progress.advance(share - done[0], note)
             done[0] = share
 
-    found = range_test(task, network, batches_of(plan, cache, cohort, _device()), recipe, tell=tell)
+    tested = range_test(task, network, batches_of(plan, cache, cohort, _device()), recipe, tell=tell)
     if progress is not None:
         progress.finish()
-    low, high = found.worth_searching
+    low, high = tested.worth_searching
     return {
         "minutes": round((time.monotonic() - began) / 60, 3),
         "network": plan.network["name"],
         "optimizer": plan.optimizer,
-        "rates": [float(f"{rate:.4g}") for rate in found.rates],
-        "losses": [round(loss, 5) for loss in found.losses],
-        "steepest": float(f"{found.steepest:.3g}"),
-        "highest": float(f"{found.highest:.3g}"),
+        "rates": [float(f"{rate:.4g}") for rate in tested.rates],
+        "losses": [round(loss, 5) for loss in tested.losses],
+        "steepest": float(f"{tested.steepest:.3g}"),
+        "highest": float(f"{tested.highest:.3g}"),
         "planned": plan.learning_rate,
         "worth_searching": [low, high],
         "words": f"Learning-rate range test of {plan.network['name']} with {plan.optimizer}: the training loss fell fastest at "
-        f"{found.steepest:.2g} and was lowest at {found.highest:.2g}; the plan would take {plan.learning_rate:g}. Rates from "
+        f"{tested.steepest:.2g} and was lowest at {tested.highest:.2g}; the plan would take {plan.learning_rate:g}. Rates from "
         f"{low:g} to {high:g} are worth a search.",
     }
 

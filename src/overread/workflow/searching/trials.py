@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ class Trial:
     value     the score on tuning cases; None where there is none
     looks     (share of the budget, lowest tuning loss so far) at each look
     minutes   wall time, planning and scoring included
+    judged    what its tuning loss is made of, see `early.judged_by`; empty in records from before it was kept
     """
 
     number: int
@@ -40,6 +41,7 @@ class Trial:
     seed: int
     run: str
     reason: str = ""
+    judged: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "looks": [list(look) for look in self.looks]}

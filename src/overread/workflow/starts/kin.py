@@ -9,10 +9,12 @@ from overread.audit.audited import called
 from overread.cohort.index import Cohort, read_index, versions
 from overread.core.errors import OverreadError
 from overread.reading.card import ModelCard
+from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.workflow.project import Project
 
 JUDGED = ("tuning", "internal")
+MODELS = [f"{'*/' * depth}model/model.json" for depth in (1, 2, 3)]  # of a run, of its folds, of a part, of a part's folds
 
 
 def refuse_kin(
@@ -49,19 +51,35 @@ def _refuse_images(project: Project, source: RunFolder, cohort: Cohort, digests:
         )
 
 
+def run_of_a_model(project: Project, card: ModelCard) -> RunFolder | None:
+    """The run of this project that made a model file, wherever the file lies; None where no run holds this very model."""
+    for pattern in MODELS:
+        for path in sorted((project.path / "runs").glob(pattern)):
+            if read_json(path).get("sha256") == card.sha256:
+                return RunFolder(path.parent.parent)
+    return None
+
+
 def note_of_a_model(project: Project, card: ModelCard, cohort: Cohort, name: str) -> str:
-    """What is known of the patients of a model file; one of another fold of this cohort is refused."""
+    """What is known of the patients of a model file of no run here; a fold or a part of this very cohort is refused."""
     theirs = card.training.get("cohort")
     if theirs not in {version["digest"] for version in versions(project.path)}:
         return (
             f"{name} was trained in another project. A model file names no patients: if some of its training patients are among "
             "the tuning or internal test patients here, scores there flatter."
         )
+    part = card.training.get("part_of")
+    if part:
+        raise OverreadError(
+            f"{name} is one training of {part['what']} on this very cohort, and the run is not here any more: it may have "
+            "learned from tuning patients.",
+            'begin from a run of its own with weights = "run:NAME", or from other weights',
+        )
     if project.folds:
         raise OverreadError(
-            f"{name} was trained on a fold of this very cohort, and which one cannot be seen: another fold's model has learned "
-            "from the patients held out here.",
-            'begin from the run itself with weights = "run:NAME": its fold of the same number is taken',
+            f"{name} was trained on a fold of this very cohort, and its run is not here any more to say which: "
+            "another fold's model has learned from the patients held out here.",
+            'begin from a run that is here with weights = "run:NAME": its fold of the same number is taken',
         )
     return f"{name} was trained on training patients of this cohort."
 

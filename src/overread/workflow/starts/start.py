@@ -13,14 +13,15 @@ from overread.cohort.index import Cohort
 from overread.core.errors import OverreadError
 from overread.networks.libraries.bundle import is_bundle, read_bundle
 from overread.networks.weights import Loaded, load_tensors, read_weights
+from overread.reading.card import ModelCard
 from overread.reading.model import build_network, load_network
 from overread.training.plan import RUN, told_weights
 from overread.training.stages import stages_of
 from overread.workflow.project import Project
-from overread.workflow.starts.kin import note_of_a_model, refuse_kin
+from overread.workflow.starts.kin import note_of_a_model, refuse_kin, run_of_a_model
 from overread.workflow.starts.library import published_parts
 from overread.workflow.starts.pretrained import is_pretraining, read_pretrained
-from overread.workflow.starts.told import OWN
+from overread.workflow.starts.told import OWN, before_that
 
 BY_NAME = ("random", "hub")
 RANDOM = "random"
@@ -65,11 +66,11 @@ def start_of(project: Project, weights: str, cohort: Cohort, fold: int | None = 
         return Start(weights)
     if weights.startswith(RUN):
         return _of_run(project, weights.removeprefix(RUN), cohort, fold)
-    path = _path(project, weights)
+    path = project.place_of(weights)
     if is_bundle(path):
         return _of_bundle(path)
     if path.suffix == ".overread" or (path / "model.json").is_file():
-        return _of_model(project, path, cohort)
+        return _of_model(project, path, cohort, fold)
     return Start(told_weights(weights), read_weights(path), notes=(UNKNOWN,))
 
 
@@ -84,13 +85,6 @@ def begin(values: Mapping[str, Any], start: Start) -> tuple[nn.Module, Loaded | 
     without = {name for name in network.state_dict() if head.holds(name)} if start.leaves_head else set[str]()
     found = load_tensors(network, start.tensors, start.told, without=without)
     return network, replace(found, licence=start.licence)
-
-
-def _path(project: Project, weights: str) -> Path:
-    """Relative to where the program was called, else to the project, where `project.toml` lies."""
-    path = Path(weights).expanduser()
-    beside = project.path / path
-    return beside if not path.exists() and beside.exists() else path
 
 
 def _of_run(project: Project, name: str, cohort: Cohort, fold: int | None) -> Start:
@@ -111,27 +105,44 @@ def _of_run(project: Project, name: str, cohort: Cohort, fold: int | None) -> St
     refuse_kin(project, run, cohort, fold, None)
     card, network = load_network(run.model)
     _refuse_several(card, told)
-    is_other = _asks_otherwise(project, card)
-    note = "Learned from training patients of this project."
-    return Start(told, network.state_dict(), card.network, leaves_head=is_other, licence=OWN, notes=(note,))
+    return _of_card(project, told, card, network, "Learned from training patients of this project.", OWN)
 
 
-def _of_model(project: Project, path: Path, cohort: Cohort) -> Start:
+def _of_model(project: Project, path: Path, cohort: Cohort, fold: int | None) -> Start:
     card, network = load_network(path)
     told = told_weights(str(path))
     _refuse_several(card, told)
-    note = note_of_a_model(project, card, cohort, path.name)
-    licence = str(card.training.get("licences", {}).get("weights", ""))
-    is_other = _asks_otherwise(project, card)
-    return Start(told, network.state_dict(), card.network, leaves_head=is_other, licence=licence, notes=(note,))
+    source = run_of_a_model(project, card)
+    if source is None:
+        note = note_of_a_model(project, card, cohort, path.name)
+    else:
+        refuse_kin(project, source, cohort, fold, None)
+        note = f"{path.name} was trained on training patients of this cohort."
+    return _of_card(project, told, card, network, note, "")
 
 
-def _refuse_several(card: Any, told: str) -> None:
+def _of_card(project: Project, told: str, card: ModelCard, network: nn.Module, note: str, unsaid: str) -> Start:
+    """A trained model, with the terms and the past of the weights that it had begun with itself.
+
+    unsaid  the licence where the card tells none
+    """
+    licence = str(card.training.get("licences", {}).get("weights", unsaid))
+    return Start(
+        told,
+        network.state_dict(),
+        card.network,
+        leaves_head=_asks_otherwise(project, card),
+        licence=licence,
+        notes=(note, *before_that(card.training)),
+    )
+
+
+def _refuse_several(card: ModelCard, told: str) -> None:
     if card.members:
         raise OverreadError(f"{told} is an ensemble of {len(card.members)} models.", "begin from one of its members")
 
 
-def _asks_otherwise(project: Project, card: Any) -> bool:
+def _asks_otherwise(project: Project, card: ModelCard) -> bool:
     mine, theirs = project.question, card.question
     return (mine.task, mine.classes, mine.exclusive) != (theirs.task, theirs.classes, theirs.exclusive)
 

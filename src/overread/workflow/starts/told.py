@@ -11,6 +11,7 @@ from overread.record.events import read_events
 from overread.record.run import RunFolder
 
 OWN = "as the training data allow"
+BEGAN = f"{OWN}; training began with weights whose licence is: "
 
 
 def start_told(run: RunFolder) -> dict[str, Any]:
@@ -26,8 +27,20 @@ def start_told(run: RunFolder) -> dict[str, Any]:
 def licences_from(start: Mapping[str, Any]) -> dict[str, str]:
     """Of code and weights; those that training began with keep their terms."""
     theirs = str(start.get("licence") or "not stated by their source")
-    weights = OWN if theirs == OWN else f"{OWN}; training began with weights whose licence is: {theirs}"
+    weights = theirs if theirs == OWN or theirs.startswith(BEGAN) else f"{BEGAN}{theirs}"
     return {"code": "Apache-2.0", "weights": weights}
+
+
+def before_that(training: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a model's own training began with, and what was known of it there; empty where it began at random.
+
+    training  of a model card
+    """
+    start = training.get("start")
+    if not start:
+        return ()
+    words = f"Its own training began with {'published weights' if start['from'] == 'hub' else start['from']}"
+    return tuple(f"{words}, of which it was told: {note}" for note in start.get("notes", ())) or (f"{words}.",)
 
 
 def start_beside(path: Path) -> dict[str, str]:
