@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from overread.cli.main import main
+from overread.workflow.networks import show_network
+from overread.workflow.networks_shown.asked import Asked
 
 SMALL = ["--size", "32,32"]
 
@@ -80,6 +82,21 @@ def test_the_next_step_keeps_what_was_asked(capsys: pytest.CaptureFixture[str]) 
     code, text = said(capsys, "show", "composed", *SMALL, "--serves", "image", "--set", blocks)
     assert (code, "'\"'\"'" in text) == (0, True), "quotes of the list are quoted"
     assert next_of(text) == ["train", "DIR", "--set", "training.architecture=composed", "--set", f"training.network.{blocks}"]
+
+
+def test_a_trained_network_is_looked_into_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = {**show_network(Asked("resnet10", size=(32, 32))), "trained": {"name": "lung", "members": 1}}
+    monkeypatch.setattr("overread.workflow.networks.show_trained", lambda *_: shown)
+    project, model = tmp_path / "my lung", tmp_path / "lung.overread"
+    project.mkdir()
+    (project / "project.toml").touch()
+    model.touch()
+    assert next_of(said(capsys, "show", str(project))[1]) == ["inside", str(project)]
+    of_a_run = ["--run", "first", "--fold", "1"]
+    assert next_of(said(capsys, "show", str(project), *of_a_run)[1]) == ["inside", str(project), *of_a_run]
+    assert next_of(said(capsys, "show", str(model))[1]) == ["inside", str(model), "--out", "inside"]
 
 
 def test_comparing_and_looking_at_blocks_go_on_with_a_command_that_works(capsys: pytest.CaptureFixture[str]) -> None:
