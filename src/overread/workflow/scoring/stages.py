@@ -54,7 +54,7 @@ def stages_of(parts: Sequence[Part], truths: Sequence[Truths]) -> dict[str, Any]
 
 def _region_of(part: Part) -> Region | None:
     path = part.run.model / "model.json"
-    values = read_json(path)["preparation"].get("region") if path.exists() else None
+    values = read_json(path).get("preparation", {}).get("region") if path.exists() else None
     return None if values is None else Region(**values)
 
 
