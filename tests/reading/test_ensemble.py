@@ -316,9 +316,9 @@ def test_damage_is_named(tmp_path: Path) -> None:
             archive.writestr("model.safetensors", broken[1])
         with pytest.raises(OverreadError, match=f"broken.overread is damaged: {why}"):
             load_model(tmp_path / "broken.overread")
-    values = json.loads(text) | {"format": 4}
+    values = json.loads(text) | {"format": 5}
     (tmp_path / "model" / "model.json").write_text(json.dumps(values))
-    with pytest.raises(OverreadError, match=r"made by a newer version of Overread \(form 4; this one reads 3\)"):
+    with pytest.raises(OverreadError, match=r"made by a newer version of Overread \(form 5; this one reads 4\)"):
         load_model(tmp_path / "model")
 
 
