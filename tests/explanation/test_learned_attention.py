@@ -13,7 +13,7 @@ from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked
 from overread.explanation.inside.learned_attention import CHANNELS, PLACES, learned_attention
 from overread.explanation.inside.window import window_of
-from overread.networks.image.convolutional_attention import ChannelAttention
+from overread.networks.blocks.channel_attention import ChannelAttention
 from overread.networks.image.rows import ROWS
 
 

@@ -13,9 +13,9 @@ from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.core.question import Question
 from overread.explanation.methods.table import METHODS as MADE
-from overread.reporting.explanation.blocks import Part, Pictures, Words
 from overread.reporting.explanation.maps import maps_section
 from overread.reporting.explanation.maps_words import METHODS, score_words
+from overread.reporting.page_parts import Part, Pictures, Words
 from overread.reporting.pictures.canvas import ANSWER_COLOUR, PHANTOM_COLOUR, TRUTH_COLOUR
 from overread.reporting.pictures.heat import FAILED_COLOUR, SIGNED, Scale, Stamp, heat_panel, peak_of
 from overread.reporting.pictures.heat_marks import WINDOW_COLOUR, Marks, turned_marks

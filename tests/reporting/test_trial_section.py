@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from overread.cli.trial import describe
-from overread.reporting.explanation.blocks import Part, Words
 from overread.reporting.explanation.trial import trial_section
+from overread.reporting.page_parts import Part, Words
 
 CONTROLS = {"edges": "Edge detector", "constant": "Constant map", "noise": "Random map"}
 

@@ -15,8 +15,8 @@ from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.explanation.embedding import projections
 from overread.record.files import read_json, write_json
-from overread.reporting.explanation.blocks import Part, Table
 from overread.reporting.explanation.embedding import embedding_section
+from overread.reporting.page_parts import Part, Table
 from overread.workflow.embed import embed, told_columns
 from overread.workflow.explanations.embedding import embedded
 from overread.workflow.explanations.embedding.audit import audited_areas

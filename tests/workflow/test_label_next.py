@@ -18,9 +18,9 @@ from overread.record.files import read_json
 from overread.workflow import train as training
 from overread.workflow.init import init
 from overread.workflow.label_next import label_next
-from overread.workflow.learning import labelling
-from overread.workflow.learning.labelling import FILE, is_shown, labels_saved, simulate
-from overread.workflow.learning.unlabelled import Pool
+from overread.workflow.labelling import simulation as labelling
+from overread.workflow.labelling.pool import Pool
+from overread.workflow.labelling.simulation import FILE, is_shown, labels_saved, simulate
 from overread.workflow.project import Project
 from workflow.balls import films
 

@@ -14,10 +14,10 @@ from overread.cohort.subdivision import Subdivision, write_subdivision
 from overread.reading.region import Finder
 from overread.workflow import plan as planning
 from overread.workflow.init import init
-from overread.workflow.learning.without_truth import consistency_of
 from overread.workflow.pretrain import pretrain
 from overread.workflow.project import Project
 from overread.workflow.starts.pretrained import read_record
+from overread.workflow.unlabelled.consistency import consistency_of
 from workflow import balls
 from workflow.test_cascade import WINDOW, WINDOWED, by_brightness
 from workflow.untrained import untrained

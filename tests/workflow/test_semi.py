@@ -15,11 +15,11 @@ from overread.core.errors import OverreadError, Stopped
 from overread.evaluation.learning.against import ONE_TRAINING
 from overread.record.events import read_events
 from overread.workflow.init import init
-from overread.workflow.learning import labelling
-from overread.workflow.learning.without_truth import TOLD_IN_PARTS
+from overread.workflow.labelling import simulation as labelling
 from overread.workflow.learning_curve import PART_OF, learning_curve
 from overread.workflow.project import Project
 from overread.workflow.train import train
+from overread.workflow.unlabelled.consistency import TOLD_IN_PARTS
 from workflow.balls import films
 
 TINY = {"training.batch": "4", "training.architecture": "resnet10", "training.precision": "float32", "reading.refusal": "off"}

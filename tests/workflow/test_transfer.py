@@ -33,7 +33,6 @@ from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.learning_curve import learning_curve
 from overread.workflow.plan import next_name, plan, with_overrides
 from overread.workflow.pretrain import pretrain
-from overread.workflow.pretraining.further import further_images
 from overread.workflow.project import Project
 from overread.workflow.report import report
 from overread.workflow.starts.decided import begun, event_of
@@ -41,6 +40,7 @@ from overread.workflow.starts.pretrained import WEIGHTS, read_record
 from overread.workflow.starts.start import begin, start_of
 from overread.workflow.starts.told import licences_from, start_told
 from overread.workflow.train import train
+from overread.workflow.unlabelled.further import further_images
 from training.test_loop import StopAfter
 from workflow.balls import films, volume_project
 from workflow.untrained import untrained

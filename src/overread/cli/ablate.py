@@ -61,7 +61,11 @@ def ablate(
     named = [word.strip() for word in (switches or "").split(",") if word.strip()]
     found = switch_off(opened, named, run_name, minutes, epochs, seeds, name, fold, overrides, reporter(), tell)
     lines = [PHANTOM] if found["is_phantom"] else []
-    lines += [*_table(found, "trained"), *_table(found, "read"), *(f"Note: {note}" for note in found["notes"])]
+    lines += [
+        *_table(found, "trained"),
+        *_table(found, "read"),
+        *(f"Note: {note}" for note in (*found["notes"], *found["notes_read"])),
+    ]
     lines += ["", f"Page: {opened.run(name or DEFAULT_NAME).path / PAGE}"]
     return Outcome("\n".join(lines), found, command("train", project))
 

@@ -85,7 +85,7 @@ def label_next(
             raise click.UsageError("--simulate takes training cases, no studies.")
         if start is not None and not 0 < start < 100:
             raise OverreadError(f"--start {start:g} is no share to begin with.", "give a percentage between 0 and 100")
-        from overread.workflow.learning.labelling import simulate as label_in_rounds
+        from overread.workflow.labelling.simulation import simulate as label_in_rounds
 
         share = None if start is None else start / 100
         found = label_in_rounds(

@@ -45,3 +45,21 @@ def stage(progress: Progress | None, text: str) -> Iterator[Callable[[int, int],
 
     yield tell
     progress.finish()
+
+
+@contextmanager
+def in_shares(progress: Progress | None, text: str) -> Iterator[Callable[[float, str], None]]:
+    """Work that tells which share of it is done, 0 to 1, and a note."""
+    done = 0.0
+
+    def tell(share: float, note: str) -> None:
+        nonlocal done
+        if progress is not None:
+            progress.advance(max(0.0, share - done), note)
+            done = max(done, share)
+
+    if progress is not None:
+        progress.start(1.0, text)
+    yield tell
+    if progress is not None:
+        progress.finish()

@@ -26,6 +26,7 @@ from torch import nn
 
 from overread import networks
 from overread.core.errors import OverreadError
+from overread.networks.device import best_device
 from overread.networks.fusion.fused import fused
 from overread.networks.layout import to_channels_last
 from overread.reading.answering import Answering
@@ -197,7 +198,7 @@ def predictor_of(card: ModelCard, network: nn.Module, *, device: str = "auto", p
 
 
 def _single(card: ModelCard, network: nn.Module, device: str, precision: str) -> Predictor:
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    where = best_device() if device == "auto" else device
     task = make(
         card.question,
         loss=card.task["loss"],

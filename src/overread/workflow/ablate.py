@@ -23,7 +23,7 @@ from overread.workflow.ablating.base import refuse_another_base, settings_of_run
 from overread.workflow.ablating.reading import read_otherwise
 from overread.workflow.ablating.switches import READING, SWITCHES, chosen_switches
 from overread.workflow.ablating.trained import Ablation, compared
-from overread.workflow.learning.objective import about, objective
+from overread.workflow.learning.objective import objective
 from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken, settings_digest, told_overrides
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import Project
@@ -101,7 +101,7 @@ def _kept(home: RunFolder, cohort: Cohort, fold: int | None, endpoint: Endpoint,
     empty: dict[str, Any] = {"trained": None, "not_trained": {}, "read": None, "not_read": {}}
     path = home.path / FILE
     found = dict(read_json(path)) if path.exists() else {}
-    same = {"format": FORMAT, "cohort": cohort.digest, "fold": fold, "endpoint": about(endpoint), "level": level}
+    same = {"format": FORMAT, "cohort": cohort.digest, "fold": fold, "endpoint": endpoint.as_dict(), "level": level}
     if any(found.get(key) != value for key, value in same.items()):
         return empty
     return {key: found.get(key, value) for key, value in empty.items()}
@@ -182,7 +182,7 @@ def _written(
         "cohort": cohort.digest,
         "fold": fold,
         "is_phantom": cohort.is_phantom,
-        "endpoint": about(endpoint),
+        "endpoint": endpoint.as_dict(),
         "level": project.settings.evaluation.interval_level,
         "n_cases": len(cohort.of("tuning")),
         "n_patients": len({case.patient_id for case in cohort.of("tuning")}),
@@ -191,8 +191,8 @@ def _written(
         "notes": [
             TUNING,
             *([ONE_AT_A_TIME, OF_THESE if len(trained["seeds"]) > 1 else ONE_SEED] if trained else []),
-            *([FROZEN] if read else []),
         ],
+        "notes_read": [FROZEN] if read else [],
     }
     write_json(home.path / FILE, result)
     write_text(home.path / PAGE, ablation_page(project.name.replace("_", " "), result))

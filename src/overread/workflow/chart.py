@@ -18,6 +18,7 @@ from overread.cohort.progress import Progress
 from overread.cohort.some_cases import some_of
 from overread.core.errors import OverreadError
 from overread.core.image import Image
+from overread.networks.device import best_device
 from overread.record.files import write_json, write_text
 from overread.record.provenance import machine
 from overread.reporting.diagrams.chart_page import chart_page
@@ -62,7 +63,7 @@ def chart(project: Project, on: str = "tuning", repeats: int = REPEATS, progress
         "better": first["better"],
         "unit": first.get("unit", ""),
         "machine": machine(),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": best_device(),
         "threads": torch.get_num_threads(),
         "repeats": repeats,
         "read": read,

@@ -16,8 +16,8 @@ from overread.explanation.batching import telling
 from overread.explanation.targets import refuse_unknown
 from overread.reading.model import Model
 from overread.record.files import write_bytes, write_json, write_text
-from overread.reporting.explanation.blocks import Part
 from overread.reporting.explanation.page import explanation_page
+from overread.reporting.page_parts import Part
 from overread.workflow.explanations.covariates import explain_baseline, is_baseline
 from overread.workflow.explanations.fused import explain_fused
 from overread.workflow.explanations.maps.cases import Picked, studies, tuning_cases

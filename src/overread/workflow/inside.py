@@ -17,8 +17,8 @@ from overread.explanation.asked import single
 from overread.reading.model import Model
 from overread.record.files import write_bytes, write_json, write_text
 from overread.record.run import RunFolder
-from overread.reporting.explanation.blocks import Part
 from overread.reporting.explanation.page import explanation_page
+from overread.reporting.page_parts import Part
 from overread.workflow.explanations.inside.looked import Looked
 from overread.workflow.explanations.inside.parts import PARTS, TITLES
 from overread.workflow.explanations.inside.weights import weights_part

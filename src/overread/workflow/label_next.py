@@ -27,7 +27,7 @@ from overread.reading.model import Model
 from overread.record.events import EventLog, read_events
 from overread.record.files import digest_bytes, write_text
 from overread.workflow.frozen import model_of, run_of
-from overread.workflow.learning.unlabelled import MEASURES, Pool, features_of_cases, look_at
+from overread.workflow.labelling.pool import MEASURES, Pool, features_of_cases, look_at
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
 from overread.workflow.readings.clinical import Given, variables_of, with_clinical_values

@@ -193,7 +193,7 @@ def _written(
         "name": name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "is_phantom": cohort.is_phantom,
-        "endpoint": _endpoint(endpoint),
+        "endpoint": endpoint.as_dict(),
         "n_cases": len(lined.patient_ids),
         "n_patients": lined.patients.count,
         "stratified_by": drawn.by,
@@ -260,12 +260,6 @@ def _way(settings: Mapping[str, str]) -> str:
     """The second way in words: "weights = run:pretrained"."""
     told = [f"{key.removeprefix('training.')} = {value}" for key, value in told_overrides(settings).items()]
     return ", ".join([*told, *(["weights from a file"] if len(told) < len(settings) else [])])
-
-
-def _endpoint(endpoint: Endpoint) -> dict[str, str]:
-    metric = endpoint.metric
-    told = {"metric": metric.key, "name": metric.name, "subject": endpoint.subject, "unit": metric.unit}
-    return {**told, "better": metric.better, "definition": metric.definition, "formula": metric.formula}
 
 
 def _point(curve: Curve, number: int, own: Sequence[tuple[Training, Mapping[str, Any]]]) -> dict[str, Any]:

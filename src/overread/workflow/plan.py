@@ -18,6 +18,7 @@ from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.question import Question
+from overread.networks.device import best_device
 from overread.networks.exam.rows import slices_axis
 from overread.reading.model import build_network
 from overread.record.run import RunFolder
@@ -102,7 +103,7 @@ def plan_run(
     cohort = with_regions(project, cohort, first, progress)
     facts = fingerprint(cohort, progress, settings.training.clinical, None if first is None else first.region)
     refuse_unseen(project.question, facts)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     start = start_of(project, settings.training.weights, cohort, fold)
     made = decided(project.question, facts, wishes_of(settings), start, device)
     if note := small_batch_note(made, outline(made.network, settings.training.network)):

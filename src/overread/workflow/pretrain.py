@@ -7,32 +7,35 @@ not: a network that has seen them, if only without their labels, is judged too w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from overread.cohort.fingerprint import fingerprint
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, in_shares
 from overread.core.errors import OverreadError, Stopped
+from overread.networks.device import best_device
 from overread.record.events import read_events
 from overread.record.files import digest_json
 from overread.record.provenance import versions
 from overread.record.run import RunFolder, StopSignal
 from overread.training.clock import Clock
-from overread.training.loop import Outcome, Recipe
+from overread.training.loop import Outcome
 from overread.training.loop import train as run_loop
 from overread.training.measure import measure_step
 from overread.training.plan import Plan
+from overread.training.recipe import recipe_of
 from overread.workflow import plan as planning
 from overread.workflow.audits.leaks import refuse_leaks_found
 from overread.workflow.first_model import first_model_of, with_regions
 from overread.workflow.learning.plan_file import write_plan
-from overread.workflow.pretraining.further import Further, further_images
 from overread.workflow.pretraining.planned import Lesson, base_plan, lesson, method_for, pretraining_plan
 from overread.workflow.project import Project
 from overread.workflow.starts.pretrained import PLAN, is_pretraining, read_record, write_pretrained, write_record
 from overread.workflow.train import DEFAULT_MINUTES
+from overread.workflow.unlabelled.further import Further, further_images
 
 DEFAULT_NAME = "pretrained"
 
@@ -109,7 +112,7 @@ def _pretrain(
     planning.refuse_unfit(cohort)
     first = first_model_of(project, settings)
     cohort = with_regions(project, cohort, first, progress)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(best_device())
     wishes = planning.wishes_of(settings)
     facts = fingerprint(cohort, progress, region=None if first is None else first.region)
     base = base_plan(project.question, facts, wishes, device.type)
@@ -194,35 +197,13 @@ def _learn(
     clock = Clock(plan.steps_per_epoch, order["epochs"], order["minutes"])
     if not is_resumed:
         run.events.write("started", run=run.name, seed=plan.seed, precision=plan.precision, identity=identity, method=plan.loss)
-    recipe = Recipe(
-        plan.optimizer,
-        plan.schedule,
-        plan.learning_rate,
-        plan.weight_decay,
-        plan.warmup_steps,
-        plan.steps_per_epoch,
-        plan.gradient_clip,
-        plan.ema,
-        plan.precision,
-        plan.channels_last,
-        plan.seed,
-    )
-    told = [0.0]
-
-    def tell(share: float, note: str) -> None:
-        if progress is not None:
-            progress.advance(max(0.0, share - told[0]), note)
-            told[0] = max(told[0], share)
-
-    if progress is not None:
-        progress.start(1.0, "Pretraining")
     stop = StopSignal()
-    with stop.listening():
+    with in_shares(progress, "Pretraining") as tell, stop.listening():
         outcome = run_loop(
             taught.task,
             taught.network,
             taught.batch,
-            recipe,
+            replace(recipe_of(plan), early_stopping=0),  # nobody looks at tuning cases
             clock,
             validate=_nobody_looks,
             events=run.events,

@@ -26,7 +26,7 @@ from overread.workflow.robust.objects import fitting
 from overread.workflow.robust.pictures import picture_of
 from overread.workflow.robust.readings import Subject, read_otherwise, read_under, score
 from overread.workflow.robust.record import FILE, PICTURE
-from overread.workflow.robust.results import about, at_threshold, check_defined, endpoint_of, row
+from overread.workflow.robust.results import at_threshold, check_defined, endpoint_of, row
 from overread.workflow.robust.suite import Condition, chosen_names, conditions, what_was_done
 
 FORMAT = 1
@@ -93,7 +93,7 @@ def robustness(
         "n_cases": len(subject.cases),
         "n_patients": len({case.patient_id for case in subject.cases}),
         "of_cases": len(cohort.of("tuning")),
-        "endpoint": about(endpoint),
+        "endpoint": endpoint.as_dict(),
         "level": level,
         "tolerance": tolerance,
         "rule": rule_words(endpoint, tolerance, level),

@@ -10,28 +10,30 @@ import torch
 from torch import nn
 
 from overread.cohort.fingerprint import fingerprint
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, in_shares
 from overread.core.errors import OverreadError, Stopped
+from overread.networks.device import best_device
 from overread.networks.weights import weights_digest
 from overread.reading.model import build_network
 from overread.record.events import EventLog, read_events
 from overread.record.files import digest_json
 from overread.record.run import RunFolder, StopSignal
 from overread.training.clock import Clock
-from overread.training.loop import Outcome, Recipe
+from overread.training.loop import Outcome
 from overread.training.loop import train as run_loop
 from overread.training.plan import NOT_THE_CURVE, RUN
+from overread.training.recipe import recipe_of
 from overread.workflow import plan as planning
 from overread.workflow.audits.leaks import refuse_leaks_found
 from overread.workflow.first_model import first_model_of, with_regions
 from overread.workflow.learning.freeze import freeze, snapshot
 from overread.workflow.learning.look import Look
 from overread.workflow.learning.plan_file import read_plan
-from overread.workflow.learning.without_truth import REST, consistency_of
 from overread.workflow.plan import Planned, batches_of
 from overread.workflow.project import CURVE, NO_RUNS, PLANNED, Project
-from overread.workflow.starts.decided import begun, decided, event_of, freezing_of
+from overread.workflow.starts.decided import begun, decided, event_of
 from overread.workflow.starts.start import Start, start_of
+from overread.workflow.unlabelled.consistency import REST, consistency_of
 
 DEFAULT_MINUTES = 15.0
 FOLDERS = ("training.weights", "training.unlabelled")  # settings that may name a folder, which no record tells
@@ -161,7 +163,7 @@ def _as_written(project: Project, run: RunFolder, order: Order, progress: Progre
     first = first_model_of(project, settings)
     cohort = with_regions(project, cohort, first, progress)
     facts = fingerprint(cohort, progress, settings.training.clinical, None if first is None else first.region)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     start = start_of(project, settings.training.weights, cohort, order.fold)
     today = decided(project.question, facts, planning.wishes_of(settings), start, device)
     before, after = written.as_dict(), today.as_dict()
@@ -184,7 +186,7 @@ def _learn(
     plan, run = planned.plan, planned.run
     torch.manual_seed(plan.seed)
     network = build_network(plan.network) if order.resume else _first_network(planned, start)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(best_device())
     beside, of_images = consistency_of(project, planned, unlabelled, order.fold, device, progress)
     if not order.resume:
         run.events.write(
@@ -199,49 +201,23 @@ def _learn(
             identity=plan.identity,
             initial=weights_digest(network),
         )
-    if progress is not None:
-        progress.start(1.0, "Training")
-    told = [0.0]
-
-    def tell(share: float, note: str) -> None:
-        if progress is not None:
-            progress.advance(max(0.0, share - told[0]), note)
-            told[0] = max(told[0], share)
-
-    recipe = Recipe(
-        plan.optimizer,
-        plan.schedule,
-        plan.learning_rate,
-        plan.weight_decay,
-        plan.warmup_steps,
-        plan.steps_per_epoch,
-        plan.gradient_clip,
-        plan.ema,
-        plan.precision,
-        plan.channels_last,
-        plan.seed,
-        plan.early_stopping,
-        freezing_of(plan),
-    )
-    outcome = run_loop(
-        planned.task,
-        network,
-        batches_of(plan, planned.cache, planned.cohort, device),
-        recipe,
-        clock,
-        validate=Look(planned, device, LOOK_SHARE_OF_BUDGET * clock.minutes * 60 if clock.minutes else None),
-        beside=beside,
-        events=EventLog(run.events_path, hear),
-        checkpoint=run.checkpoint,
-        identity=digest_json([plan.identity, of_images]) if of_images else plan.identity,
-        on_checkpoint=lambda average: snapshot(planned, average, run),
-        resume=order.resume,
-        stop=stop,
-        tell=tell,
-    )
-    if progress is not None:
-        progress.finish()
-    return outcome
+    with in_shares(progress, "Training") as tell:
+        return run_loop(
+            planned.task,
+            network,
+            batches_of(plan, planned.cache, planned.cohort, device),
+            recipe_of(plan),
+            clock,
+            validate=Look(planned, device, LOOK_SHARE_OF_BUDGET * clock.minutes * 60 if clock.minutes else None),
+            beside=beside,
+            events=EventLog(run.events_path, hear),
+            checkpoint=run.checkpoint,
+            identity=digest_json([plan.identity, of_images]) if of_images else plan.identity,
+            on_checkpoint=lambda average: snapshot(planned, average, run),
+            resume=order.resume,
+            stop=stop,
+            tell=tell,
+        )
 
 
 def _first_network(planned: Planned, start: Start) -> nn.Module:

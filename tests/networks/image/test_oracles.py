@@ -152,7 +152,7 @@ def test_densenet_in_3d_answers_as_monais() -> None:
 
 
 def test_cbam_weighs_as_written_out() -> None:
-    from overread.networks.image.convolutional_attention import ChannelAttention
+    from overread.networks.blocks.channel_attention import ChannelAttention
 
     torch.manual_seed(0)
     block, maps = ChannelAttention(32, 3), torch.randn(2, 32, 3, 4, 5)

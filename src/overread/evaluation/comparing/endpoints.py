@@ -62,6 +62,12 @@ class Endpoint:
     def classes(self) -> tuple[str, ...]:
         return self.question.classes if self.subject == "mean" else (self.subject,)
 
+    def as_dict(self) -> dict[str, str]:
+        """Plain values, as records of comparisons hold them."""
+        metric = self.metric
+        told = {"endpoint": self.key, "metric": metric.key, "name": metric.name, "subject": self.subject, "unit": metric.unit}
+        return {**told, "better": metric.better, "definition": metric.definition, "formula": metric.formula}
+
 
 def case_values(endpoint: Endpoint, rows: Sequence[Row]) -> list[np.ndarray]:
     """Per class or structure (N,) what each case adds to the mean; NaN where it adds nothing."""

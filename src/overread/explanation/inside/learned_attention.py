@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from overread.core.errors import OverreadError
 from overread.explanation.asked import Asked
 from overread.networks.blocks.attention_gate import AttentionGate
+from overread.networks.blocks.channel_attention import ChannelAttention
 from overread.networks.blocks.spatial_attention import SpatialAttention
 from overread.networks.blocks.squeeze_excitation import SqueezeExcitation
 from overread.networks.exam.network import ExamNetwork
 from overread.networks.exam.slices import present
-from overread.networks.image.convolutional_attention import ChannelAttention
 
 CHANNELS, PLACES = "channels", "places"
 KINDS: Mapping[type[nn.Module], tuple[str, str]] = {  # what a block weighs, and what it is called

@@ -12,6 +12,7 @@ from typing import Literal
 
 from torch import nn
 
+from overread.networks.blocks.channel_attention import channels_then_places
 from overread.networks.blocks.conv_unit import ConvUnit
 from overread.networks.blocks.convolution import convolution
 from overread.networks.blocks.initial import he_initialise
@@ -19,7 +20,6 @@ from overread.networks.blocks.norms import make_norm
 from overread.networks.blocks.pooling import GlobalAverage, max_pool
 from overread.networks.blocks.residual import BasicBlock, Bottleneck, PreActivationBlock
 from overread.networks.blocks.squeeze_excitation import SqueezeExcitation
-from overread.networks.image.convolutional_attention import channels_then_places
 from overread.networks.image.network import ImageNetwork, keeps_small, size_of
 from overread.networks.image.stems import photograph_stem
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from overread.reporting.diagrams.scatter import scatter
 from overread.reporting.diagrams.sheet import sheet
 from overread.reporting.diagrams.words import count, seconds
-from overread.reporting.explanation.blocks import Block, Chart, Section, Table, Words
+from overread.reporting.page_parts import Block, Chart, Section, Table, Words
 
 Result = Mapping[str, Any]
 AXES = {

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from overread.reporting.diagrams.network import several_diagrams
 from overread.reporting.diagrams.sheet import sheet
 from overread.reporting.diagrams.words import count, edges, memory, reads, seconds
-from overread.reporting.explanation.blocks import Block, Chart, Section, Table, Words
+from overread.reporting.page_parts import Block, Chart, Section, Table, Words
 
 Facts = Mapping[str, Any]
 SERVES = {

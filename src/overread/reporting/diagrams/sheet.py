@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from overread.reporting.explanation.blocks import Section
 from overread.reporting.page import environment
+from overread.reporting.page_parts import Section
 
 
 def sheet(title: str, kicker: str, lead: str, sections: Sequence[Section], footer: str, *, is_phantom: bool = False) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from overread.reporting.charts.attention import channel_chart
-from overread.reporting.explanation.blocks import Block, Chart, Part, Picture, Pictures, Table, Words
+from overread.reporting.page_parts import Block, Chart, Part, Picture, Pictures, Table, Words
 
 
 def attention_blocks(found: Mapping[str, Any], part: Part) -> list[Block]:

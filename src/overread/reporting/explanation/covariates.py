@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from overread.reporting.charts.contributions import contribution_chart
-from overread.reporting.explanation.blocks import Block, Chart, Part, Section, Table, Words
+from overread.reporting.page_parts import Block, Chart, Part, Section, Table, Words
 
 SHOWN = 12  # cases in a table, those whose answers lie furthest from the usual one
 FAMILIES = {"hog": "directions of edges", "tiles": "parts of the picture", "body": "shape of the body"}

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from overread.core.score import Interval
 from overread.reporting.charts.embedding import embedding_charts
-from overread.reporting.explanation.blocks import Block, Chart, Part, Picture, Pictures, Section, Table, Words
+from overread.reporting.page_parts import Block, Chart, Part, Picture, Pictures, Section, Table, Words
 
 Record = Mapping[str, Any]
 

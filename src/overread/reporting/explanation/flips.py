@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from overread.reporting.explanation.blocks import Block, Part, Picture, Pictures, Section, Table, Words
+from overread.reporting.page_parts import Block, Part, Picture, Pictures, Section, Table, Words
 
 Row = Mapping[str, Any]
 TEACHES = (

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from overread.reporting.charts.weights import change_chart, spread_chart
 from overread.reporting.explanation.attention import attention_blocks
-from overread.reporting.explanation.blocks import Block, Chart, Part, Picture, Pictures, Section, Table, Words
+from overread.reporting.page_parts import Block, Chart, Part, Picture, Pictures, Section, Table, Words
 
 _KINDS = ("Conv", "Linear", "Pool", "Upsample")
 _SPREADS = 6  # layers whose weights are drawn as histograms

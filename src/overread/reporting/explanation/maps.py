@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from overread.reporting.explanation.blocks import Block, Part, Picture, Pictures, Section, Table, Words
+from overread.reporting.page_parts import Block, Part, Picture, Pictures, Section, Table, Words
 from overread.reporting.words import listed
 
 Row = Mapping[str, Any]

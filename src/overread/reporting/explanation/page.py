@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from overread.reporting.explanation.blocks import Part, Section
 from overread.reporting.explanation.covariates import covariates_section
 from overread.reporting.explanation.embedding import embedding_section
 from overread.reporting.explanation.flips import flips_section
@@ -14,6 +13,7 @@ from overread.reporting.explanation.maps import maps_section
 from overread.reporting.explanation.trial import trial_section
 from overread.reporting.explanation.uncertainty import uncertainty_section
 from overread.reporting.page import environment
+from overread.reporting.page_parts import Part, Section
 
 # In the order of the page: the trial comes before the maps that it judges.
 SECTIONS: dict[str, Callable[[Part], Section]] = {

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from overread.core.score import Interval
 from overread.reporting.charts.cascade import cascade_chart
-from overread.reporting.explanation.blocks import Block, Chart, Part, Section, Table, Words
+from overread.reporting.page_parts import Block, Chart, Part, Section, Table, Words
 
 MARKS = {"passed": "✓", "failed": "✗", "not tried": "–", "incomplete": "–"}
 MEASURES = (

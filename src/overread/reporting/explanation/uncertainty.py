@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from overread.core.score import Interval
 from overread.reporting.charts.uncertainty import error_chart, right_wrong_chart, risks_chart
-from overread.reporting.explanation.blocks import Block, Chart, Part, Picture, Pictures, Section, Table, Words
 from overread.reporting.explanation.uncertainty_words import (
     CANNOT,
     ERRORS,
@@ -21,6 +20,7 @@ from overread.reporting.explanation.uncertainty_words import (
     key_of,
     name_of,
 )
+from overread.reporting.page_parts import Block, Chart, Part, Picture, Pictures, Section, Table, Words
 
 Row = Mapping[str, Any]
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from overread.core.score import Interval
 from overread.reporting.charts import svg
-from overread.reporting.explanation.blocks import Block, Chart, Section, Table, Words
 from overread.reporting.page import environment
+from overread.reporting.page_parts import Block, Chart, Section, Table, Words
 from overread.reporting.sections.learning_curve import budget_words
 from overread.reporting.sections.results import counts, named
 
@@ -76,7 +76,7 @@ def _trained(found: Found) -> list[Section]:
         Table(f"{named(found['endpoint'])}, mean over seeds", columns, rows, _note(found, part["rows"])),
         Table("How each was switched off", ("part", "settings"), [(row["title"], _settings(row)) for row in part["rows"]]),
         *_left_out(found, found["not_trained"]),
-        *(Words(note) for note in found["notes"][1:] if not note.startswith("Threshold")),
+        *(Words(note) for note in found["notes"][1:]),
     ]
     return [Section("trained", "Trained without", told, blocks)]
 
@@ -104,7 +104,7 @@ def _read(found: Found) -> list[Section]:
         ]
         blocks.append(Table(named(found["endpoint"]), columns, rows, _note(found, part["rows"])))
     blocks += _left_out(found, found["not_read"])
-    blocks += [Words(note) for note in found["notes"] if note.startswith("Threshold")]
+    blocks += [Words(note) for note in found["notes_read"]]
     return [Section("read", "Read otherwise", told, blocks)]
 
 

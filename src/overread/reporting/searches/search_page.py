@@ -9,8 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from overread.core.score import Interval
-from overread.reporting.explanation.blocks import Block, Chart, Section, Table, Words
 from overread.reporting.page import environment
+from overread.reporting.page_parts import Block, Chart, Section, Table, Words
 from overread.reporting.searches.charts import importance_chart, loss_chart, progress_chart, range_chart, settings_chart, short
 from overread.reporting.sections.learning_curve import budget_words
 from overread.reporting.sections.results import counts, named

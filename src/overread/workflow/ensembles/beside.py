@@ -12,7 +12,7 @@ from overread.evaluation.comparing.paired import difference
 from overread.record.files import read_json, write_json
 from overread.record.run import RunFolder
 from overread.workflow.ensembles.record import FILE
-from overread.workflow.learning.objective import about, objective
+from overread.workflow.learning.objective import objective
 from overread.workflow.learning.series import evaluated
 from overread.workflow.project import Project
 
@@ -48,7 +48,7 @@ def score_members(
         one = difference(lined, endpoint, 1, level=level)
         rows.append({"run": run, "value": one.values[0], "gain": one.interval.as_dict(), "p": one.p, "remark": one.remark})
         joint = one.values[1]
-    beside = {"endpoint": about(endpoint), "ensemble": joint, "members": rows, "notes": [FLATTERED]}
+    beside = {"endpoint": endpoint.as_dict(), "ensemble": joint, "members": rows, "notes": [FLATTERED]}
     _keep(project.run(name, fold), beside)
     return beside
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from overread.record.files import read_json, write_bytes, write_json, write_text
 from overread.record.run import RunFolder
-from overread.reporting.explanation.blocks import FORMAT, Part
 from overread.reporting.explanation.page import SECTIONS, explanation_page
+from overread.reporting.page_parts import FORMAT, Part
 from overread.workflow.explanations.maps.stamps import as_judged_now
 from overread.workflow.project import Project
 

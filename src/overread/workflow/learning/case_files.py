@@ -16,7 +16,7 @@ from overread.evaluation.sources.slices_file import read_slices
 from overread.record.files import read_json
 from overread.record.run import RunFolder
 from overread.reporting.case_files import CaseFiles
-from overread.reporting.explanation.blocks import Part
+from overread.reporting.page_parts import Part
 from overread.reporting.pictures.small import shrunk
 from overread.workflow.explanations.embedding.similar import similar_of
 from overread.workflow.explanations.record import part_of

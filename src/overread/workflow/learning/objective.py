@@ -18,10 +18,3 @@ def objective(project: Project) -> Endpoint:
             "set evaluation.primary_endpoint in project.toml",
         )
     return endpoint
-
-
-def about(endpoint: Endpoint) -> dict[str, str]:
-    """Plain values, as records of comparisons hold them."""
-    metric = endpoint.metric
-    told = {"endpoint": endpoint.key, "metric": metric.key, "name": metric.name, "subject": endpoint.subject}
-    return {**told, "unit": metric.unit, "better": metric.better, "definition": metric.definition}

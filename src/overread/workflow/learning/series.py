@@ -15,9 +15,9 @@ from overread.record.run import RunFolder
 from overread.training.plan import RUN
 from overread.workflow import plan as planning
 from overread.workflow.evaluate import evaluate
-from overread.workflow.learning.without_truth import REST
 from overread.workflow.project import Project
 from overread.workflow.train import DEFAULT_MINUTES, FOLDERS, Hear, is_finished, train
+from overread.workflow.unlabelled.consistency import REST
 
 SHAPING = ("training", "region", "evaluation")  # sections of project.toml that a finished training and its scores rest on
 OWN_KEYS = {"training": {"minutes", "epochs", "seed"}}  # an order holds these itself

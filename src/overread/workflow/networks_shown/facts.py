@@ -12,6 +12,7 @@ from overread.networks.anatomy.body import body_of
 from overread.networks.anatomy.layers import LayerTable, layer_table, reads_regions
 from overread.networks.anatomy.structure import structure
 from overread.networks.count import cost
+from overread.networks.device import best_device
 from overread.networks.fit import refuse_indivisible
 from overread.training.measure import expected_memory_gib, free_memory_gib
 from overread.workflow.networks_shown.asked import Built
@@ -73,7 +74,7 @@ def reads(table: LayerTable) -> dict[str, Any]:
 
 def training_memory(built: Built, batch: int) -> dict[str, Any]:
     """What one training step takes with this batch, whether it fits here, and what to do where it does not."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(best_device())
     free = free_memory_gib(device)
     body = body_of(built.network)
 

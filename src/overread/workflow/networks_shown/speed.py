@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from overread.networks.device import best_device
 from overread.networks.layout import memory_format, to_channels_last
 from overread.networks.memory import keep_freed_memory
 from overread.networks.objects.centre_detector import CentreDetector
@@ -26,7 +27,7 @@ def measured(network: nn.Module, shape: tuple[int, ...], *, repeats: int = REPEA
     A network of objects is timed with one object in the middle of each image.
     """
     keep_freed_memory()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(best_device())
     network = to_channels_last(network.to(device))
     images = torch.randn((BATCH, *shape), generator=torch.Generator().manual_seed(0)).to(device)
     images = images.contiguous(memory_format=memory_format(images.ndim))

@@ -46,22 +46,9 @@ def at_threshold(question: Question, contenders: Sequence[Contender], level: flo
     asked = [Endpoint.of(question, f"{key}/{positive_class(question)}") for key in ("sensitivity", "specificity")]
     found = [[difference(lined, endpoint, k, level=level) for endpoint in asked] for k in range(1, len(contenders))]
     return [
-        [{**about(d.endpoint), "clean": d.values[0], "degraded": d.values[1], "drop": as_drop(d).as_dict()} for d in several]
+        [{**d.endpoint.as_dict(), "clean": d.values[0], "degraded": d.values[1], "drop": as_drop(d).as_dict()} for d in several]
         for several in found
     ]
-
-
-def about(endpoint: Endpoint) -> dict[str, Any]:
-    metric = endpoint.metric
-    return {
-        "endpoint": endpoint.key,
-        "metric": metric.key,
-        "subject": endpoint.subject,
-        "name": metric.name,
-        "unit": metric.unit,
-        "better": metric.better,
-        "definition": metric.definition,
-    }
 
 
 def row(condition: Condition, drop: Drop, also: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from overread.evaluation.comparing.paired import difference
 from overread.record.files import write_json, write_text
 from overread.record.run import RunFolder
 from overread.reporting.searches.search_page import search_page
-from overread.workflow.learning.objective import about
 from overread.workflow.learning.series import Budget, told_overrides
 from overread.workflow.searching.conduct import Conduct
 from overread.workflow.searching.proposals import importances
@@ -57,7 +56,7 @@ def write_found(
         **{key: order[key] for key in ("cohort", "fold", "method", "seed", "minutes", "budget", "final", "space", "range_test")},
         "training_seed": conduct.seed,
         "overrides": told_overrides(order["overrides"]),
-        "endpoint": about(endpoint),
+        "endpoint": endpoint.as_dict(),
         "n_cases": len(conduct.subdivision.tuning),
         "n_patients": len({case.patient_id for case in cohort.of("tuning")}),
         "ended": ended,

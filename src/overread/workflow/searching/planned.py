@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from overread.cohort.fingerprint import fingerprint
 from overread.cohort.index import Cohort
-from overread.cohort.progress import Progress
-from overread.training.loop import Recipe
+from overread.cohort.progress import Progress, in_shares
+from overread.networks.device import best_device
 from overread.training.plan import Plan
 from overread.training.range_test import range_test
+from overread.training.recipe import recipe_of
 from overread.workflow.first_model import first_model_of, with_regions
 from overread.workflow.plan import batches_of, prepared, task_of, wishes_of, with_overrides
 from overread.workflow.project import Project
@@ -47,7 +48,7 @@ def decided_of(
     cohort = with_regions(project, cohort, first, progress)
     facts = fingerprint(cohort, progress, settings.training.clinical, None if first is None else first.region)
     start = start_of(project, settings.training.weights, cohort, fold)
-    return Decided(decided(project.question, facts, wishes_of(settings), start, _device()), start, cohort)
+    return Decided(decided(project.question, facts, wishes_of(settings), start, best_device()), start, cohort)
 
 
 def range_test_of(
@@ -61,31 +62,9 @@ def range_test_of(
     cache = prepared(project, cohort, plan, task, progress)
     torch.manual_seed(plan.seed)
     network = begun(plan, found.start).network
-    recipe = Recipe(
-        optimizer=plan.optimizer,
-        schedule="constant",
-        learning_rate=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-        warmup_steps=0,
-        steps_per_epoch=plan.steps_per_epoch,
-        gradient_clip=plan.gradient_clip,
-        ema=plan.ema,
-        precision="float32",
-        channels_last=False,
-        seed=plan.seed,
-    )
-    if progress is not None:
-        progress.start(1.0, "Learning-rate range test")
-    done = [0.0]
-
-    def tell(share: float, note: str) -> None:
-        if progress is not None:
-            progress.advance(share - done[0], note)
-            done[0] = share
-
-    tested = range_test(task, network, batches_of(plan, cache, cohort, _device()), recipe, tell=tell)
-    if progress is not None:
-        progress.finish()
+    recipe = replace(recipe_of(plan), schedule="constant", warmup_steps=0, precision="float32", channels_last=False)
+    with in_shares(progress, "Learning-rate range test") as tell:
+        tested = range_test(task, network, batches_of(plan, cache, cohort, best_device()), recipe, tell=tell)
     low, high = tested.worth_searching
     return {
         "minutes": round((time.monotonic() - began) / 60, 3),
@@ -101,7 +80,3 @@ def range_test_of(
         f"{tested.steepest:.2g} and was lowest at {tested.highest:.2g}; the plan would take {plan.learning_rate:g}. Rates from "
         f"{low:g} to {high:g} are worth a search.",
     }
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -11,8 +11,9 @@ from torch import nn
 from overread.cohort.fingerprint import Fingerprint
 from overread.core.question import Question
 from overread.networks.weights import Loaded
-from overread.training.freezing import Freezing, refuse_frozen_noise, table_of_stages, words_of_stages
+from overread.training.freezing import refuse_frozen_noise, table_of_stages, words_of_stages
 from overread.training.plan import Plan, make_plan
+from overread.training.recipe import freezing_of
 from overread.training.wishes import Wishes
 from overread.workflow.starts.start import Start, begin
 from overread.workflow.starts.wishes import fitted
@@ -45,10 +46,6 @@ def begun(plan: Plan, start: Start) -> Begun:
     rows = table_of_stages(network, freezing_of(plan), states)
     refuse_frozen_noise(rows)
     return Begun(network, loaded, rows)
-
-
-def freezing_of(plan: Plan) -> Freezing:
-    return Freezing(plan.freeze, plan.unfreeze, plan.layer_decay)
 
 
 def with_start(plan: Plan, start: Start) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from overread.reporting.explanation.blocks import Part
+from overread.reporting.page_parts import Part
 from overread.workflow.explanations.maps.verdicts import judged
 
 OVERTAKEN = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from overread.record.files import read_json
-from overread.reporting.explanation.blocks import FORMAT
+from overread.reporting.page_parts import FORMAT
 
 SUFFIX = ".trial.json"
 NOT_TRIED = "not tried"

@@ -18,8 +18,8 @@ from overread.record.files import digest_json
 from overread.training.consistency import NONE, Consistency
 from overread.workflow.first_model import with_regions
 from overread.workflow.plan import Planned
-from overread.workflow.pretraining.further import further_images
 from overread.workflow.project import Project
+from overread.workflow.unlabelled.further import further_images
 
 REST = "rest"  # training cases of the project whose truth this run is not told: in a learning curve, a simulation of labelling
 TOLD_IN_PARTS = ("a learning curve", "a simulation of labelling")  # of these the last part is told every truth

@@ -21,14 +21,15 @@ from overread.cohort.subdivision import Subdivision
 from overread.cohort.subsets import drawable, usable_subsets
 from overread.core.errors import OverreadError
 from overread.evaluation.comparing.compared import Contender, line_up
+from overread.evaluation.comparing.endpoints import Endpoint
 from overread.evaluation.comparing.paired import difference
 from overread.evaluation.comparing.spread import run_values
 from overread.evaluation.learning.acquisition import CHANCE, propose
 from overread.record.files import write_json
 from overread.workflow.frozen import model_of, run_of
 from overread.workflow.label_next import MOST_LABELLED
+from overread.workflow.labelling.pool import features_of_cases, look_at_cases
 from overread.workflow.learning.series import Budget, budget_of, keep_order, kept_order, refuse_taken, settings_digest, train_part
-from overread.workflow.learning.unlabelled import features_of_cases, look_at_cases
 from overread.workflow.learning_curve import curve_endpoint
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import CURVE, Project
@@ -163,7 +164,7 @@ def _refuse_too_many(cases: int, beginnings: Sequence[int], order: Mapping[str, 
 
 
 def _written(
-    simulation: Simulation, endpoint: Any, ways: Mapping[str, Sequence[Sequence[tuple[int, dict[str, Any]]]]]
+    simulation: Simulation, endpoint: Endpoint, ways: Mapping[str, Sequence[Sequence[tuple[int, dict[str, Any]]]]]
 ) -> dict[str, Any]:
     project, order = simulation.project, simulation.order
     points = []
@@ -186,7 +187,7 @@ def _written(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "is_phantom": simulation.cohort.is_phantom,
         **{key: order[key] for key in ("cohort", "fold", "budget", "count", "by", "start", "rounds", "repeats")},
-        "endpoint": {"name": endpoint.metric.name, "subject": endpoint.subject, "better": endpoint.metric.better},
+        "endpoint": endpoint.as_dict(),
         "n_cases": len(simulation.cohort.of("tuning")),
         "points": points,
         "labels_saved": labels_saved(points, endpoint.metric.better),

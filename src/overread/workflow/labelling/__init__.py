@@ -1,0 +1,1 @@
+"""What to label next: the pool as a model sees it, and labelling in rounds to see whether it helps."""

@@ -1,0 +1,1 @@
+"""Images without labels: found in a folder, and learned from beside labelled ones."""
