@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
+from overread.core.errors import OverreadError
 from overread.core.question import Question
+from overread.networks.architecture import Architecture
 from overread.networks.table import ARCHITECTURES
 from overread.training.plan import Plan
+from overread.workflow.learning.outline import outline
 from overread.workflow.searching.space import Choice, Range, Space
 
 TENFOLD = 10.0
@@ -50,7 +55,21 @@ def fitting_architectures(plan: Plan) -> tuple[str, ...]:
     """Names of the table that answer as the plan's network does, in as many dimensions."""
     serves, dimensions = plan.network["serves"], plan.network["dimensions"]
     rows = [ARCHITECTURES[name] for name in ARCHITECTURES_TRIED.get(serves, ()) if name in ARCHITECTURES]
-    return tuple(row.name for row in rows if dimensions in row.dimensions)
+    return tuple(row.name for row in rows if dimensions in row.dimensions and _reads(row, plan))
+
+
+def _reads(row: Architecture, plan: Plan) -> bool:
+    """Whether a network reads images as small as these; asked without memory for its weights."""
+    seen = plan.preparation.patch[3 - plan.network["dimensions"] :]
+    options = {"image_size": list(seen)} if "image_size" in row.options else {}
+    network = outline({**plan.network, "name": row.name, "options": options})
+    device = next(network.parameters()).device
+    try:
+        with torch.no_grad():
+            network(torch.zeros(2, plan.network["in_channels"], *seen, device=device))
+    except OverreadError:
+        return False
+    return True
 
 
 def _around(value: float) -> tuple[float, float]:
