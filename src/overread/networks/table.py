@@ -11,6 +11,7 @@ from overread.networks.architecture import Architecture
 from overread.networks.composed import rows as of_blocks
 from overread.networks.dense import rows as of_voxels
 from overread.networks.exam import rows as of_exams
+from overread.networks.generative import rows as of_pictures
 from overread.networks.image import rows as of_images
 from overread.networks.libraries.adapters import refuse_unknown_options, unknown_name
 from overread.networks.libraries.table import library_of
@@ -23,9 +24,12 @@ WANTED = {
     "image": "per image",
     "objects": "with a list of objects",
     "centres": "with classes, centres and offsets per voxel",
+    "pictures": "with an image",
+    "made": "with images that it makes",
 }
 ARCHITECTURES: dict[str, Architecture] = {
-    row.name: row for row in (*of_voxels.ROWS, *of_objects.ROWS, *of_images.ROWS, *of_exams.ROWS, *of_blocks.ROWS)
+    row.name: row
+    for row in (*of_voxels.ROWS, *of_objects.ROWS, *of_images.ROWS, *of_exams.ROWS, *of_blocks.ROWS, *of_pictures.ROWS)
 }
 
 
@@ -42,7 +46,9 @@ def build(
     """The network of a name, ours or "timm:NAME", "torchvision:NAME", "monai:NAME".
 
     serves   "dense": forward gives (B, out_channels, [Z,] Y, X); "image": (B, out_channels); "objects": a list of objects per
-             image, or losses by name where targets are given; "centres": (B, out_channels + 2 + dimensions, [Z,] Y, X)
+             image, or losses by name where targets are given; "centres": (B, out_channels + 2 + dimensions, [Z,] Y, X);
+             "pictures": (B, out_channels, [Z,] Y, X); "made": as many images as it is given
+    in_channels   for "made": the number of classes that can be asked for, 0 for none
     out_channels  for "objects" and "centres": the number of classes, without background
     options  of the network; an unknown one is refused
     weights  "random", "hub" (the library's own pretrained), or a file; what a file gave is in ``weights_loaded``

@@ -2,16 +2,17 @@
 
 A step: take a batch, let the network answer, compare with the truth (losses), ask every weight how
 it should change (backward), change all of them a little (optimizer), and let the moving average
-follow. Fabric decides on device and number format. What is learned from is the training partition;
-`validate` looks at the tuning partition and comes from outside.
+follow. A network of several parts is taught in turns (phases.py). Fabric decides on device and
+number format. What is learned from is the training partition; `validate` looks at the tuning
+partition and comes from outside.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from overread.networks.memory import keep_freed_memory
 from overread.record.events import EventLog
 from overread.record.run import StopSignal
 from overread.tasks.base import Teaches
+from overread.training.alarms import Watch
 from overread.training.average import Average, decay_for, refresh_statistics
 from overread.training.checkpoint import load_checkpoint, save_checkpoint
 from overread.training.clock import Clock
@@ -33,6 +35,8 @@ from overread.training.early import EarlyStopping
 from overread.training.freezing import NOTHING_FROZEN, Freezing, Frozen, shares_of
 from overread.training.optimizers import optimizer as make_optimizer
 from overread.training.optimizers import rate_at, set_rate
+from overread.training.phases import Lessons
+from overread.training.scales import format_scales
 
 logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # what it tells stands in the plan already
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -117,8 +121,9 @@ def train(
     frozen = Frozen(network, recipe.freezing)
     average, early = Average(network.to(fabric.device)), EarlyStopping(recipe.early_stopping)
     taught, optimizer = fabric.setup(network, optimizer)
-    if hasattr(network, "forward_scales"):
-        taught.mark_forward_method("forward_scales")
+    format_scales(network, fabric)
+    lessons = Lessons(task, network, taught, optimizer, fabric, clip=recipe.gradient_clip, seed=recipe.seed)
+    watch = Watch()
     step = epoch = 0
     running = [0.0, 0]  # sum and number of the losses of this epoch
     if resume:
@@ -161,19 +166,12 @@ def train(
             events.write("unfroze", step=step, stages=[stage.name for stage in thawed])
         taught.train()
         frozen.hold_statistics()
-        optimizer.zero_grad(set_to_none=True)
-        terms = dict(task.losses(taught, images, targets))
-        if beside is not None:
-            with fabric.autocast():
-                terms |= beside(taught, average.network, step, clock.progress(step))
-        loss = torch.stack(list(terms.values())).sum()
-        fabric.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
-        value = float(loss.detach())
-        if math.isfinite(value) and bool(torch.isfinite(norm)):
-            optimizer.step()
+        progress = clock.progress(step)
+        further = None if beside is None else partial(beside, taught, average.network, step, progress)
+        lesson = lessons.give(images, targets, step, progress, further)
+        if lesson.is_finite:
             average.follow(network, step, recipe.ema or decay_for(clock.total_steps))
-            running, unfinished = [running[0] + value, running[1] + 1], 0
+            running, unfinished = [running[0] + lesson.value, running[1] + 1], 0
         else:
             unfinished = _not_finite(unfinished, step, events)
         step += 1
@@ -182,10 +180,14 @@ def train(
         over = clock.is_over(step)
         if step % recipe.steps_per_epoch == 0 or over:
             epoch += 1
-            record: dict[str, Any] = {"epoch": epoch, "step": step, "rate": rate, "gradient": round(float(norm), 4)}
+            record: dict[str, Any] = {"epoch": epoch, "step": step, "rate": rate, "gradient": round(lesson.gradient, 4)}
             record["loss"] = running[0] / max(1, running[1])
-            record["losses"] = {k: float(v.detach()) for k, v in terms.items()}
+            record["losses"] = {k: float(v.detach()) for k, v in lessons.terms.items()}
             running = [0.0, 0]
+            if signs := lessons.signs(average.network, images, targets):
+                record["signs"] = signs
+            for what in watch.hear(record["losses"], signs, progress):
+                events.write("warning", what=f"step {step}: {what}", about="learning")
             if over:
                 settle()
             if over or clock.minutes is None or clock.now() - last_look >= look_seconds / LOOK_SHARE:

@@ -17,9 +17,15 @@ OPTIMIZERS: dict[str, tuple[float, float]] = {
     "muon": (2e-3, 1e-2),
     "adamw": (1e-3, 1e-2),
     "adam": (1e-3, 0.0),
+    "adam_gan": (2e-4, 0.0),
+    "adam_wgan": (1e-4, 0.0),
     "sgd": (1e-2, 3e-5),
     "rmsprop": (1e-3, 0.0),
 }
+
+# Adam with a short memory, for a critic and a generator that chase each other: Radford, arXiv:1511.06434, section 4; without
+# any memory of directions: Gulrajani, arXiv:1704.00028, algorithm 1
+BETAS: dict[str, tuple[float, float]] = {"adam": (0.9, 0.999), "adam_gan": (0.5, 0.999), "adam_wgan": (0.0, 0.9)}
 
 
 def optimizer(
@@ -46,8 +52,8 @@ def optimizer(
     groups = split_by_rate(kinds, network, shares)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=_can_fuse(network))
-    if name == "adam":
-        return torch.optim.Adam(groups, lr=rate, fused=_can_fuse(network))
+    if name in BETAS:
+        return torch.optim.Adam(groups, lr=rate, betas=BETAS[name], fused=_can_fuse(network))
     if name == "rmsprop":
         return torch.optim.RMSprop(groups, lr=rate, momentum=0.9)
     return torch.optim.SGD(groups, lr=rate, momentum=0.99, nesterov=True)

@@ -21,6 +21,7 @@ from overread.tasks.base import Task
 from overread.training.loop import Recipe
 from overread.training.optimizers import optimizer as make_optimizer
 from overread.training.optimizers import set_rate
+from overread.training.scales import format_scales
 
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 100
@@ -67,8 +68,7 @@ def range_test(
     fabric = Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if recipe.precision == "bfloat16" else "32-true")
     optimizer = make_optimizer(recipe.optimizer, network, LOWEST, recipe.weight_decay, recipe.precision)
     taught, optimizer = fabric.setup(network, optimizer)
-    if hasattr(network, "forward_scales"):
-        taught.mark_forward_method("forward_scales")
+    format_scales(network, fabric)
     taught.train()
     rates: list[float] = []
     losses: list[float] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from overread.networks.generative.parts import OfParts
 from overread.networks.objects.centre_detector import CentreDetector
 from overread.networks.torchvision_objects.adapter import ObjectsAdapter
 
@@ -51,8 +52,25 @@ class PyramidBody(nn.Module):
         return levels[-1]
 
 
+class WholeBody(nn.Module):
+    """All parts of a network that answers with some of them: makers and critics of images."""
+
+    def __init__(self, network: OfParts) -> None:
+        super().__init__()
+        self.inner = network
+        if (divisor := getattr(network, "divisor", None)) is not None:
+            self.divisor = divisor
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, [Z,] Y, X) -> what the last part answers."""
+        return self.inner.whole(images)
+
+
 def body_of(network: nn.Module) -> nn.Module:
-    """What can be run on shapes alone: the network itself, or of one that lists objects the part before the list."""
+    """What can be run on shapes alone: the network itself, of one that lists objects the part before the list, of one that
+    answers with some of its parts all of them."""
+    if isinstance(network, OfParts):
+        return WholeBody(network)
     if isinstance(network, CentreDetector):
         return CentreBody(network)
     if isinstance(network, ObjectsAdapter):

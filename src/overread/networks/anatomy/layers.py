@@ -24,7 +24,8 @@ class LayerRow:
     parameters  its own learned numbers; 0 where it is met again
     macs        multiplications with addition
     bytes       of its answer, in float32
-    field       what its furthest unit reads of the image; None where it reads a part that a proposal points to
+    field       what its furthest unit reads of the image; None where it reads a part that a proposal points to, or numbers
+                beside the image
     """
 
     name: str

@@ -17,6 +17,7 @@ from overread.networks.dense.u_shape import divisor_of_options
 from overread.networks.dense.unet import build_residual_unet, build_unet
 from overread.networks.dense.unet_plus_plus import build_unet_plus_plus
 from overread.networks.dense.vnet import build_vnet
+from overread.networks.dense.voxelwise import build_voxelwise
 
 _UNET_PAPER = "Ronneberger 2015, arXiv:1505.04597; in the shape of Isensee 2021, doi:10.1038/s41592-020-01008-z"
 _SMALL_ENCODER = {"encoder": "resnet18", "width": 32}
@@ -53,5 +54,6 @@ ROWS = (
         divisor=divisor_for("SwinUNETR"),
     ),
     _row("unetr", "Hatamizadeh 2022, arXiv:2103.10504", build_unetr, {"hidden_size": 192}, divisor=divisor_for("UNETR")),
+    _row("voxelwise", "Lin 2014, arXiv:1312.4400", build_voxelwise, {}),
     _row("mednext", "Roy 2023, arXiv:2303.09975", build_mednext, {"base_features": 16}, divisor=divisor_for("MedNeXt")),
 )

@@ -1,0 +1,1 @@
+"""Networks whose answer is an image: autoencoders, adversarial pairs, translators, denoisers of diffusion."""

@@ -1,0 +1,94 @@
+"""Alarms of networks that make images: what went wrong is told while there is time to stop.
+
+Pure functions of what was seen so far, and one value that tells each alarm once, until it has been quiet.
+
+Sources: collapse of the images that are made: Goodfellow 2016, arXiv:1701.00160, section 5.1.1; a code that says nothing
+(posterior collapse): Bowman et al., CoNLL 2016, arXiv:1511.06349; active dimensions: Burda et al., ICLR 2016, arXiv:1509.00519.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+
+from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL
+
+IN_A_ROW = 3  # looks that must agree, for one batch may be odd
+ALIKE = 0.2  # made images lie this much closer together than real ones
+SILENT = 0.5  # nats of an image's code, below which it says next to nothing
+BOUND, TIMES = 100.0, 10.0  # a critic's term explodes beyond the bound and beyond so many times what it was
+EARLY = 0.1  # share of the budget in which nothing is told: at first every network makes noise
+JUDGING = ("critic", "penalty")  # how the names of a critic's terms begin
+
+
+def collapse(diversity: Sequence[float]) -> str | None:
+    """Images made of different random numbers are nearly alike.
+
+    diversity  oldest first: mean distance between two made images, over that between two real ones
+    """
+    last = diversity[-IN_A_ROW:]
+    if len(last) < IN_A_ROW or max(last) >= ALIKE:
+        return None
+    return (
+        f"the images that are made are nearly alike: they differ {last[-1]:.2f} times as much as real ones do (collapse); "
+        'try loss = "wgan_gp", a lower learning_rate, or more images'
+    )
+
+
+def exploding(name: str, values: Sequence[float]) -> str | None:
+    """A term of the critic grows without end.
+
+    values  oldest first, the term at each look
+    """
+    if len(values) < IN_A_ROW + 2:
+        return None
+    sizes = [abs(value) for value in values]
+    before, last = sizes[:-IN_A_ROW], sizes[-IN_A_ROW - 1 :]
+    is_growing = all(later > earlier for earlier, later in pairwise(last))
+    if not is_growing or last[-1] <= max(BOUND, TIMES * median(before)):
+        return None
+    return f"the term '{name}' grows without end: {values[-1]:.4g} (exploding critic); try a lower learning_rate"
+
+
+def vanished(kl: Sequence[float], active: Sequence[float]) -> str | None:
+    """The code of an image no longer depends on the image.
+
+    kl      oldest first: nats of the code of an image beyond the normal distribution, a mean over images
+    active  numbers of the code that differ from image to image
+    """
+    nats, numbers = kl[-IN_A_ROW:], active[-IN_A_ROW:]
+    if len(nats) < IN_A_ROW or (max(nats) >= SILENT and max(numbers) > 0):
+        return None
+    return (
+        f"the code says nothing of the image: {nats[-1]:.2f} nats, {numbers[-1]:.0f} numbers in use (posterior collapse); "
+        'train longer, or take loss = "l1", whose error weighs more beside the code'
+    )
+
+
+class Watch:
+    """Hears of every look; tells what is wrong once, and again only after it was right in between."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[float]] = {}
+        self.told: set[str] = set()
+
+    def hear(self, terms: Mapping[str, float], signs: Mapping[str, float], progress: float) -> list[str]:
+        """The alarms that are new.
+
+        terms     of the loss, by name
+        signs     of the task, by name (see `overread.tasks.generative.signs`); empty of tasks that make no images
+        progress  share of the budget that is spent
+        """
+        judged = {name: value for name, value in terms.items() if name.startswith(JUDGING)}
+        for name, value in (judged | dict(signs)).items():
+            self.seen.setdefault(name, []).append(value)
+        found = {name: exploding(name, self.seen[name]) for name in judged}
+        found[DIVERSITY] = collapse(self.seen.get(DIVERSITY, ()))
+        found[KL] = vanished(self.seen.get(KL, ()), self.seen.get(ACTIVE, ()))
+        if progress < EARLY:
+            return []
+        alarms = {name: text for name, text in found.items() if text}
+        new = [text for name, text in alarms.items() if name not in self.told]
+        self.told = set(alarms)
+        return new

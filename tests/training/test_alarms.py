@@ -1,0 +1,43 @@
+"""Alarms: collapse, a critic without end, a code that says nothing; each told once."""
+
+from __future__ import annotations
+
+from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL
+from overread.training.alarms import Watch, collapse, exploding, vanished
+
+
+def test_images_that_are_alike_are_told_after_three_looks():
+    assert collapse([0.9, 0.1, 0.1]) is None
+    assert collapse([0.1, 0.1]) is None
+    assert "0.05 times as much as real ones" in (collapse([0.9, 0.1, 0.1, 0.05]) or "")
+
+
+def test_a_term_explodes_that_is_large_and_still_grows():
+    assert "5e+04 (exploding critic)" in (exploding("critic made", [1.0, 2.0, 40.0, 900.0, -5e4]) or "")
+    assert exploding("critic made", [1.0, 2.0, 3.0, 4.0, 5.0]) is None, "small"
+    assert exploding("critic made", [1.0, 2.0, 900.0, 5e4, 4e4]) is None, "it has turned"
+    assert exploding("critic made", [300.0, 320.0, 340.0, 360.0, 380.0]) is None, "large from the beginning"
+    assert exploding("critic made", [1.0, 5e4]) is None, "too little was seen"
+
+
+def test_a_code_vanishes_by_its_nats_or_by_its_numbers():
+    assert "0.10 nats" in (vanished([9.0, 0.2, 0.1, 0.1], [5.0, 5.0, 5.0, 5.0]) or "")
+    assert "0 numbers in use" in (vanished([9.0, 9.0, 9.0], [0.0, 0.0, 0.0]) or "")
+    assert vanished([9.0, 0.1, 9.0], [5.0, 5.0, 5.0]) is None
+
+
+def test_an_alarm_is_told_once_until_it_was_quiet():
+    watch = Watch()
+    heard = [watch.hear({}, {DIVERSITY: value}, 0.5) for value in (0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1)]
+    assert [len(each) for each in heard] == [0, 0, 1, 0, 0, 0, 0, 1]
+
+
+def test_nothing_is_told_at_the_very_beginning():
+    watch = Watch()
+    assert not any(watch.hear({}, {KL: 0.0, ACTIVE: 0.0}, 0.05) for _ in range(5))
+    assert len(watch.hear({}, {KL: 0.0, ACTIVE: 0.0}, 0.2)) == 1
+
+
+def test_terms_of_other_losses_may_grow():
+    watch = Watch()
+    assert not any(watch.hear({"dice_ce": 10.0**k}, {}, 0.5) for k in range(8))
