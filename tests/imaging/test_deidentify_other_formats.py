@@ -16,6 +16,9 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont, PngImagePlugin
 from scipy import ndimage
 
+from imaging.answers import ct
+from overread.core.grid import Grid
+from overread.core.kinds import Picture
 from overread.imaging.deidentify.burned_in import find_text
 from overread.imaging.deidentify.dates import capped_age, shifted, shifted_date
 from overread.imaging.deidentify.names import new_name, new_stem
@@ -24,6 +27,10 @@ from overread.imaging.deidentify.profile import Profile
 from overread.imaging.deidentify.secret import Secret
 from overread.imaging.deidentify.settings import Done, NotWritten, Settings
 from overread.imaging.deidentify.text import Known, cleaned
+from overread.imaging.dicom.volume import open_dicom
+from overread.imaging.door import open_path
+from overread.imaging.pictures import SyntheticMark, write_picture
+from overread.imaging.scan import scan_file
 
 SECRET = Secret(b"k" * 32)
 SETTINGS = Settings(Profile(), SECRET)
@@ -64,6 +71,30 @@ def test_nifti_loses_text_and_extensions_and_keeps_voxels(tmp_path: Path, kind: 
     if suffix == ".nii.gz":
         assert NAME not in gzip.decompress(written.read_bytes())
         assert written.read_bytes()[3] == 0  # no name and no comment in the gzip header
+
+
+@pytest.mark.parametrize("kind", ["synthetic", "derived"])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.png", "a.nrrd", "a.mha", "series"])
+def test_what_a_network_made_stays_known_as_such(tmp_path: Path, kind: str, name: str) -> None:
+    made_by = "vae" if name == "series" else f"vae of {NAME.decode()}"  # a DICOM header keeps the model's name of a device
+    mark = SyntheticMark(kind, made_by, "sha256:" + "ab" * 32)  # type: ignore[arg-type]
+    shape = (1, 28, 28) if name == "a.png" else (4, 28, 28)
+    array = np.random.default_rng(0).integers(0, 255, (1, *shape)).astype(np.float32)
+    picture = Picture(array, Grid.from_spacing(shape, is_planar=shape[0] == 1), "HU")
+    path = tmp_path / name
+    if name == "series":
+        files, image = ct(tmp_path / "ct", SyntheticData=None)
+        path = write_picture(path, Picture(image.array.astype(np.float32), image.grid, "HU"), mark=mark, source=files)[0]
+    elif path.suffix in (".nrrd", ".mha"):
+        volume = SimpleITK.GetImageFromArray(array[0])
+        volume.SetMetaData("content" if path.suffix == ".nrrd" else "Comment", mark.sentence)
+        SimpleITK.WriteImage(volume, str(path))
+    else:
+        write_picture(path, picture, mark=mark)
+    _, written = run(path)
+    ((image, found),) = open_path(written) if name != "series" else [(open_dicom(files), scan_file(written)[0])]
+    assert found.attributes["made"] == kind
+    assert name == "series" or image.source["made"] == kind
 
 
 def test_png_chunks_and_bytes_after_the_end_go(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ class Said:
     objects    how masks tell objects apart: "components" or "values"
     only       of the classes that the truth has, those that are asked; empty asks for all
     others     of a project: classes of the truth that it does not ask for
+    answer     translate: channels of the image that are to be made from the others
+    degradation  restore: what is done to an image before it is read
+    by_class   synthesize: images are to be made by class
     """
 
     task: str | None = None
@@ -44,6 +47,9 @@ class Said:
     objects: str | None = None
     only: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+    degradation: str = ""
+    by_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ def classification(said: Said, cells: Sequence[str | None], columns: Sequence[st
         )
         return question, reasons
     classes = said.classes or classes_in(cells)
-    positive = _positive(said, classes)
+    positive = None if said.by_class else _positive(said, classes)
     if positive is not None:
         reasons["question.positive"] = "you said so"
     question = Question(

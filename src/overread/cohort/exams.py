@@ -43,25 +43,29 @@ def parse_index_exam(text: str) -> IndexExam:
 def choose_index_exam(
     drafts: Sequence[Draft], rule: IndexExam, wanted: Mapping[int, date | None]
 ) -> tuple[list[int], Step | None]:
-    """Positions of the drafts that count, and the step of the data flow.
+    """Positions of the drafts that count, and the step of the data flow. What a network made is no exam, and stays.
 
     wanted  "nearest": position of the draft -> the date it should be near to
     """
     if rule.kind == "all":
         return list(range(len(drafts))), None
-    undated = [d for d in drafts if d.date is None]
+    exams = [k for k, d in enumerate(drafts) if not d.attributes.get("made")]
+    undated = [drafts[k] for k in exams if drafts[k].date is None]
     if undated:
         raise OverreadError(
-            f"The index exam '{rule.kind}' needs the date of every exam, and {len(undated)} of {len(drafts)} have none "
+            f"The index exam '{rule.kind}' needs the date of every exam, and {len(undated)} of {len(exams)} have none "
             f"(for example {undated[0].name}).",
             "name the column with the exam's date: --date COLUMN",
         )
     by_patient: dict[str, list[int]] = defaultdict(list)
-    for k, draft in enumerate(drafts):
-        if draft.patient is None:
-            raise OverreadError(f"The index exam needs to know the patient of {draft.name}.", "name the column with --group-by")
-        by_patient[draft.patient].append(k)
-    kept: list[int] = []
+    for k in exams:
+        patient = drafts[k].patient
+        if patient is None:
+            raise OverreadError(
+                f"The index exam needs to know the patient of {drafts[k].name}.", "name the column with --group-by"
+            )
+        by_patient[patient].append(k)
+    kept = [k for k in range(len(drafts)) if k not in set(exams)]
     left_out: list[LeftOut] = []
     for members in by_patient.values():
         chosen, reason = _choose(drafts, members, rule, wanted)

@@ -62,6 +62,8 @@ class Fingerprint:
     have_voxels      detection and instances: every object has an outline or a mask, none is a box alone
     clinical         columns that are to be read beside the image, as fitted; None where none are
     region           the part of every image that is to be read; None where all of it is
+    answered         one per channel of the picture that is to be answered; empty where none is
+    changed          restore: what the degradation changed, root mean square in spreads of the image that is read; one per channel
     """
 
     n_cases: int
@@ -85,6 +87,8 @@ class Fingerprint:
     have_voxels: bool = False
     clinical: Clinical | None = None
     region: Region | None = None
+    answered: tuple[Intensity, ...] = ()
+    changed: tuple[float, ...] = ()
 
     @property
     def median_shape(self) -> tuple[float, float, float]:
@@ -129,7 +133,7 @@ def fingerprint(
     is_regression, of_objects = cohort.question.task == "regression", cohort.question.is_of_objects
     return Fingerprint(
         len(cases),
-        len({c.patient_id for c in cases}),
+        len({c.patient_id for c in cases if not c.is_made}),
         all(x.is_planar for x in looked),
         known,
         _percentiles([x.shape for x in looked]),
@@ -157,11 +161,13 @@ def fingerprint(
         of_objects and all(x.drawn.have_voxels for x in looked),
         fitted,
         region,
+        _intensities([x.answered for x in looked], [x.answered_extremes for x in looked]),
+        tuple(float(v) for v in np.mean([x.changed for x in looked], axis=0)),
     )
 
 
 def _class_counts(cohort: Cohort, looked: Sequence[Looked], values: Sequence[Mapping[str, float | None]]) -> dict[str, int]:
-    names = cohort.question.classes
+    names = cohort.question.conditions if cohort.question.is_of_images else cohort.question.classes
     if cohort.question.task == "segmentation":
         return {n: sum(n in x.drawn.volumes for x in looked) for n in names}
     if cohort.question.is_of_objects:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overread.cohort.ask import OBJECT_TASKS
+from overread.cohort.ask_pictures import IMAGE_TASKS, WHY, image_truths, refuse_other_truth
 from overread.cohort.choose_truth import (
     drawn_objects,
     follow_renamed,
@@ -154,8 +155,13 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
     drafts, steps = list(images.drafts), list(images.steps)
     look = truth_scan(request.truth, folder, images.scanned, progress)
     refuse_unclear(request, layout, joined)
-    objects = drawn_objects(request, layout, look, folder, drafts, joined)
-    if objects is not None:
+    of_images = request.said.task in IMAGE_TASKS
+    objects = None if of_images else drawn_objects(request, layout, look, folder, drafts, joined)
+    if of_images:
+        refuse_other_truth(request.said, request.truth is not None)
+        task, source, why, truth_folder = str(request.said.task), "images", WHY, None
+        truths, columns = image_truths(request, drafts, joined)
+    elif objects is not None:
         task, truths = drawn_truths(objects, drafts, request.said, request.how)
         source, columns, why, truth_folder = "objects", request.said.labels, truths.reasons["question.task"], objects.root
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from overread.cohort.never_tested import refuse_tested
 from overread.cohort.regions import read_regions
 from overread.cohort.rules import ImageRules
 from overread.cohort.seal import read_truths, truths_path
@@ -164,8 +165,10 @@ def load_cohort(
     rows, splits = read_index(project_dir), read_splits(project_dir)
     partition = partition_of_run(splits, fold)
     sources = ["training", "tuning"] if "partition" in splits else [f"fold-{k}" for k in fold_numbers(splits) if k != fold]
+    sources += ["training"] if splits.get("training_only") else []
     truths = {c: t for source in sources for c, t in read_truths(truths_path(project_dir, source)).items()}
     kept = [r for r in rows if r.case.case_id in partition]
+    refuse_tested((r.case for r in kept), partition)
     return Cohort(
         project_dir,
         Path(images_folder),
@@ -173,12 +176,24 @@ def load_cohort(
         question,
         tuple(replace(r.case, truth=truths.get(r.case.case_id)) for r in kept),
         partition,
-        bool(kept) and all(r.case.origin == "simulated" for r in kept),
+        is_phantom([r.case for r in kept]),
         current_digest(project_dir),
         {r.case.case_id: r.grid for r in kept},
         rules or ImageRules(),
         read_regions(project_dir, current_digest(project_dir)),
     )
+
+
+def is_phantom(cases: Iterable[Case]) -> bool:
+    """Every image is simulated; what a network made of a phantom does not change that."""
+    origins = {case.origin for case in cases if not case.is_made}
+    return origins == {"simulated"}
+
+
+def places_of(splits: Mapping[str, Any]) -> dict[str, str | int]:
+    """case_id -> partition or fold, of those that are gone too; what a network made is in "training"."""
+    made = dict.fromkeys(splits.get("training_only", {}), "training")
+    return {**(splits.get("partition") or splits["fold"]), **made, **splits.get("retired", {})}
 
 
 def has_internal_test(splits: Mapping[str, Any]) -> bool:
@@ -204,7 +219,9 @@ def partition_of_run(splits: Mapping[str, Any], fold: int | None) -> dict[str, s
             f"say --fold {numbers[0]}, or --fold all",
         )
     tuning = set(splits["tuning"][str(fold)])
-    return {c: "internal" if k == fold else "tuning" if c in tuning else "training" for c, k in splits["fold"].items()}
+    made = {c: "training" for c, folds in splits.get("training_only", {}).items() if fold in folds}
+    place = {c: "internal" if k == fold else "tuning" if c in tuning else "training" for c, k in splits["fold"].items()}
+    return {**place, **made}
 
 
 def versions_path(project_dir: Path) -> Path:

@@ -35,6 +35,7 @@ class Seen:
     voxels    label value -> how many voxels, for a mask; how many objects, where objects are asked
     names     label value -> structure, where the mask file itself says so (DICOM SEG)
     content   digest of the mask's voxels, or of the objects, on the image's grid
+    made      "synthetic" or "derived" where a network made or changed the image, or a channel of it; ""
     done      what was done to the objects on the way -> how often
     refusal   why the image or its mask cannot be used; None where they can
     """
@@ -44,6 +45,7 @@ class Seen:
     units: str = ""
     channels: tuple[str, ...] = ()
     is_simulated: bool = False
+    made: str = ""
     voxels: Mapping[int, int] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     content: str = ""
@@ -102,7 +104,9 @@ def _inspect(
         if names_segments(truth.format, truth_folder / truth.files[0]):
             names = {s.value: s.name for s in open_seg(truth_folder / truth.files[0], image.grid).structures}
     simulated = bool(image.source.get("is_simulated")) or bool(draft.attributes.get("synthetic"))
-    return Seen(pixel_digest(image), image.grid, image.units, image.channels, simulated, voxels, names, content, done)
+    made = str(image.source.get("made") or draft.attributes.get("made") or "")
+    digest = pixel_digest(image)
+    return Seen(digest, image.grid, image.units, image.channels, simulated, made, voxels, names, content, done)
 
 
 def _voxels(layers: np.ndarray) -> tuple[dict[int, int], str]:

@@ -14,21 +14,29 @@ from overread.cohort.labels.drawn import drawn_layers, is_drawn
 from overread.cohort.labels.masks import PLACED
 from overread.cohort.labels.object_truth import TrueObjects, open_objects
 from overread.cohort.overlay import overlay
+from overread.cohort.pictures import given_image, true_picture
 from overread.cohort.place import place_layers
 from overread.core.case import Case, ImageReference, TruthReference
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Measurements, Structure
+from overread.core.kinds import Boxes, Findings, Instances, LabelMap, Measurements, Picture, Structure
 from overread.core.question import Question
 from overread.imaging.door import open_image
 from overread.imaging.labels import open_labels
 
 
 def load_image(cohort: Cohort, case: Case) -> Image:
-    """The pixels of a case: all its channels on the grid of the first one; and what its row of the sheet says."""
-    image = open_channels(case.case_id, case.images, cohort.images_folder, gaps=cohort.gaps, tilt=cohort.tilt)
+    """The pixels of a case: the channels that are read, on the grid of the first one; and what its row of the sheet says."""
+    image = load_whole_image(cohort, case)
+    if cohort.question.is_of_pictures:
+        image = given_image(image, cohort.question, case.case_id)
     return replace(image, clinical=case.covariates, region=cohort.boxes.get(case.case_id))
+
+
+def load_whole_image(cohort: Cohort, case: Case) -> Image:
+    """Every channel of a case as it came: also those that are to be answered, and before any degradation."""
+    return open_channels(case.case_id, case.images, cohort.images_folder, gaps=cohort.gaps, tilt=cohort.tilt)
 
 
 def open_channels(
@@ -94,10 +102,12 @@ def _check_image(what: str, image: Image) -> None:
 
 def load_truth(
     cohort: Cohort, case: Case, reference: TruthReference | None = None
-) -> Findings | Measurements | LabelMap | Boxes | Instances:
+) -> Findings | Measurements | LabelMap | Boxes | Instances | Picture:
     """The truth of a case, by default its own; one under seal is refused."""
     truth = _reference(cohort, case, reference)
     question = cohort.question
+    if question.is_of_images:
+        return true_picture(load_whole_image(cohort, case), question, case.case_id)
     if question.is_of_objects:
         found = _objects(cohort, case, truth, voxels=question.task == "instances")
         names = class_of_value(question)

@@ -12,7 +12,7 @@ from overread.cohort.load import class_of_value, load_image, load_truth, open_ca
 from overread.cohort.object_facts import SeenObject, seen_object
 from overread.core.case import Case
 from overread.core.image import Image, cropped, reorient
-from overread.core.kinds import LabelMap
+from overread.core.kinds import LabelMap, Picture
 from overread.core.region import RegionBox
 
 
@@ -38,6 +38,8 @@ class Looked:
     """What one case contributes. Intensities are (N, C) float32.
 
     extremes  (2, C) smallest and largest value
+    answered, answered_extremes  the same of the picture that is to be answered; of no voxel where none is
+    changed   root mean square of what a degradation changed, in spreads of the image that is read, one per channel
     """
 
     shape: tuple[int, int, int]
@@ -51,6 +53,9 @@ class Looked:
     inside: np.ndarray
     extremes: np.ndarray
     drawn: Drawn
+    answered: np.ndarray
+    answered_extremes: np.ndarray
+    changed: tuple[float, ...]
 
 
 def look(cohort: Cohort, case: Case, share: int, *, with_region: bool = False) -> Looked:
@@ -81,7 +86,25 @@ def look(cohort: Cohort, case: Case, share: int, *, with_region: bool = False) -
         flat[:, inside].T.astype(np.float32),
         np.stack([flat.min(1), flat.max(1)]).astype(np.float32),
         drawn,
+        *_answered(cohort, case, image, step),
     )
+
+
+def _answered(cohort: Cohort, case: Case, read: Image, step: int) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """Every so many voxels of the picture that is to be answered, its smallest and largest values, and what was changed of it."""
+    if not cohort.question.is_of_pictures:
+        return np.zeros((0, 0), np.float32), np.zeros((2, 0), np.float32), ()
+    truth = load_truth(cohort, case)
+    assert isinstance(truth, Picture)
+    flat = truth.array.reshape(len(truth.array), -1)
+    seen, extremes = flat[:, ::step].T.astype(np.float32), np.stack([flat.min(1), flat.max(1)]).astype(np.float32)
+    return seen, extremes, _changed(read, truth) if cohort.question.degradation else ()
+
+
+def _changed(read: Image, truth: Picture) -> tuple[float, ...]:
+    spreads = [max(float(channel.std(dtype=np.float64)), 1e-6) for channel in read.array]
+    errors = [float(np.sqrt(np.mean((r.astype(np.float32) - t) ** 2))) for r, t in zip(read.array, truth.array, strict=True)]
+    return tuple(error / spread for error, spread in zip(errors, spreads, strict=True))
 
 
 def _drawn(cohort: Cohort, case: Case, image: Image, region: RegionBox | None) -> Drawn:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from overread.cohort.gather import Gathered
 from overread.cohort.identity import read_links
-from overread.cohort.index import read_index, read_splits
+from overread.cohort.index import places_of, read_index, read_splits
 from overread.cohort.match import tokens
 from overread.core.errors import Refused
 
@@ -40,7 +40,7 @@ def find_overlap(project_dir: Path, gathered: Gathered, only: Collection[str] | 
     Patients are compared by their ids, whatever their spelling ("P-001" is "p1"), where both cohorts know patients.
     """
     splits = read_splits(project_dir)
-    places = {**(splits.get("partition") or splits["fold"]), **splits.get("retired", {})}
+    places = places_of(splits)
     known_patients: dict[tuple[str, ...], str] = {}
     if splits["grouped_by"] == "patient" and gathered.patient_known:
         known_patients = {tokens(x.original_patient): _words(places[x.case_id]) for x in read_links(project_dir)}

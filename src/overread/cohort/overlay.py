@@ -15,6 +15,7 @@ import numpy as np
 from overread.core.errors import Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
+from overread.imaging.made import SYNTHETIC
 from overread.imaging.resample import resample_image
 
 TOUCH_MM = 1e-3  # boxes this near touch
@@ -58,7 +59,7 @@ def overlay(what: str, channels: Sequence[tuple[str, Image | None]]) -> Image:
         stacked[k], share, said = _onto(what, name, other, array, image, first)
         covered |= {} if share > COVERED else {other: round(share, 4)}
         notes += [f"channel '{other}': {text}" for text in said]
-    source: dict[str, Any] = {**first.source}
+    source: dict[str, Any] = {**first.source, **_made([image for _, image in channels if image is not None])}
     missing = [other for other, image in channels if image is None]
     if missing:
         source["missing_channels"] = missing
@@ -70,6 +71,12 @@ def overlay(what: str, channels: Sequence[tuple[str, Image | None]]) -> Image:
     if len(units) > 1:
         units = [image.units if image is not None else "?" for _, image in channels]  # CT with PET: one for each channel
     return replace(first, array=stacked, channels=tuple(n for n, _ in channels), units=", ".join(units), source=source)
+
+
+def _made(images: Sequence[Image]) -> dict[str, str]:
+    """One channel that a network made or changed makes the whole a made image."""
+    kinds = {image.source["made"] for image in images if image.source.get("made")}
+    return {"made": SYNTHETIC if SYNTHETIC in kinds else kinds.pop()} if kinds else {}
 
 
 def _single(what: str, name: str, image: Image) -> np.ndarray:

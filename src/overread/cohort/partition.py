@@ -13,6 +13,7 @@ from overread.cohort.draft import Draft, LeftOut, Step
 from overread.cohort.gather import Gathered
 from overread.cohort.given import Given
 from overread.cohort.leaks import Leak, find_duplicates, find_leaks, refuse_leaks
+from overread.cohort.made import refuse_made
 from overread.cohort.split import folds_by_group, linked_groups, quantile_strata, split_by_group
 from overread.core.case import TruthReference
 from overread.core.errors import OverreadError
@@ -52,6 +53,8 @@ class Division:
     groups  patients, joined where they share an identical image
     rule    what an update needs to place new patients by the same rule; written into splits.json
     left    why a case has no place
+    apart   position -> why this one case has no place, where that is another reason
+    trains  folds: position of an image that a network made -> folds whose runs it may train; it is in none of them
     """
 
     scheme: str
@@ -64,6 +67,8 @@ class Division:
     notes: tuple[str, ...] = ()
     rule: Mapping[str, Any] = field(default_factory=dict)
     left: str = "not in the given split"
+    apart: Mapping[int, str] = field(default_factory=dict)
+    trains: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def seals(self) -> list[str | None]:
         """Where each truth lies: "training", "tuning", "internal" or "fold-<k>"."""
@@ -77,6 +82,8 @@ def strata_of(
     if question.task == "regression":
         name = question.classes[0]
         return [[q] for q in quantile_strata([t.values.get(name) for t in truths])], f"size of {name}"
+    if question.is_of_images and not question.conditions:
+        return [[] for _ in truths], "number"
     if question.is_of_objects and question.objects == "values":
         return [[question.classes[0]] if any(seen.values()) else [] for seen in voxels], "presence of an object"
     if question.values:
@@ -87,7 +94,7 @@ def strata_of(
 
 
 def divide(gathered: Gathered, given: Given | None, wish: Wish, extra: Sequence[str | None] | None = None) -> Division:
-    """Divide a cohort by the given split, or draw one.
+    """Divide a cohort of acquired images by the given split, or draw one (see `cohort.divide`).
 
     extra  one more thing per case to be spread evenly (a column of the sheet)
     """
@@ -184,6 +191,7 @@ def levels_of(gathered: Gathered, column: str) -> list[str | None]:
 
 def all_sealed(gathered: Gathered) -> Division:
     """An external cohort: every case is a test case."""
+    refuse_made(gathered.drafts, gathered.seen, "an external cohort, where every case tests")
     patients = [d.patient or d.name for d in gathered.drafts]
     digests = [s.digest for s in gathered.seen]
     reasons = {"split.scheme": "an external cohort: every case is a test case, and its truth is under seal"}
@@ -319,8 +327,9 @@ def _pair(gathered: Gathered, group: Sequence[int]) -> str:
 
 def left_by_split(drafts: Sequence[Draft], division: Division) -> Step | None:
     """The cases for which the split has no place."""
-    out = tuple(LeftOut(d.name, division.left) for d, p in zip(drafts, division.place, strict=True) if p is None)
-    step = "in the split" if division.rule else "in the given split"
+    placed = enumerate(zip(drafts, division.place, strict=True))
+    out = tuple(LeftOut(d.name, division.apart.get(k, division.left)) for k, (d, p) in placed if p is None)
+    step = "in the split" if division.rule or division.apart else "in the given split"
     return Step(step, len(drafts) - len(out), out) if out else None
 
 
@@ -328,6 +337,8 @@ def class_counts(question: Question, truths: Sequence[TruthReference], voxels: S
     """Cases per class, finding or structure; for numbers how many are known (a range would tell two truths)."""
     if question.task == "regression":
         return {name: {"known": sum(t.values.get(name) is not None for t in truths)} for name in question.classes}
+    if question.is_of_images and not question.conditions:
+        return {}
     strata, _ = strata_of(question, truths, voxels)
     counter = Counter(s for case in strata for s in case)
-    return {name: counter.get(name, 0) for name in question.classes}
+    return {name: counter.get(name, 0) for name in question.conditions or question.classes}

@@ -76,7 +76,7 @@ def check_unit(request: Request, task: str, drafts: Sequence[Draft], joined: Joi
         _refuse_unit_of_masks(request, "masks" if task == "segmentation" else "objects")
     if unit == "side":
         _refuse_no_side(drafts)
-    counts = Counter(d.patient for d in drafts if d.patient)
+    counts = Counter(d.patient for d in drafts if d.patient and not d.attributes.get("made"))
     several = sum(1 for n in counts.values() if n > 1)
     by_patient = unit == "patient" or (unit is None and joined is not None and joined.level == "patient")
     if by_patient and several and request.aggregation == "none":

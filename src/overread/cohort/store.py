@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from overread.cohort.check import FileVersion, record_files, write_files
+from overread.cohort.divide import made_step, refuse_placed
 from overread.cohort.draft import Draft, Step
 from overread.cohort.gather import Gathered
 from overread.cohort.identity import Link, cohort_key, pseudonyms, write_key, write_links
 from overread.cohort.index import Indexed, splits_path, versions, versions_path, write_index, write_splits
 from overread.cohort.inspect import Seen
+from overread.cohort.made import ORIGINS
 from overread.cohort.partition import Division, class_counts
 from overread.cohort.progress import Progress
 from overread.cohort.seal import seal, truth_digest
@@ -61,6 +63,7 @@ def store(
     progress: Progress | None = None,
 ) -> Stored:
     """Write a version of the cohort into `project_dir`/cohort."""
+    refuse_placed(gathered, division)
     known = known or Known()
     rows = [(d, s, p) for d, s, p in zip(gathered.drafts, gathered.seen, division.place, strict=True) if p is not None]
     drafts = [d for d, _, _ in rows]
@@ -85,7 +88,8 @@ def store(
     seals = {ids[d.name]: s for d, s in zip(gathered.drafts, division.seals(), strict=True) if s is not None}
     seal(project_dir, truths, seals, _summary(gathered, rows, seals, ids, digests))
     _write_splits(project_dir, division, gathered, ids, seed, {x.case_id: known.place[x.case_id] for x in retired})
-    write_json(project_dir / "cohort" / "flow.json", [step.as_dict() for step in (*gathered.steps, *steps)])
+    flow = made_step(gathered, division, (*gathered.steps, *steps))
+    write_json(project_dir / "cohort" / "flow.json", [step.as_dict() for step in flow])
     roots = {"images": gathered.images_folder, "truth": gathered.truth_folder or gathered.images_folder}
     places = {("images", file_of(roots["images"], f)) for d in drafts for i in d.images for f in i.files}
     places |= {("truth", file_of(roots["truth"], f)) for t in truths.values() for f in t.files}
@@ -132,7 +136,7 @@ def _indexed(
         site=draft.site,
         scanner=draft.scanner,
         covariates=covariates,
-        origin="simulated" if phantom else "acquired",
+        origin=ORIGINS.get(seen.made, "simulated" if phantom else "acquired"),
     )
     return Indexed(case, seen.digest, seen.grid)
 
@@ -150,7 +154,7 @@ def _summary(
         members = [(d, s) for d, s, _ in rows if seals[ids[d.name]] == part]
         parts[part] = {
             "cases": len(members),
-            "patients": len({d.patient for d, _ in members}),
+            "patients": len({d.patient for d, s in members if not s.made}),
             "classes": class_counts(
                 gathered.question, [gathered.truths[d.name] for d, _ in members], [s.voxels for _, s in members]
             ),
@@ -167,7 +171,9 @@ def _write_splits(
     seed: int,
     retired: Mapping[str, str | int],
 ) -> None:
-    place = {ids[d.name]: p for d, p in zip(gathered.drafts, division.place, strict=True) if p is not None}
+    names = [d.name for d in gathered.drafts]
+    trains = {ids[names[k]]: list(folds) for k, folds in division.trains.items()}
+    place = {ids[n]: p for n, p in zip(names, division.place, strict=True) if p is not None and ids[n] not in trains}
     body: dict[str, Any] = {
         "format": 1,
         "scheme": division.scheme,
@@ -177,14 +183,13 @@ def _write_splits(
         **({"rule": dict(division.rule)} if division.rule else {}),
     }
     if division.scheme == "folds":
-        group = {
-            ids[d.name]: g for d, g, p in zip(gathered.drafts, division.groups, division.place, strict=True) if p is not None
-        }
+        group = {ids[n]: g for n, g in zip(names, division.groups, strict=True) if ids.get(n) in place}
         body["fold"] = dict(sorted(place.items()))
         body["tuning"] = {
             str(fold): sorted(c for c, g in group.items() if g in set(groups) and place[c] != fold)
             for fold, groups in division.tuning.items()
         }
+        body |= {"training_only": dict(sorted(trains.items()))} if trains else {}
     else:
         body["partition"] = dict(sorted(place.items()))
     if retired:
@@ -212,7 +217,7 @@ def _version(
         "digest": digest_json(sorted(content)),
         "splits": read_json(splits_path(project_dir))["hash"],
         "cases": len(rows),
-        "patients": len({patients[d.patient or d.name] for d, _, _ in rows}),
+        "patients": len({patients[d.patient or d.name] for d, s, _ in rows if not s.made}),
         "changed": dict(changed),
     }
     if before and all(line[key] == before[-1][key] for key in ("digest", "splits")):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from overread.cohort.index import Cohort
+from overread.cohort.never_tested import refuse_tested
 from overread.core.errors import OverreadError
 from overread.record.files import digest_json, read_json, write_json
 
@@ -34,7 +35,8 @@ class Subdivision:
     def of(self, cohort: Cohort) -> Cohort:
         """The cohort as this run sees it: only its own cases, none of them an internal test.
 
-        Refused where a case is not open, or where a patient would be on both sides.
+        Refused where a case is not open, where a patient would be on both sides, or where an image that a network made would
+        be scored.
         """
         place = {**dict.fromkeys(self.training, "training"), **dict.fromkeys(self.tuning, "tuning")}
         closed = sorted(case_id for case_id in place if cohort.partition.get(case_id) not in OPEN)
@@ -52,6 +54,7 @@ class Subdivision:
                 f"A run that is part of {self.part_of} has a patient among its training and its tuning cases.",
                 "train it again under another name",
             )
+        refuse_tested(cases, place)
         return replace(cohort, cases=cases, partition=place)
 
     def as_dict(self) -> dict[str, Any]:

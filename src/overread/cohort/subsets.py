@@ -6,7 +6,7 @@ A patient's cases, and patients who share an identical image, stay together.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,12 @@ class Drawable:
 
     def ids(self, which: Sequence[int]) -> frozenset[str]:
         return frozenset(self.case_ids[k] for k in which)
+
+
+def acquired_only(cohort: Cohort) -> Cohort:
+    """The cohort without the images that a network made or changed: what is drawn and counted are patients."""
+    cases = tuple(case for case in cohort.cases if not case.is_made)
+    return replace(cohort, cases=cases, partition={case.case_id: cohort.partition[case.case_id] for case in cases})
 
 
 def drawable(cohort: Cohort, cases: Sequence[Case], stratify_by: str | None = None, progress: Progress | None = None) -> Drawable:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PARTITIONS = ("training", "tuning", "internal")
+MADE = ("generated", "derived")  # origins of images that a network made or changed: they may train, and nothing else
+OF_THE_IMAGE = "image"  # format of a truth that is made of the case's own image
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class TruthReference:
     values  classification and regression: name -> value (None where not known); drawn truths: structure -> label value
     files   segmentation: label files, relative to the truth folder
     format  "value", "nifti", "nrrd", "mha", "raster", "dicom-seg" or "npz"; drawn truths: "rtstruct", "sr", or the format
-            of the label file with the places of its objects in it
+            of the label file with the places of its objects in it; "image" where it is made of the case's own image
     """
 
     values: Mapping[str, float | None] = field(default_factory=dict)
@@ -50,6 +52,8 @@ class Case:
 
     case_id, patient_id, exam_id  pseudonyms; the link to the originals stays in `cohort/private/`
     truth                         None where it is not known, or is sealed
+    origin                        "acquired", "simulated" (a phantom), "generated" (made by a network) or "derived" (a
+                                  patient's image that a network changed)
     """
 
     case_id: str
@@ -61,3 +65,8 @@ class Case:
     scanner: str = ""
     covariates: Mapping[str, Any] = field(default_factory=dict)
     origin: str = "acquired"
+
+    @property
+    def is_made(self) -> bool:
+        """A network made or changed its image."""
+        return self.origin in MADE

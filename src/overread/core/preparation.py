@@ -20,6 +20,9 @@ class Normalisation:
     scheme  "window": clip to [low, high], then (value - mean) / std, all fitted on training cases;
             "per-image": clip to the image's own 0.5 and 99.5 percentiles, then z-score by its own
             mean and standard deviation
+            "unclipped": z-score by the image's own mean and standard deviation
+            "as-read": of a picture that is answered: scaled as the image was that is read, so that what the network says can be
+            brought back to the image's own scale
     """
 
     scheme: str
@@ -44,6 +47,7 @@ class Preparation:
     normalisation  one per channel
     clinical       columns of a sheet that are read beside the image; None where there are none
     region         the part of an image that is read, where a first model finds it; None where all of it is
+    answer         of questions of pictures: one normalisation per channel of the picture that is answered
     """
 
     channels: tuple[str, ...]
@@ -56,10 +60,11 @@ class Preparation:
     normalisation: tuple[Normalisation, ...]
     clinical: Clinical | None = None
     region: Region | None = None
+    answer: tuple[Normalisation, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what is newer is left out where there is none of it, so that plans and caches keep their names."""
-        values = {k: v for k, v in asdict(self).items() if k not in ("clinical", "region")}
+        values = {k: v for k, v in asdict(self).items() if k not in ("clinical", "region") and (k != "answer" or self.answer)}
         newer = {"clinical": self.clinical, "region": self.region}
         return values | {name: each.as_dict() for name, each in newer.items() if each is not None}
 
@@ -79,4 +84,5 @@ class Preparation:
             tuple(Normalisation(**n) for n in values["normalisation"]),
             Clinical.from_dict(values["clinical"]) if values.get("clinical") else None,
             Region(**values["region"]) if values.get("region") else None,
+            tuple(Normalisation(**n) for n in values.get("answer", ())),
         )

@@ -9,7 +9,9 @@ from overread.core.kinds import Kind, Map
 from overread.core.slices import SliceShare
 
 UNITS_OF_ANALYSIS = ("lesion", "side", "exam", "patient")
-TASKS = ("classification", "regression", "segmentation", "detection", "instances")
+PICTURES = ("autoencode", "vae", "translate", "restore")  # tasks that answer a case with an image
+LABELLED = ("classification", "regression", "segmentation", "detection", "instances")  # tasks whose truth somebody gave
+TASKS = (*LABELLED, *PICTURES, "synthesize")
 OBJECTS = ("components", "values")  # how masks tell objects apart
 
 
@@ -19,7 +21,8 @@ class Question:
 
     task       one of `TASKS`
     classes    classification: class names in label order; segmentation: structure names without
-               background; regression: names of the measured quantities; detection and instances: classes of the objects
+               background; regression: names of the measured quantities; detection and instances: classes of the objects;
+               pictures: channels of the image that is answered; synthesize: channels of the images that are made
     values     segmentation, and objects that come from masks: the label value of each structure in the truth files
     positive   the class that counts as disease where there are two exclusive ones; named by the
                user, never guessed
@@ -31,6 +34,10 @@ class Question:
     sided      left and right are different answers, so mirroring is not a harmless augmentation
     objects    detection and instances, where the truth is a mask: "components", connected voxels of one structure are one
                object; "values", every value of the mask is one object, all of the one class
+    given      pictures: channels of the case's own image that are read; the truth is made of the channels in `classes`
+    conditions synthesize: classes of which images can be asked for; empty where they are made without being asked
+    degradation  restore: what is done to the image before it is read, as `imaging/degrade` writes it; the truth is the image
+               as it came
     """
 
     task: str
@@ -43,6 +50,19 @@ class Question:
     unit: str = "exam"
     sided: bool = False
     objects: str = "components"
+    given: tuple[str, ...] = ()
+    degradation: str = ""
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def is_of_pictures(self) -> bool:
+        """The answer is an image; its truth lies in the images of the case, not in a file of its own."""
+        return self.task in PICTURES
+
+    @property
+    def is_of_images(self) -> bool:
+        """Images are learned for their own sake: no case has a class, a structure or an object."""
+        return self.is_of_pictures or self.task == "synthesize"
 
     @property
     def is_of_objects(self) -> bool:
@@ -55,9 +75,12 @@ class Question:
         return self.task == "classification" and self.exclusive and len(self.classes) == 2
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; what only objects have is left out elsewhere, so that other questions keep their digests."""
+        """Plain values; what only some questions have is left out elsewhere, so that the others keep their digests."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        return values if self.is_of_objects else {k: v for k, v in values.items() if k != "objects"}
+        absent: tuple[str, ...] = () if self.is_of_objects else ("objects",)
+        absent += () if self.is_of_pictures else ("given", "degradation")
+        absent += () if self.task == "synthesize" else ("conditions",)
+        return {k: v for k, v in values.items() if k not in absent}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Question:

@@ -24,7 +24,9 @@ class Found:
                 ``ineligible`` holds the reason why this is no image to learn from (localizer, report,
                 missing slice ...), ``code`` its short name and ``next`` what can be done, where something can;
                 ``repairs`` what opening it would correct;
-                ``volume`` which of several volumes in one series this is ("echo 2", "b 800")
+                ``volume`` which of several volumes in one series this is ("echo 2", "b 800");
+                ``synthetic`` whether the image is a phantom's, ``made`` "synthetic" or "derived" where a network made
+                or changed it
     shape       (Z, Y, X) voxels, None where not known
     spacing     (Z, Y, X) mm, None where the format carries none
     index       row inside an ``.npz``, number of the volume in a multi-frame file; None for whole files

@@ -189,6 +189,8 @@ def _inspect_volume(path: Path, name: str) -> Inspection:
         "notes": list(header.notes),
         "companions": list(header.companions),
     }
+    if header.made:
+        facts["made"] = header.made.kind
     if format == "nrrd" and path.stem.lower().endswith(".seg"):
         facts["is_mask"] = True
     return Inspection(name, format, facts=facts)
@@ -198,7 +200,9 @@ def _inspect_raster(path: Path, name: str) -> Inspection:
     raster = read_raster_header(path)
     if raster.pages > 1:
         raise Refused("several-pages", f"{path.name} has {raster.pages} pages; expected one picture.", "save each page as a file")
-    facts = {"shape": raster.shape, "spacing": raster.spacing, "is_simulated": raster.is_simulated, "notes": list(raster.notes)}
+    facts: dict[str, Any] = {"shape": raster.shape, "spacing": raster.spacing, "is_simulated": raster.is_simulated}
+    facts["notes"] = list(raster.notes)
+    facts |= {"made": raster.made} if raster.made else {}
     return Inspection(name, "raster", facts=facts)
 
 

@@ -32,6 +32,8 @@ def one_file(inspection: Inspection) -> Found:
     facts = inspection.facts
     stem = _STEMS.get(inspection.format, _stem)(path)
     attributes: dict[str, Any] = {"synthetic": bool(facts["is_simulated"]), "n_slices": facts["shape"][0]}
+    if facts.get("made"):
+        attributes["made"] = facts["made"]
     if facts.get("components", 1) > 1:
         attributes["components"] = facts["components"]
     if facts.get("notes"):
@@ -155,7 +157,7 @@ def _attributes(header: Header, files: int) -> dict[str, Any]:
     """All that is known of a series, identifiers among them; they end in `cohort/private/`."""
     return {
         "modality": header.modality,
-        "synthetic": header.is_synthetic,
+        "synthetic": header.is_simulated,
         "n_slices": max(files, header.frames),
         "image_type": "\\".join(header.image_type),
         "is_derived": header.image_type[:1] == ("DERIVED",),

@@ -92,17 +92,17 @@ def open_nifti(path: Path, index: int | None = None) -> Image:
 def write_nifti(path: Path, array: np.ndarray, grid: Grid, *, description: str = "") -> None:
     """Write a volume on its grid, whole or not at all.
 
-    array        (Z, Y, X); bool becomes uint8, 64-bit integers the smallest type that holds them
+    array        (Z, Y, X), or (C, Z, Y, X) channels; bool becomes uint8, 64-bit integers the smallest type that holds them
     description  up to 79 characters; the word PHANTOM marks simulated images
 
     The grid of an image that came from NIfTI returns bit for bit: NIfTI keeps the affine as float32,
     and turning LPS into RAS changes only signs.
     """
-    if array.shape != grid.shape:
+    if array.ndim not in (3, 4) or array.shape[-3:] != grid.shape:
         raise OverreadError(f"{Path(path).name}: the array {array.shape} is not on its grid {grid.shape}.")
     affine = LPS_FROM_RAS @ grid.affine
     affine[:, :3] = affine[:, 2::-1]
-    image = nib.Nifti1Image(_storable(array).transpose(2, 1, 0), affine)  # a view: in the file X runs fastest, as in memory
+    image = nib.Nifti1Image(_storable(array).T, affine)  # a view: in the file X runs fastest, as in memory
     image.header["descrip"] = description.encode("ascii", "replace")[:79]
     image.header.set_xyzt_units("mm" if grid.spacing_known else "unknown")
     image.set_sform(affine, code=1)

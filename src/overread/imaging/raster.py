@@ -23,6 +23,7 @@ from overread.core.errors import Refused
 from overread.core.grid import Grid
 from overread.core.image import Image
 from overread.imaging.finite import refuse_not_finite
+from overread.imaging.made import Made, made_in
 from overread.imaging.raster_pixels import grey_of, label_values, pixels, refuse_unsafe_tiff
 from overread.imaging.tiff import Stack, read_stack
 from overread.imaging.volumes import check_index, open_for_reading, refuse_large
@@ -55,6 +56,7 @@ class RasterHeader:
     shape    (Z, Y, X); Z is 1 but for a TIFF that says that its pages are slices
     pages    pictures in the file, slices of one volume counting as one
     spacing  (Z, Y, X) mm where the file states it
+    made     "synthetic" or "derived" where a network made or changed the picture; ""
     """
 
     shape: tuple[int, int, int]
@@ -63,6 +65,7 @@ class RasterHeader:
     is_simulated: bool
     spacing: tuple[float, float, float] | None = None
     notes: tuple[str, ...] = ()
+    made: str = ""
 
 
 def is_raster(path: Path) -> bool:
@@ -81,7 +84,8 @@ def read_raster_header(path: Path) -> RasterHeader:
         refuse_large(Path(path).name, (depth, height, width, len(file.getbands())), np.dtype(np.float32))
         shape = (depth, height, width)
         pages = 1 if stack.is_volume else pages
-        header = RasterHeader(shape, file.mode, pages, _is_simulated(file), stack.spacing, stack.notes)
+        is_simulated, made = _origin(file)
+        header = RasterHeader(shape, file.mode, pages, is_simulated, stack.spacing, stack.notes, made.kind if made else "")
     _refuse_truncated(Path(path))
     return header
 
@@ -96,7 +100,7 @@ def open_raster(path: Path, index: int | None = None) -> Image:
     path = Path(path)
     with _opened(path) as file:
         stack = read_stack(path.name, file)
-        is_simulated, is_turned = _is_simulated(file), _exif(file).get(EXIF_ORIENTATION, 1) != 1
+        (is_simulated, made), is_turned = _origin(file), _exif(file).get(EXIF_ORIENTATION, 1) != 1
         is_jpeg = file.format in ("JPEG", "MPO")
         array, notes = _decoded(path, file, stack, index)
     if is_turned:
@@ -106,6 +110,8 @@ def open_raster(path: Path, index: int | None = None) -> Image:
         notes = [*notes, note] if note else notes
     refuse_not_finite(array, path.name)
     source: dict[str, Any] = {"format": "raster", "is_simulated": is_simulated}
+    if made is not None:
+        source["made"] = made.kind
     if notes:
         source["notes"] = notes
     return Image(array, _grid(array, stack), "a.u.", COLOURS if len(array) == 3 else ("image",), source)
@@ -200,11 +206,15 @@ def _exif(file: Pillow.Image) -> dict[int, Any]:
         return {}  # a broken note about the picture is no broken picture
 
 
-def _is_simulated(file: Pillow.Image) -> bool:
-    """The word PHANTOM stands in a text chunk (PNG) or the image description (TIFF, JPEG)."""
+def _origin(file: Pillow.Image) -> tuple[bool, Made | None]:
+    """(simulated, made by a network), as a text chunk (PNG) or the image description (TIFF, JPEG) says.
+
+    The word PHANTOM marks simulated pictures; of a picture that a network made, its mark says whether it is of a phantom.
+    """
     texts = [str(value) for value in file.info.values() if isinstance(value, str)]
     texts += [str(value) for value in _exif(file).values() if isinstance(value, str)]
-    return any(SYNTHETIC_WORD in text.upper() for text in texts)
+    made = made_in(texts)
+    return (made.is_phantom if made else any(SYNTHETIC_WORD in text.upper() for text in texts)), made
 
 
 def _refuse_truncated(path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from overread.core.errors import Refused
 from overread.core.grid import Grid
+from overread.imaging.made import Made, made_in
 from overread.imaging.shear import shear_fault
 
 MAXIMUM_CHANNELS = 8  # a fourth axis up to this long is modalities (Decathlon has 2 or 4); longer is a time series
@@ -40,8 +41,13 @@ class VolumeHeader:
     companions: tuple[str, ...] = ()
 
     @property
+    def made(self) -> Made | None:
+        """Whether a network made or changed the image, as its description says."""
+        return made_in([self.description])
+
+    @property
     def is_simulated(self) -> bool:
-        return SYNTHETIC_WORD in self.description.upper()
+        return self.made.is_phantom if self.made else SYNTHETIC_WORD in self.description.upper()
 
     @property
     def units(self) -> str:
@@ -60,6 +66,7 @@ class VolumeHeader:
     def source(self, format: str) -> dict[str, Any]:
         """`Image.source` of a file with this header."""
         known: dict[str, Any] = {"format": format, "is_simulated": self.is_simulated}
+        known |= {"made": self.made.kind} if self.made else {}
         return known | ({"notes": list(self.notes)} if self.notes else {})
 
 

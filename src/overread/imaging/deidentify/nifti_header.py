@@ -15,9 +15,9 @@ import nibabel
 import numpy as np
 
 from overread.core.errors import Refused
+from overread.imaging.made import kept_words
 
 TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
-MARK = "PHANTOM"  # a simulated image stays one
 LARGEST = 1 << 30
 
 
@@ -27,13 +27,13 @@ def clear_nifti(path: Path, written: Path, log: Counter[tuple[str, str]]) -> Non
     header = _header_type(path, content).template_dtype
     order = _byte_order(path, content, header)
     fields = np.frombuffer(content[: header.itemsize], header.newbyteorder("<" if order == "<" else ">")).copy()
-    was_simulated = MARK.encode() in bytes(fields["descrip"][0]).upper()
+    mark = kept_words(bytes(fields["descrip"][0]).decode("latin-1"))  # what is not a patient's image stays known as such
     for name in TEXTS:
         if name in (header.names or ()) and fields[name][0]:
             log[f"NIfTI {name}", "emptied"] += 1
             fields[name] = b""
-    if was_simulated:
-        fields["descrip"] = MARK.encode()
+    if mark:
+        fields["descrip"] = mark.encode()
     start = int(fields["vox_offset"][0])
     if not header.itemsize <= start <= len(content):
         raise Refused(

@@ -13,11 +13,11 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from overread.core.errors import Refused
+from overread.imaging.made import kept_words
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"pHYs", b"bKGD"}
 PNG_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
-MARK = b"PHANTOM"
 ORIENTATION = 0x0112
 APP0, APP1, APP14, COMMENT, SCAN = 0xE0, 0xE1, 0xEE, 0xFE, 0xDA
 ADOBE_LENGTH = 16  # bytes: how the colours are coded, and nothing else
@@ -29,7 +29,7 @@ def clear_png(path: Path, written: Path, log: Counter[tuple[str, str]]) -> None:
     if not content.startswith(PNG_START):
         raise _damaged(path)
     kept, at, kind = [PNG_START], len(PNG_START), b""
-    simulated = False
+    texts = ""
     while kind != b"IEND":
         if at + 12 > len(content):
             raise _damaged(path)
@@ -39,12 +39,12 @@ def clear_png(path: Path, written: Path, log: Counter[tuple[str, str]]) -> None:
             raise _damaged(path)
         at += 12 + length
         if kind in PNG_KEPT:
-            if kind == b"IDAT" and simulated:
-                kept.append(_chunk(b"tEXt", b"Description\0" + MARK))
-                simulated = False
+            if kind == b"IDAT" and (mark := kept_words(texts)):  # what is not a patient's image stays known as such
+                kept.append(_chunk(b"tEXt", b"Description\0" + mark.encode()))
+                texts = ""
             kept.append(chunk)
         else:
-            simulated = simulated or (kind in PNG_TEXTS and MARK in chunk.upper())
+            texts += f"{chunk.decode('latin-1')}\n" if kind in PNG_TEXTS else ""
             log[f"PNG {kind.decode('latin-1')}", "removed"] += 1
     if at < len(content):
         log["PNG bytes after the end", "removed"] += 1

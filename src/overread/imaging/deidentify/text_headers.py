@@ -1,5 +1,6 @@
 """NRRD and MHA: a text header before the voxels. Known fields are kept, everything else is dropped; voxels stay as they are.
 
+Kept too: that an image is a phantom's, or that a network made it.
 NRRD: teem.sourceforge.net/nrrd/format.html. Of 3D Slicer's segments the numbers, colours and cleaned names are kept.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from overread.core.errors import Refused
 from overread.imaging.deidentify.text import cleaned
+from overread.imaging.made import kept_words
 
 NRRD_FIELDS = frozenset(
     {
@@ -88,6 +90,8 @@ def clear_nrrd(path: Path, written: Path, log: Counter[tuple[str, str]]) -> None
             kept.append(line)
         else:
             log["NRRD comment" if line.startswith(b"#") else "NRRD key", "removed"] += 1
+    if mark := kept_words(content[: end.start()].decode("latin-1")):
+        kept.append(f"content: {mark}".encode())
     written.write_bytes(b"\n".join(kept) + b"\n\n" + content[end.end() :])
 
 
@@ -110,6 +114,8 @@ def clear_mha(path: Path, written: Path, log: Counter[tuple[str, str]]) -> None:
             raise Refused("unreadable", f"{path.name} is no MHA file.", "fetch the file again")
         line, at = content[at : end + 1], end + 1
         name, _, value = line.decode("latin-1").partition("=")
+        if name.strip().lower() == "elementdatafile" and (mark := kept_words(content[:at].decode("latin-1"))):
+            kept.append(f"Comment = {mark}\n".encode())  # before this field, which ends the header
         if name.strip().lower() in MHA_FIELDS:
             kept.append(line)
         else:

@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from overread.core.errors import Refused
+from overread.imaging.dicom.derivation import made_of
 from overread.imaging.dicom.mosaic import CSA_TAGS, mosaic_tiles
 from overread.imaging.dicom.multiframe import KEYWORDS as MULTIFRAME_KEYWORDS
 from overread.imaging.dicom.parse import parse_file
@@ -42,7 +43,7 @@ KEYWORDS_TEXT = (
     "WindowWidth InstanceNumber SeriesNumber SeriesDescription StudyDescription ProtocolName BodyPartExamined Manufacturer "
     "ManufacturerModelName ConvolutionKernel Laterality ImageLaterality ViewPosition StudyDate PatientSex PatientAge "
     "InstitutionName SyntheticData PatientSpeciesDescription BurnedInAnnotation ReferencedSeriesSequence ContrastBolusAgent "
-    "MagneticFieldStrength AcquisitionMatrix"
+    "MagneticFieldStrength AcquisitionMatrix DerivationDescription DerivationCodeSequence"
 )
 TAGS = [*(Tag(keyword) for keyword in (*KEYWORDS_TEXT.split(), *MULTIFRAME_KEYWORDS)), *tags_to_read(), *CSA_TAGS]
 WANTED = frozenset(int(tag) for tag in TAGS)
@@ -57,7 +58,8 @@ class Header:
     pixel_spacing  (row, column) mm between pixel centres
     spacing_at     "patient", or "detector" where only the detector's spacing is known
     about          descriptive values by name (body_part, vendor, kernel, patient_age ...); identifiers among them;
-                   ``volume`` names the volume where a series holds several ("echo 2", "b 800")
+                   ``volume`` names the volume where a series holds several ("echo 2", "b 800"); ``made`` is "synthetic" or
+                   "derived" where a network made or changed the image, and ``of_phantom`` says that it is of a phantom
     tiles          slices tiled into the one picture of a mosaic; 0 where it is none
     concatenation  UID that joins the parts of one multi-frame object stored in several files
     volume         number of the volume among those of its multi-frame file; None where the file holds one
@@ -100,6 +102,11 @@ class Header:
     @property
     def name(self) -> str:
         return Path(self.path).name
+
+    @property
+    def is_simulated(self) -> bool:
+        """A phantom's image. What a network made is synthetic too, and no phantom for that."""
+        return bool(self.about.get("of_phantom")) if "made" in self.about else self.is_synthetic
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -283,8 +290,14 @@ def _about(tags: Dataset) -> dict[str, Any]:
         "repetition_time_ms": number(tags, "RepetitionTime"),
         "window": (centres[0], widths[0]) if centres and widths and widths[0] > 0 else None,
         "references": _referenced_series(tags),
+        **_made(tags),
     }
     return {name: value for name, value in found.items() if value not in (None, "", ())}
+
+
+def _made(tags: Dataset) -> dict[str, Any]:
+    made = made_of(tags)
+    return {} if made is None else {"made": made.kind, "of_phantom": made.is_phantom or None}
 
 
 def age_in_years(age: str) -> float | None:

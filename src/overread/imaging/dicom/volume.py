@@ -36,7 +36,7 @@ from overread.imaging.finite import refuse_not_finite
 # Descriptive values that may leave the imaging room; none of them names a person, a place or a date.
 PUBLIC_TEXT = (
     "body_part vendor model kernel thickness_mm laterality view patient_sex patient_age species burned_in "
-    "field_strength_t kvp echo_time_ms repetition_time_ms"
+    "field_strength_t kvp echo_time_ms repetition_time_ms made"
 )
 PUBLIC = tuple(PUBLIC_TEXT.split())
 
@@ -178,4 +178,4 @@ def _image(array: np.ndarray, grid: Grid, units: str, source: dict[str, Any], na
 def source_of(header: Header) -> dict[str, Any]:
     """What may be known of the origin: descriptive values, no name, number, date or path."""
     about = {key: header.about[key] for key in PUBLIC if key in header.about}
-    return {"format": "dicom", "modality": header.modality, "is_simulated": header.is_synthetic, **about}
+    return {"format": "dicom", "modality": header.modality, "is_simulated": header.is_simulated, **about}

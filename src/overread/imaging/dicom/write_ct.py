@@ -89,7 +89,7 @@ def write_ct(
     if hu.shape != grid.shape:
         raise OverreadError(f"{folder.name}: the array {hu.shape} is not on its grid {grid.shape}.")
     names = []
-    with _whole(Path(folder)) as beside:
+    with whole_folder(Path(folder)) as beside:
         tags = _series_tags(hu, grid, exam, series)
         for k in range(len(hu)):
             if k in set(leave_out):
@@ -102,7 +102,7 @@ def write_ct(
 
 
 @contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
+def whole_folder(folder: Path) -> Iterator[Path]:
     """A folder that appears under its name only when everything in it was written."""
     with named_if_full(f"{folder.name} could not be written", folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
