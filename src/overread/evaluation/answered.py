@@ -10,6 +10,7 @@ import numpy as np
 from overread.core.errors import OverreadError
 from overread.core.kinds import Kind
 from overread.core.question import Decisions, Question
+from overread.core.score import Score
 from overread.evaluation.decisions.conformal import region
 from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.sources.refused import worst_answers
@@ -81,6 +82,9 @@ class ScoredCase:
     structures: Mapping[str, StructureScores]
     fold: int = NO_FOLD
     voxels: Mapping[str, VoxelTable] | str = NO_MAPS
+
+    def score(self, metric: str, structure: str) -> Score:
+        return self.structures[structure].scores[metric]
 
 
 def answered(

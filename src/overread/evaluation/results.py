@@ -15,6 +15,8 @@ from overread.evaluation.classification import evaluate_classification
 from overread.evaluation.intervals.undercoverage import doubted
 from overread.evaluation.objects.evaluate import evaluate_objects
 from overread.evaluation.objects.found_case import FoundCase
+from overread.evaluation.pictures.case import PictureCase
+from overread.evaluation.pictures.evaluate import evaluate_pictures
 from overread.evaluation.regression import evaluate_regression
 from overread.evaluation.result import Result
 from overread.evaluation.rules import Rules
@@ -26,7 +28,7 @@ from overread.metrics.table import resolve_endpoint
 
 FORMAT = 1
 
-Cases = Answered | Sequence[ScoredCase] | Sequence[FoundCase]
+Cases = Answered | Sequence[ScoredCase] | Sequence[FoundCase] | Sequence[PictureCase]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def evaluate(
     """Compute everything the evaluation file holds.
 
     cases      `Answered` for classification and regression, one `ScoredCase` per case for segmentation, one `FoundCase` per
-               case for detection and instances
+               case for detection and instances, one `PictureCase` per case where the answer is an image
     decisions  fold -> the frozen decisions of its model; {-1: ...} where there are no folds
     """
     found = _evaluated(question, cases, rules, decisions)
@@ -153,6 +155,8 @@ def _evaluated(question: Question, cases: Cases, rules: Rules, decisions: Mappin
     if isinstance(cases, Answered):
         run = evaluate_regression if question.task == "regression" else evaluate_classification
         return run(question, cases, rules)
+    if question.is_of_pictures:
+        return evaluate_pictures(question, cast(Sequence[PictureCase], cases), rules)
     if question.is_of_objects:
         return evaluate_objects(question, cast(Sequence[FoundCase], cases), decisions, rules)
     return evaluate_segmentation(question, cast(Sequence[ScoredCase], cases), rules)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from overread.cohort.load import label_map, open_label_map
 from overread.cohort.place import place_layers
@@ -23,6 +23,7 @@ from overread.imaging.labels import open_labels
 from overread.metrics.label_maps import score_label_maps
 from overread.record.workers import workers
 
+Scored = TypeVar("Scored")
 WORTH_A_POOL = 15.0  # seconds of work left; starting processes takes a second or two
 
 
@@ -78,22 +79,22 @@ def score_pairs(
 ) -> list[ScoredCase]:
     """Score every case, in the given order."""
     work = partial(score_pair, names, tolerance_mm)
-    return list(counted(_scored(pairs, work), len(pairs), "scoring masks", progress))
+    return list(counted(one_by_one(pairs, work, "scoring masks"), len(pairs), "scoring masks", progress))
 
 
-def _scored(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[ScoredCase]:
+def one_by_one(pairs: Sequence[Any], work: Callable[[Any], Scored], doing: str) -> Iterator[Scored]:
+    """The pairs in their order; on several processors once they prove to take long.
+
+    work  must be importable by another process
+    """
     began = time.monotonic()
     for done, pair in enumerate(pairs, 1):
         yield work(pair)
         left = (time.monotonic() - began) / done * (len(pairs) - done)
         if left > WORTH_A_POOL and _processors() > 1:
-            yield from _in_processes(pairs[done:], work)
+            with workers(_processors(), doing) as pool:
+                yield from pool.map(work, pairs[done:])
             return
-
-
-def _in_processes(pairs: Sequence[Pair], work: partial[ScoredCase]) -> Iterator[ScoredCase]:
-    with workers(_processors(), "scoring masks") as pool:
-        yield from pool.map(work, pairs)
 
 
 def _processors() -> int:

@@ -15,6 +15,7 @@ from overread.core.score import Interval
 from overread.evaluation.answered import NO_FOLD, ScoredCase
 from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.intervals.wilson import proportion_interval
+from overread.evaluation.pictures.case import PictureCase
 from overread.evaluation.regression import agreement_curve
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Evaluated, Scored, by_sums, number
@@ -58,9 +59,9 @@ def evaluate_segmentation(question: Question, cases: Sequence[ScoredCase], rules
     )
 
 
-def values(cases: Sequence[ScoredCase], metric: Metric, structure: str) -> np.ndarray:
-    """(N,) score of each case, NaN where not defined."""
-    found = [case.structures[structure].scores[metric.key].value for case in cases]
+def values(cases: Sequence[ScoredCase | PictureCase], metric: Metric, subject: str) -> np.ndarray:
+    """(N,) score of each case, NaN where not defined; subject: a structure, or a channel of an image."""
+    found = [case.score(metric.key, subject).value for case in cases]
     return np.array([np.nan if v is None else v for v in found], dtype=float)
 
 

@@ -9,12 +9,13 @@ import numpy as np
 from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
 from overread.core.question import Question
 from overread.metrics.objects.quick import quick_object_scores
+from overread.metrics.pictures.quick import quick_picture_scores
 from overread.metrics.ranking import auc
 
 
 def quick_scores(question: Question, truths: Sequence[Kind], answers: Sequence[Kind]) -> dict[str, float]:
     """Mean scores over cases by name: "dice/liver" and "dice"; "auc" and "accuracy"; "mae/age" and "mae"; of objects "ap50",
-    "sensitivity_at_1fp" and "pq".
+    "sensitivity_at_1fp" and "pq"; of images "ssim", "psnr" and "image_mae".
 
     truths, answers  one per case, in one order; label maps of a case on one grid
     """
@@ -24,6 +25,8 @@ def quick_scores(question: Question, truths: Sequence[Kind], answers: Sequence[K
         return _segmentation(question, truths, answers)
     if question.task == "regression":
         return _regression(question, truths, answers)
+    if question.is_of_pictures:
+        return quick_picture_scores(question, truths, answers)
     if question.is_of_objects:
         return quick_object_scores(question, _objects(truths), _objects(answers))
     return _classification(question, truths, answers)

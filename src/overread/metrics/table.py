@@ -9,6 +9,7 @@ from overread.core.question import Question
 from overread.metrics import agreement, calibration, certainty, decided, overlap, prevalence, ranking, readers, surface
 from overread.metrics.metric import Metric, proportion
 from overread.metrics.objects import rows as objects
+from overread.metrics.pictures import rows as pictures
 
 PRESENCE_SENSITIVITY = proportion(
     "presence_sensitivity", "Cases found", "of the cases with the structure, those in which the answer holds any of it",
@@ -30,7 +31,7 @@ PER_FINDING = (
 )  # fmt: skip
 OVER_CLASSES = ("auc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "f1", "brier", "ece")  # have a macro mean
 
-# Of questions about cases and voxels; objects have rows of their own, `objects.rows.ROWS`, whose keys are others.
+# Of questions about cases, voxels and images; objects have rows of their own, `objects.rows.ROWS`, whose keys are others.
 METRICS: dict[str, Metric] = {
     m.key: m
     for m in (
@@ -45,6 +46,7 @@ METRICS: dict[str, Metric] = {
         *PER_CASE,
         PRESENCE_SENSITIVITY,
         PRESENCE_SPECIFICITY,
+        *pictures.ROWS,
     )
 }
 
@@ -57,6 +59,11 @@ def metrics_for(question: Question) -> dict[str, tuple[Metric, ...]]:
         return {**dict.fromkeys(question.classes, each), **({"mean": mean} if len(question.classes) > 1 else {})}
     if question.task == "regression":
         return dict.fromkeys(question.classes, agreement.ALL)
+    if question.is_of_pictures:
+        shown = pictures.metrics_of(question)
+        return {**dict.fromkeys(question.classes, shown), **({"mean": shown} if len(question.classes) > 1 else {})}
+    if question.task == "synthesize":  # answers no case: what is made is judged as a whole, see `metrics.generation`
+        return {}
     if question.is_of_objects:
         found = objects.metrics_of(question.task)
         return {**dict.fromkeys(question.classes, found), **({"mean": found} if len(question.classes) > 1 else {})}
@@ -81,7 +88,9 @@ def positive_class(question: Question) -> str:
 
 
 def default_endpoint(question: Question) -> str:
-    return {"segmentation": "dice", "regression": "mae", "detection": "froc", "instances": "pq"}.get(question.task, "auc")
+    """Of images SSIM: bounded, free of units, and a blurred answer, which PSNR rewards, does not please it."""
+    by_task = {"segmentation": "dice", "regression": "mae", "detection": "froc", "instances": "pq"}
+    return "ssim" if question.is_of_pictures else by_task.get(question.task, "auc")
 
 
 def resolve_endpoint(question: Question, endpoint: str) -> tuple[Metric, str]:

@@ -15,7 +15,7 @@ from overread.evaluation.intervals.patients import Patients
 from overread.evaluation.sources.refused import worst_answers
 
 Row = Mapping[str, Any]
-SAME_QUESTION = ("task", "classes", "positive", "exclusive")
+SAME_QUESTION = ("task", "classes", "positive", "exclusive", "degradation")
 MOST_NAMED = 5
 
 

@@ -23,11 +23,12 @@ from overread.metrics import agreement, decided
 from overread.metrics.metric import Metric
 from overread.metrics.objects.counts import COUNTED
 from overread.metrics.objects.panoptic import PANOPTIC
+from overread.metrics.pictures.rows import GAINS, SCORES
 from overread.metrics.ranking import Ranking
 from overread.metrics.table import PER_CASE, PRESENCE_SENSITIVITY, PRESENCE_SPECIFICITY, metrics_for, resolve_endpoint
 
 HITS = ("sensitivity", "specificity", "accuracy", PRESENCE_SENSITIVITY.key, PRESENCE_SPECIFICITY.key)
-MEANS = (*HITS, "brier", "brier_multiclass", "mae", *(metric.key for metric in PER_CASE))
+MEANS = (*HITS, "brier", "brier_multiclass", "mae", *(metric.key for metric in (*PER_CASE, *SCORES, *GAINS)))
 SUMS = ("ppv", "npv", "f1", "balanced_accuracy", "mcc", "rmse", "r2", "concordance")
 RANKED: dict[str, RankMetric] = {"auc": Ranking.auc, "average_precision": Ranking.average_precision}
 AT_THRESHOLDS = (*HITS, *(metric.key for metric in (*COUNTED, *PANOPTIC)))  # depend on the frozen threshold of each
@@ -72,7 +73,7 @@ class Endpoint:
 def case_values(endpoint: Endpoint, rows: Sequence[Row]) -> list[np.ndarray]:
     """Per class or structure (N,) what each case adds to the mean; NaN where it adds nothing."""
     key, question = endpoint.metric.key, endpoint.question
-    if question.task == "segmentation":
+    if question.task == "segmentation" or question.is_of_pictures:
         return [_structure_values(key, name, rows) for name in endpoint.classes]
     table = as_arrays(question, rows)
     if endpoint.subject == "all":

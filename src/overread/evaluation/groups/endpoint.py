@@ -20,6 +20,8 @@ from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.objects import evaluate as objects
 from overread.evaluation.objects.found_case import FoundCase
 from overread.evaluation.objects.statistics import mean_statistic, of_patients
+from overread.evaluation.pictures.case import PictureCase
+from overread.evaluation.pictures.evaluate import in_its_unit
 from overread.evaluation.rules import Rules, prevalences
 from overread.evaluation.scored import spread
 from overread.evaluation.segmentation import values
@@ -28,7 +30,7 @@ from overread.metrics.metric import FromSums, Metric, macro_from_sums, mean_term
 from overread.metrics.ranking import AUC, AVERAGE_PRECISION, PARTIAL_AUC, Ranking
 from overread.metrics.table import resolve_endpoint
 
-Cases = Answered | Sequence[ScoredCase] | Sequence[FoundCase]
+Cases = Answered | Sequence[ScoredCase] | Sequence[FoundCase] | Sequence[PictureCase]
 IntervalOf = Callable[[np.ndarray], Interval]
 StatisticOf = Callable[[np.ndarray], Statistic]
 RANKS = {
@@ -76,6 +78,8 @@ def endpoint_of(question: Question, cases: Cases, endpoint: str, rules: Rules) -
         return _of_objects(cast(Sequence[FoundCase], cases), question, metric, subject, rules)
     if subject not in question.classes and (metric.from_sums is None or metric.interval == "none") and metric.key not in RANKS:
         return _unknown(metric, subject, _patients(cases), rules, "this score is not computed group by group")
+    if not isinstance(cases, Answered) and question.is_of_pictures:
+        metric = in_its_unit(metric, question, subject, cast(Sequence[PictureCase], cases))
     if not isinstance(cases, Answered):
         return _of_masks(question, cast(Sequence[ScoredCase], cases), metric, subject, rules)
     if question.task == "regression":

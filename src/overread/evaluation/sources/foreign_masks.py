@@ -11,13 +11,14 @@ import numpy as np
 from overread.cohort.layouts import structures_of
 from overread.cohort.load import label_map
 from overread.cohort.place import place_layers
-from overread.core.errors import OverreadError
+from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
 from overread.core.question import Question
 from overread.evaluation.answered import NO_FOLD, NO_MAPS
 from overread.evaluation.sources.foreign import match_ids
 from overread.evaluation.voxels.maps import FOLDER, MapFiles
+from overread.imaging.inspect import inspect_file
 from overread.imaging.labels import open_labels
 from overread.record.files import read_json
 
@@ -57,9 +58,22 @@ def match_folders(truth: Path, answers: Path) -> tuple[dict[str, tuple[Path, Pat
     """Case -> (truth file, answer file), matched by the name without its suffix; and notes."""
     true, answered = mask_files(truth), mask_files(answers)
     ids = match_ids(sorted(true), sorted(answered), str(truth), str(answers))
+    _refuse_made(truth, [true[i] for i in ids])
     extra = len(answered) - len(ids)
     notes = (f"{extra} answers have no truth and are left out.",) if extra else ()
     return {i: (true[i], answered[i]) for i in ids}, notes
+
+
+def _refuse_made(folder: Path, truths: Sequence[Path]) -> None:
+    """A truth that was drawn on, or by, what a network made is none: the file says so in its header."""
+    made = [path for path in truths if inspect_file(path.parent, path.name).facts.get("made")]
+    if made:
+        raise Refused(
+            "made-by-a-network",
+            f"{len(made)} of {len(truths)} truths in {folder} say that a network made or changed them or their image, "
+            f"{made[0].name} for example. A score against them says nothing about patients.",
+            "give truths of images that a scanner took",
+        )
 
 
 def structures(truth: Path, files: Mapping[str, tuple[Path, Path]], classes: Mapping[str, int] | None) -> Question:

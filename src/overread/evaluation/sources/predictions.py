@@ -14,6 +14,7 @@ from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind, Measurements
 from overread.core.question import Question
 from overread.evaluation.sources.objects_file import NAME, Objects, read_cases, read_objects
+from overread.evaluation.sources.pictures_file import picture_files
 from overread.record.files import digest_file, digest_json, read_json
 
 MASK_SUFFIXES = (".nii.gz", ".nii")
@@ -77,6 +78,8 @@ class Predictions:
         """The cases that have an answer."""
         if self.question.task == "segmentation":
             return self._masks
+        if self.question.is_of_pictures:
+            return self._pictures
         name = NAME if self.question.is_of_objects else "answers.csv"
         if set(case_ids) <= set(self.refused) and not (self.folder / name).exists():
             return ()
@@ -85,6 +88,10 @@ class Predictions:
     def masks(self, case_id: str) -> tuple[Path, ...]:
         """The one file of a case, or one file per structure where structures overlap."""
         return self._masks[case_id]
+
+    def picture(self, case_id: str) -> tuple[Path, ...]:
+        """The files of an image that was answered; see `pictures_file.read_picture`."""
+        return self._pictures[case_id]
 
     def values(self, case_ids: Sequence[str]) -> list[Kind]:
         """Findings or Measurements in the order asked, as they were written: raw; without values where refused."""
@@ -124,6 +131,11 @@ class Predictions:
             **{name: (path,) for name, path in files.items()},
             **{case: paths for case, paths in whole.items() if len(paths) == len(self.question.classes)},
         }
+
+    @cached_property
+    def _pictures(self) -> dict[str, tuple[Path, ...]]:
+        self._check_folder()
+        return picture_files(self.folder, self.question)
 
     @cached_property
     def _values(self) -> dict[str, dict[str, float | None]]:

@@ -6,6 +6,7 @@ wrong as can be:
     classification   0 for what is true, 1 for what is not; of several exclusive classes, the wrong ones share the 1
     regression       the smallest or the largest true number of the cases, whichever is farther from the truth
     segmentation     nothing where a structure is, and a voxel where there is none: Dice 0 both ways
+    images           everywhere the lowest or highest intensity of the range, whichever is farther from the truth
     objects          nothing found: every object of the truth is missed; a case without one counts as called, with a score of 1
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from overread.core.question import Question
+from overread.core.question import PICTURES, Question
 
 RULES = {
     "classification": "called wrong, with the probability farthest from the truth",
@@ -25,6 +26,9 @@ RULES = {
     "segmentation": "Dice 0: nothing drawn where there is something, and something where there is nothing",
     "detection": "nothing found: every object missed; where there is none, a false positive with the score 1",
     "instances": "nothing found: every object missed; where there is none, a false positive with the score 1",
+    **dict.fromkeys(
+        PICTURES, "answered everywhere with the lowest or highest intensity of the range, whichever is farther from the truth"
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Scores of anomalies: what does not look like the normal cases."""

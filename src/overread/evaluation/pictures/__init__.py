@@ -1,0 +1,1 @@
+"""The evaluation of answers that are images."""

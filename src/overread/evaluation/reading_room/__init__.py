@@ -1,0 +1,1 @@
+"""Scores of readers who tell real images from made ones."""
