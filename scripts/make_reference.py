@@ -26,7 +26,7 @@ from overread.metrics.metric import INTERVALS, Metric
 from overread.networks.table import ARCHITECTURES
 from overread.reading.refusal.concern import CODES
 from overread.record import events
-from overread.tasks.table import TASKS
+from overread.tasks import TASKS, losses_of, routes_of
 from overread.workflow import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,13 +162,15 @@ def networks_page() -> str:
         rows.append((f"`{name}`", ", ".join(sorted(network.serves)), dimensions, network.paper, network.licence))
     losses = [
         (task, route, ", ".join(f"`{loss}`" for loss in names) or "the network's own")
-        for task, kind in TASKS.items()
-        for route, names in kind.losses_by_route.items()
+        for task in TASKS
+        for route in routes_of(task)
+        for names in (losses_of(task, route),)
     ]
     head = (
         "`image` networks give one answer per image (classification, regression), `dense` ones an answer per voxel "
         "(segmentation; objects are then its connected components), `objects` ones a list of objects, `centres` ones an "
-        "answer per voxel that points to the centre of its object. "
+        "answer per voxel that points to the centre of its object, `pictures` ones an image of one size (and networks of several "
+        "parts), `made` ones images of random numbers. "
         "`timm:NAME`, `torchvision:NAME` and `monai:NAME` stand for any fitting network of those packages."
     )
     return page(

@@ -9,7 +9,7 @@ from typing import Any
 import tiny_image_networks
 import tiny_voxel_networks
 from overread.networks.table import ARCHITECTURES
-from overread.tasks import TASKS
+from overread.tasks import routes_of
 from toys import SHAPES
 
 POSED = (
@@ -38,7 +38,7 @@ ONE_OF_EACH = (  # family of networks; in the dimensions named, with one task ea
     *(("slices_attention", 3), ("slices_lstm", 3)),
     *(("residual_unet", 2), ("residual_unet", 3), ("attention_unet", 3), ("unet_plus_plus", 2), ("vnet", 3), ("segnet", 2)),
     *(("segnet", 3), ("fcn", 2), ("deeplab_v3_plus", 3), ("pspnet", 2), ("fc_densenet", 2), ("segresnet", 2)),
-    ("composed", 2),
+    *(("voxelwise", 2), ("composed", 2)),
 )
 LARGER = {"swin_unetr": (64, 32, 32), "unetr": (32, 16, 16)}  # windows; what is smaller leaves one voxel somewhere
 
@@ -59,7 +59,7 @@ class Way:
 
     @property
     def serves(self) -> str:
-        return TASKS[self.task].serves
+        return routes_of(self.task)[0]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -102,14 +102,14 @@ def every_way() -> list[Way]:
         for name, row in ARCHITECTURES.items()
         for dimensions in sorted(row.dimensions)
         for task, options in POSED
-        if TASKS[task].serves in row.serves
+        if routes_of(task)[0] in row.serves
     ]
     return [*of_table, *(Way(name, axes, task, (), tuple(options.items())) for name, axes, task, options in OTHERS)]
 
 
 def the_cover() -> list[Way]:
     """Every task in every number of dimensions on the plainest networks, every family of networks with one task in turn."""
-    turns = {serves: cycle([p for p in POSED if TASKS[p[0]].serves == serves]) for serves in ("image", "dense")}
+    turns = {serves: cycle([p for p in POSED if routes_of(p[0])[0] == serves]) for serves in ("image", "dense")}
     cover = [way for way in every_way() if way.name in PLAINEST or ":" in way.name]
     for name, dimensions in ONE_OF_EACH:
         for serves in sorted(ARCHITECTURES[name].serves):

@@ -106,7 +106,7 @@ def test_normalising_per_image_ignores_the_scale_of_the_scanner():
 
 
 def test_an_unknown_normalisation_is_refused():
-    with pytest.raises(OverreadError, match=r"Unknown normalisation 'zscore'.*window and per-image"):
+    with pytest.raises(OverreadError, match=r"Unknown normalisation 'zscore'.*window, per-image and unclipped"):
         normalise(np.zeros((1, 2, 2, 2)), [Normalisation("zscore")])
 
 

@@ -28,6 +28,8 @@ ADDED = {
     "search": SET,
     "ablate": [*SET, "--seeds", "1"],
     "learning-curve": [*SET, "--shares", "50", "--repeats", "1"],
+    "anomaly": ["--rate", "0.4"],
+    "fidelity": ["--count", "16", "--minutes", MINUTES],
 }
 LEARNING = ("train", "pretrain", "select", "learning-curve")  # these take a quarter of an hour each where nothing is said
 FEWER = {("--count", "10"): "1", ("--rounds", "2"): "1"}  # words after these options of a simulation of labelling

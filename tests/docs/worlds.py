@@ -17,7 +17,7 @@ from docs.tables import agreeing_reads, labels, moved_masks, probabilities, read
 from overread.core.errors import Stopped
 from overread.imaging.door import open_path
 from overread.imaging.nifti import write_nifti
-from overread.record.files import write_json
+from overread.record.files import read_json, write_json
 from overread.workflow.project import Project
 from overread.workflow.train import train
 from workflow.two_channels import cohort as two_sequences
@@ -99,9 +99,9 @@ def _lived(folder: Path, lines: list[str]) -> Path:
     return folder
 
 
-def chest_films(folder: Path, sheet: str) -> None:
+def chest_films(folder: Path, sheet: str, patients: int = 24) -> None:
     """`films` and a sheet of file, mrn and pneumonia."""
-    rows = films(folder / "films")
+    rows = films(folder / "films", patients=patients)
     write_sheet(folder / sheet, [{**row, "pneumonia": ("no", "yes")[row.pop("ill")]} for row in rows])
 
 
@@ -119,6 +119,14 @@ def empty(folder: Path, stock: Stock) -> None:
 def liver_cohort(folder: Path, stock: Stock) -> None:
     _copied(stock.cohort, folder)
     moved_masks(folder / "masks", folder / "predictions")
+
+
+def exams_at_full_dose(folder: Path, stock: Stock) -> None:
+    """CT exams with noise of their own, a sheet, and an exam of somebody else."""
+    _copied(stock.cohort, folder)
+    shutil.rmtree(folder / "masks")
+    (folder / "studies").rename(folder / "exams")
+    (folder / "new_study").rename(folder / "low_dose_scans")
 
 
 def liver_project(folder: Path, stock: Stock) -> None:
@@ -227,6 +235,21 @@ def new_films(folder: Path, stock: Stock) -> None:
     chest_films(folder, "labels.xlsx")
 
 
+def films_with_labels(folder: Path, stock: Stock) -> None:
+    """So many that the tuning partition has patients enough to be compared with."""
+    chest_films(folder, "labels.csv", patients=48)
+
+
+def pairs_of_sequences(folder: Path, stock: Stock) -> None:
+    """Exams of two sequences, and one of which only the T1 was taken."""
+    two_sequences(folder)
+    (folder / "images").rename(folder / "exams")
+    (folder / "masks").rename(folder / "masks_on_true")
+    write_json(folder / "masks_on_true" / "dataset.json", {"labels": {"background": 0, "lesion": 1}})
+    moved_masks(folder / "masks_on_true", folder / "masks_on_made")
+    write_exam(folder / "new_exam", "new", 99, lacking="flair")
+
+
 def films_and_split(folder: Path, stock: Stock) -> None:
     """The liver project, and films with the split that came with them."""
     _copied(stock.liver, folder)
@@ -247,6 +270,35 @@ def films_and_split(folder: Path, stock: Stock) -> None:
 
 def pneumonia_project(folder: Path, stock: Stock) -> None:
     _copied(stock.pneumonia, folder)
+
+
+def films_and_samples(folder: Path, stock: Stock) -> None:
+    """A project, made films, films from elsewhere, and answers of three readers to a room made before."""
+    chest_films(folder, "labels.csv")
+    films(folder / "samples", patients=20, seed=3000)
+    films(folder / "other-hospital", patients=8, seed=7000)
+    _lived(folder, [PNEUMONIA, "overread real-or-fake pneumonia --made samples --name earlier"])
+    room = read_json(folder / "pneumonia/real-or-fake/earlier/room.json")
+    (folder / "answers").mkdir()
+    for reader, wrong in (("R1", 3), ("R2", 4), ("R3", 2)):
+        calls = [
+            {"item": k, "call": ("real", "fake")[k % wrong == 0], "confidence": k % 4 + 1, "seconds": 2.0 + k % 5}
+            for k in range(1, room["images"] + 1)
+        ]
+        saved = {"format": 1, "room": room["room"], "reader": reader, "answers": calls}
+        write_json(folder / f"{reader}.json", saved)
+        write_json(folder / "answers" / f"{reader}.json", saved)
+
+
+def normal_films(folder: Path, stock: Stock) -> None:
+    """The pneumonia project, normal films of many other patients, and new films of nobody among them."""
+    _copied(stock.pneumonia, folder)
+    rows = films(folder / "normal_films", patients=96, seed=5000)
+    for row in rows:
+        if row["ill"]:
+            (folder / "normal_films" / row["file"]).unlink()
+    write_sheet(folder / "normals.csv", [{"file": row["file"], "mrn": f"N{row['mrn']}"} for row in rows if not row["ill"]])
+    films(folder / "new_films", patients=3, seed=8000)
 
 
 def pneumonia_and_more_films(folder: Path, stock: Stock) -> None:

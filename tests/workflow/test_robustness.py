@@ -123,7 +123,7 @@ def test_a_model_that_goes_by_brightness_drops_under_contrast(bright: Project) -
     lost = {also["metric"]: also["drop"]["estimate"] for also in rows["gamma 0.67, brighter"]["also"]}
     assert lost["specificity"] > 0.2
     assert lost["sensitivity"] < 0.1  # too much is called bright, as the threshold stays
-    assert {row["degradation"] for row in result["not_run"]} == {"bias-field", "missing-slices"}
+    assert {row["degradation"] for row in result["not_run"]} == {"bias-field", "k-space", "low-dose", "missing-slices"}
     assert any("internal test stays sealed" in note for note in result["notes"])
     written = (bright.path / "runs" / "first" / "robustness.json").read_text()
     assert json.loads(written)["rows"] == json.loads(json.dumps(result["rows"]))
@@ -200,7 +200,7 @@ def test_outlines_are_scored_and_turned_back(tmp_path: Path, monkeypatch: pytest
     assert rows["SD 40 % of the spread"]["degraded"] < rows["SD 10 % of the spread"]["degraded"]
     assert all(row["verdict"] == "too few to say" for row in result["rows"])  # fewer than ten patients
     assert any("turned back onto the image" in note for note in result["notes"])
-    assert {row["degradation"] for row in result["not_run"]} == {"bias-field"}
+    assert {row["degradation"] for row in result["not_run"]} == {"bias-field", "k-space", "low-dose"}
     assert {row["degradation"] for row in result["done"]} >= {"adversarial", "missing-slices", "rotation"}
 
 

@@ -35,6 +35,7 @@ class AuditedCase:
     acquisition  how it was acquired: vendor, model, kvp, thickness_mm, kernel, field_strength_t, rows, columns, spacing_mm
                  and so on; only what is known
     covariates   age, sex and other columns of the sheet
+    is_made      a network made or changed the image
     """
 
     case_id: str
@@ -49,6 +50,7 @@ class AuditedCase:
     covariates: Mapping[str, Any] = field(default_factory=dict)
     site: str = ""
     scanner: str = ""
+    is_made: bool = False
 
 
 @dataclass(frozen=True)

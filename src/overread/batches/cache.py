@@ -20,12 +20,12 @@ import numpy as np
 
 from overread.batches.clinical import told
 from overread.batches.objects import ObjectTable, PreparedObjects
-from overread.batches.prepare import Prepared, prepare_image, prepare_objects, prepare_truth
+from overread.batches.prepare import Prepared, prepare_image, prepare_objects, prepare_picture, prepare_truth
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image, load_truth
 from overread.core.case import Case
 from overread.core.errors import OverreadError
-from overread.core.kinds import Boxes, Instances, Kind, LabelMap
+from overread.core.kinds import Boxes, Instances, Kind, LabelMap, Picture
 from overread.core.preparation import Preparation
 from overread.record.files import digest_json
 from overread.record.workers import workers
@@ -50,7 +50,8 @@ class PreparedCase:
     """One case as the network sees it.
 
     image   (C, Z, Y, X) float16, a view into the memory-mapped file
-    target  (Z, Y, X) or (S, Z, Y, X) uint8 for an answer per voxel, (K,) float32 for one per case, (L, Z, Y, X) uint8 or
+    target  (Z, Y, X) or (S, Z, Y, X) uint8 for an answer per voxel, (K, Z, Y, X) float16 for a picture, (K,) float32 for one
+            per case (none, where images are made of noise), (L, Z, Y, X) uint8 or
             uint16 numbers for one per object: k + 1 where the object of row k is, L = 0 where boxes are all that is known; a view
     points  class index -> (N, 3) voxels of that class, a random choice of at most `FOREGROUND_POINTS`
     objects boxes and classes, where the question is of objects
@@ -198,7 +199,7 @@ def _prepare_case(
         stage = "reading the truth"
         truth = load_truth(cohort, case)
         stage = "encoding the truth"
-        target, points, objects = _encoded(truth, prepared, cohort, encoder, case)
+        target, points, objects = _encoded(truth, prepared, cohort, preparation, encoder, case)
     except OverreadError as error:
         raise OverreadError(f"Case {case.case_id}, while {stage}: {error.what}", error.next) from error
     except Exception as error:
@@ -207,9 +208,11 @@ def _prepare_case(
 
 
 def _encoded(
-    truth: Kind, prepared: Prepared, cohort: Cohort, encoder: Any, case: Case
+    truth: Kind, prepared: Prepared, cohort: Cohort, preparation: Preparation, encoder: Any, case: Case
 ) -> tuple[np.ndarray, dict[int, np.ndarray], ObjectTable | None]:
     """The target, the voxels of each class in it, and the table of objects."""
+    if isinstance(truth, Picture):
+        return _of_images(truth, prepared, cohort, preparation, case), {}, None
     if isinstance(truth, Boxes | Instances):
         objects = prepare_objects(truth, prepared, cohort.question.classes)
         target = np.ascontiguousarray(encoder.encode_objects(objects, prepared.grid.shape))
@@ -217,6 +220,14 @@ def _encoded(
     layers = prepare_truth(truth, prepared) if isinstance(truth, LabelMap) else None
     target = np.ascontiguousarray(encoder.encode(truth, layers))
     return target, _foreground_points(target, case.case_id) if layers is not None else {}, None
+
+
+def _of_images(truth: Picture, prepared: Prepared, cohort: Cohort, preparation: Preparation, case: Case) -> np.ndarray:
+    """The picture that is answered; or, where images are made of noise, which class the image is an example of."""
+    if preparation.answer:
+        return prepare_picture(truth, prepared, preparation).astype(np.float16)
+    held = {} if case.truth is None else case.truth.values
+    return np.array([held.get(name) or 0.0 for name in cohort.question.conditions], np.float32)
 
 
 def _foreground_points(target: np.ndarray, case_id: str) -> dict[int, np.ndarray]:

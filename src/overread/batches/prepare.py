@@ -22,12 +22,22 @@ from overread.batches.objects import (
 from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
 from overread.core.image import Image, cropped, reorient, reorient_back
-from overread.core.kinds import Boxes, Instances, LabelMap, Piece
+from overread.core.kinds import Boxes, Instances, LabelMap, Picture, Piece
 from overread.core.preparation import Normalisation, Preparation
 from overread.core.region import RegionBox
 from overread.imaging.resample import resample_image, resample_labels
 
 Axes = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Intensities are clipped to [low, high], then (value - mean) / std."""
+
+    low: float
+    high: float
+    mean: float
+    std: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class Prepared:
     axes    the permutation and flips from source to canonical orientation
     clinical  (D,) float32 numbers of the clinical variables; None where the preparation has none
     region    the part of the source that was read; None where all of it was
+    scales    how the intensities of each channel were scaled
     """
 
     array: np.ndarray
@@ -48,6 +59,7 @@ class Prepared:
     axes: Axes
     clinical: np.ndarray | None = None
     region: RegionBox | None = None
+    scales: tuple[Scale, ...] = ()
 
 
 def prepare_image(image: Image, preparation: Preparation) -> Prepared:
@@ -75,14 +87,15 @@ def prepare_image(image: Image, preparation: Preparation) -> Prepared:
     axes = image.grid.canonical_axes()
     canonical = _seen(image, preparation).reoriented(*axes)
     grid = target_grid(canonical.grid, preparation)
-    array = normalise(canonical.array, preparation.normalisation)  # in place of origin: resampling first would blur the clip
+    scales = scales_of(canonical.array, preparation.normalisation)
+    array = scaled(canonical.array, scales)  # in place of origin: resampling first would blur the clip
     missing = [image.channels.index(c) for c in image.source.get("missing_channels", ())]
     array[missing] = 0  # nothing is known of them: the middle of the scale
     fill = array.reshape(array.shape[0], -1).min(axis=1)
     moved = _resample(array, canonical.grid, grid, fill)
     values = None if preparation.clinical is None else told(image.clinical, preparation.clinical)
     box = None if preparation.region is None else image.region
-    return Prepared(np.ascontiguousarray(moved, dtype=np.float32), grid, image.grid, axes, values, box)
+    return Prepared(np.ascontiguousarray(moved, dtype=np.float32), grid, image.grid, axes, values, box, scales)
 
 
 def _seen(image: Image, preparation: Preparation) -> Image:
@@ -101,6 +114,34 @@ def prepare_truth(truth: LabelMap, prepared: Prepared) -> np.ndarray:
     if canonical.is_same(prepared.grid):
         return np.ascontiguousarray(layers)
     return resample_labels(layers, canonical, prepared.grid)
+
+
+def prepare_picture(truth: Picture, prepared: Prepared, preparation: Preparation) -> np.ndarray:
+    """(K, Z, Y, X) float32 of a true picture on the prepared grid, scaled as the network is to answer it."""
+    canonical = prepared.source.reoriented(*prepared.axes)
+    array = scaled(reorient(truth.array, *prepared.axes), picture_scales(prepared, preparation))
+    return np.ascontiguousarray(_resample(array, canonical, prepared.grid, array.reshape(len(array), -1).min(axis=1)))
+
+
+def picture_scales(prepared: Prepared, preparation: Preparation) -> tuple[Scale, ...]:
+    """How each channel of a picture is scaled: fitted on training cases, or as the image that was read."""
+    return tuple(
+        prepared.scales[k] if rule.scheme == "as-read" else Scale(rule.low, rule.high, rule.mean, rule.std)
+        for k, rule in enumerate(preparation.answer)
+    )
+
+
+def undo_picture(raw: np.ndarray, prepared: Prepared, preparation: Preparation) -> np.ndarray:
+    """(K, Z, Y, X) float32: what the network answered, in the units of the image, on the source grid.
+
+    Beyond the field of view lies the lowest value that the channel can have.
+    """
+    answered = []
+    for values, scale in zip(raw, picture_scales(prepared, preparation), strict=True):
+        units = values * scale.std + scale.mean
+        floor = scale.low if np.isfinite(scale.low) else float(units.min())
+        answered.append(np.clip(undo_map(units - floor, prepared) + floor, scale.low, scale.high, dtype=np.float32))
+    return np.stack(answered)
 
 
 def prepare_objects(truth: Boxes | Instances, prepared: Prepared, classes: Sequence[str]) -> PreparedObjects:
@@ -201,20 +242,35 @@ def _resample(array: np.ndarray, source: Grid, target: Grid, fill: np.ndarray) -
 
 def normalise(array: np.ndarray, rules: Iterable[Normalisation]) -> np.ndarray:
     """(C, Z, Y, X) intensities -> float32 around 0 with spread about 1; one rule per channel."""
+    return scaled(array, scales_of(array, rules))
+
+
+def scales_of(array: np.ndarray, rules: Iterable[Normalisation]) -> tuple[Scale, ...]:
+    """How each channel of an image (C, Z, Y, X) is scaled by its rule."""
+    return tuple(_scale_of(array[channel], rule) for channel, rule in enumerate(rules))
+
+
+def _scale_of(values: np.ndarray, rule: Normalisation) -> Scale:
+    if rule.scheme == "window":
+        return Scale(rule.low, rule.high, rule.mean, max(rule.std, 1e-6))
+    if rule.scheme not in ("per-image", "unclipped"):
+        raise OverreadError(f"Unknown normalisation '{rule.scheme}'; known are window, per-image and unclipped.")
+    values = values.astype(np.float32)
+    if rule.scheme == "unclipped":
+        return Scale(-np.inf, np.inf, float(values.mean()), max(float(values.std()), 1e-6))
+    low, high = (float(v) for v in np.percentile(_thinned(values), (0.5, 99.5)))
+    clipped = np.clip(values, low, high)
+    return Scale(low, high, float(clipped.mean()), max(float(clipped.std()), 1e-6))
+
+
+def scaled(array: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
+    """(C, Z, Y, X) intensities -> float32, clipped and scaled, one scale per channel."""
     result = np.empty(array.shape, dtype=np.float32)
-    for channel, rule in enumerate(rules):
+    for channel, scale in enumerate(scales):
         values = array[channel].astype(np.float32)
-        if rule.scheme == "window":
-            low, high, mean, std = rule.low, rule.high, rule.mean, rule.std
-        elif rule.scheme == "per-image":
-            low, high = (float(v) for v in np.percentile(_thinned(values), (0.5, 99.5)))
-            clipped = np.clip(values, low, high)
-            mean, std = float(clipped.mean()), float(clipped.std())
-        else:
-            raise OverreadError(f"Unknown normalisation '{rule.scheme}'; known are window and per-image.")
-        np.clip(values, low, high, out=values)
-        values -= mean
-        values /= max(std, 1e-6)
+        np.clip(values, scale.low, scale.high, out=values)
+        values -= scale.mean
+        values /= scale.std
         result[channel] = values
     return result
 

@@ -75,14 +75,15 @@ class Batches:
         self.region = region_shape(patch, rules, spacing)
         self.is_of_objects = is_of_objects(cases[0])
         self.is_dense = cases[0].target.ndim >= 3
+        self.is_of_pictures = is_picture(cases[0])
         self.pools = Pools.of(cases) if cases[0].objects is not None else None
         self.weights = _balanced(cases) if sampling.is_balanced else None
 
     def __call__(self, step: int) -> tuple[Tensor, Targets]:
         """Images (B, C, [Z,] Y, X) float32 and targets.
 
-        Targets are uint8 on the same grid for an answer per voxel, (B, K) float32 for one per case, and for one per object a
-        list with boxes, classes and, where known, numbers of voxels of each image (see `object_targets`).
+        Targets are uint8 on the same grid for an answer per voxel, float32 there for a picture, (B, K) float32 for one per case,
+        and for one per object a list with boxes, classes and, where known, numbers of voxels (see `object_targets`).
         """
         random = np.random.default_rng([self.seed, step])
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
@@ -90,7 +91,12 @@ class Batches:
             return self._with_objects(step, random, generator)
         images, targets, values = self._regions(step, random)
         motion = draw_motion(len(images), self.region, self.patch, self.rules, self.spacing, generator)
-        moved, labels = move(images, targets if self.is_dense else None, motion)
+        labels: Tensor | None
+        if self.is_of_pictures:  # a picture moves as the image does: linearly
+            both, _ = move(torch.cat([images, targets.float()], 1), None, motion)
+            moved, labels = both[:, : images.shape[1]], both[:, images.shape[1] :]
+        else:
+            moved, labels = move(images, targets if self.is_dense else None, motion)
         moved = put_back(change_intensity(moved, self.rules, generator), images, motion, self.slices)
         pictures = with_clinical(flatten(moved, self.dimensions), values)
         return pictures, flatten(labels, self.dimensions) if labels is not None else targets
@@ -213,6 +219,11 @@ def is_of_objects(case: PreparedCase) -> bool:
     return case.objects is not None and case.target.ndim == 4
 
 
+def is_picture(case: PreparedCase) -> bool:
+    """Whether the target of the case is an image."""
+    return case.target.ndim == 4 and case.target.dtype.kind == "f"
+
+
 def is_list(targets: Targets) -> TypeGuard[list[ObjectTarget]]:
     """Targets of objects, one per image."""
     return isinstance(targets, list)
@@ -240,6 +251,7 @@ def fixed_patches(cases: Sequence[PreparedCase], patch: Shape, dimensions: int, 
         return pictures, objects
     pictures = with_clinical(pictures, stacked(values))
     targets = torch.from_numpy(np.stack(dense))
+    targets = targets.float() if is_picture(cases[0]) else targets
     return pictures, flatten(targets, dimensions) if cases[0].target.ndim >= 3 else targets
 
 

@@ -14,7 +14,7 @@ from overread.cli.verb import Outcome, Verb, column_options, command, pairs
 from overread.cohort.ask import Said
 from overread.cohort.request import Request
 from overread.core.errors import OverreadError
-from overread.core.question import TASKS
+from overread.core.question import LABELLED
 from overread.core.score import Interval
 from overread.workflow.audit import Audit
 from overread.workflow.audit import audit as look
@@ -53,7 +53,7 @@ SECTIONS = {
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; of --fuse, the new folder or sheet.")
 @click.option("--truth", type=PATH, help="Folder of masks, or a file of labels.")
 @click.option("--sheet", type=PATH, help="CSV or Excel: ids, patients, covariates, labels.")
-@click.option("--task", type=click.Choice(TASKS), help="Where it does not show.")
+@click.option("--task", type=click.Choice(LABELLED), help="Where it does not show.")
 @click.option("--label", metavar="COLUMN", multiple=True, help="Column with the truth; several are findings.")
 @click.option("--positive", metavar="CLASS", help="Which class is the disease.")
 @click.option("--name", "names", metavar="VALUE=NAME", multiple=True, callback=pairs, help="What a value of the truth means.")

@@ -24,8 +24,8 @@ PATH = click.Path(exists=True, path_type=Path)
 SECTIONS = {
     "What is there": ("images", "truth", "sheet"),
     "The question": (
-        "task", "label", "positive", "names", "classes", "objects", "multi_label", "ordered", "units", "unit", "aggregation",
-        "index_exam",
+        "task", "label", "positive", "names", "classes", "objects", "answer", "degradation", "by_class", "multi_label", "ordered",
+        "units", "unit", "aggregation", "index_exam",
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
     "The split": ("splits", "folds", "split_by", "split_after", "tuning", "internal", "stratify_by", "seed", "leak_override"),
@@ -55,6 +55,18 @@ SECTIONS = {
     "--objects",
     type=click.Choice(OBJECTS),
     help="Detection and instances from masks: connected voxels are one object, or every value is.",
+)
+@click.option(
+    "--answer", metavar="CHANNEL", multiple=True, help="Translate: the channel that is made from the others. May be repeated."
+)
+@click.option(
+    "--degradation",
+    metavar="NAME:AMOUNT",
+    default="",
+    help="Restore: what is done to an image before it is read, e.g. low_dose:0.25, low_resolution:4, noise:30.",
+)
+@click.option(
+    "--by-class", is_flag=True, help="Synthesize: images can be asked for by class; --label, folders or the archive tell it."
 )
 @click.option("--multi-label", is_flag=True, help="A column of 0 and 1 is a finding of its own, not one of two classes.")
 @click.option("--ordered", is_flag=True, help="The classes are grades, in the order of their values.")

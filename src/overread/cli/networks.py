@@ -25,6 +25,7 @@ overread networks blocks residual"""
 
 OF_NETWORK = "training.network."  # before an option of the network, in a project
 OF_A_NETWORK = ("dimensions", "serves", "size", "channels", "classes", "options", "out")
+SERVES = ["image", "dense", "objects", "centres", "pictures", "made"]
 TAKES = {  # which options go with which word
     "list": ("serves", "dimensions"),
     "show": (*OF_A_NETWORK, "run_name", "fold"),
@@ -49,11 +50,11 @@ def _size(ctx: click.Context, parameter: click.Parameter, text: str | None) -> t
 
 @click.command(cls=Verb, example=EXAMPLE, sections=SECTIONS)
 @click.argument("words", metavar="[list | show NAME|DIR|MODEL | compare A B ... | blocks [NAME]]", nargs=-1)
-@click.option("--serves", type=click.Choice(["image", "dense", "objects", "centres"]), help="What it answers with.")
+@click.option("--serves", type=click.Choice(SERVES), help="What it answers with.")
 @click.option("--dimensions", type=click.IntRange(2, 3), help="Of the images.")
 @click.option("--size", metavar="Y,X | Z,Y,X", callback=_size, help="Of the image, in voxels; 128,128 or 64,64,64 otherwise.")
 @click.option("--channels", type=int, help="Of the image; 1 otherwise.")
-@click.option("--classes", type=int, help="That it answers with; 2 otherwise.")
+@click.option("--classes", type=int, help="That it answers with, 2 otherwise; that images can be made of, none otherwise.")
 @click.option(
     "--set", "options", metavar="KEY=VALUE", multiple=True, callback=pairs,
     help="Option of the network, as in [training.network]. May be repeated.",

@@ -41,7 +41,8 @@ def network_text(facts: Facts) -> str:
     lines.append(f"  paper: {facts['paper']}; licence of the code: {facts['licence']}")
     if facts["options"]:
         lines += ["", *table(("option", "here", "default"), _options(facts))]
-    cells = [layer_cells(row) for row in facts["layers"]["rows"] if row["macs"] or row["parameters"]]
+    shown = [row for row in facts["layers"]["rows"] if row["macs"] or row["parameters"]]
+    cells = [layer_cells(row, has_regions=facts["has_regions"]) for row in shown]
     rows = [tuple(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) for row in cells]
     lines += ["", *table(LAYER_COLUMNS, rows, right=(3, 4, 5))]
     left_out = len(facts["layers"]["rows"]) - len(rows)

@@ -32,11 +32,13 @@ def report(project: Path, run_name: str | None) -> Outcome:
     path = write_report(opened, run_name)
     answers = opened.path / FILE
     text = f"Report: {path}\nBeside it: figures/, claim.csv, methods.txt, model-card.md, data-card.md\nYours to answer: {answers}"
-    return Outcome(text, {"report": str(path), "answers": str(answers)}, _next(project, path))
+    return Outcome(text, {"report": str(path), "answers": str(answers)}, _next(opened, project, path))
 
 
-def _next(project: Path, report: Path) -> str:
-    """Tuning scores lead to the internal test; after that the model may read."""
+def _next(opened: Project, project: Path, report: Path) -> str:
+    """Tuning scores lead to the internal test; after that the model may read. Made images are compared with real ones."""
+    if opened.question.task == "synthesize":
+        return command("fidelity", project, "--run", report.parent.name)
     if (report.parent / "evaluation-internal.json").exists() or not has_internal_test(read_splits(project)):
         models = sorted(report.parent.glob("*.overread"))
         return command("read", *models[:1], "STUDY", "--out", "answers") if models else command("ledger", project)

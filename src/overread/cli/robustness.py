@@ -31,9 +31,10 @@ WIDTH = 98
 def robustness(project: Path, run_name: str | None, fold: int | None, only: str | None, limit: int | None) -> Outcome:
     """Degrade the tuning images by known amounts: how far does the score of the frozen model fall?
 
-    Noise, blur, contrast, bias field (MR), rotation, motion, resolution, JPEG, missing slices (volumes) and a small
-    adversarial step, each at two or three amounts. For each: the drop of the primary endpoint, paired by patient, with its
-    interval, and whether the model holds, drops, or whether the cases are too few to say. The internal test stays sealed.
+    Noise, blur, contrast, low dose (CT), bias field (MR), rotation, motion, missing k-space (MR), resolution, JPEG, missing
+    slices (volumes) and a small adversarial step, each at two or three amounts. For each: the drop of the primary endpoint,
+    paired by patient, with its interval, and whether the model holds, drops, or whether the cases are too few to say. The
+    internal test stays sealed.
     """
     from overread.workflow.robustness import robustness as examine  # loads torch: not for --help
 

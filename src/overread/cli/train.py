@@ -56,4 +56,6 @@ def train(
     lines = [f"Run '{name}' is trained{spent}.", *(f"Model: {model}" for model in models), *warned]
     held = ["--fold", str(fold)] if isinstance(fold, int) else []
     values = {"run": name, "folder": str(run.path), "models": [str(model) for model in models], "warnings": list(warned)}
-    return Outcome("\n".join(lines), values, command("evaluate", project, "--run", name, *held))
+    is_maker = bool(plans) and plans[0].question.task == "synthesize"
+    made = command("sample", *models, "--out", f"{name}-made")
+    return Outcome("\n".join(lines), values, made if is_maker else command("evaluate", project, "--run", name, *held))

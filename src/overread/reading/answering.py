@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from overread.batches.prepare import Prepared, undo_argmax, undo_map
+from overread.batches.prepare import Prepared, undo_argmax, undo_map, undo_picture
 from overread.core.image import Image
-from overread.core.kinds import Boxes, Instances, Kind, Map
+from overread.core.kinds import Boxes, Instances, Kind, Map, Picture
 from overread.core.preparation import Preparation
 from overread.core.question import Decisions
 from overread.metrics.objects.decide import apply_decisions
@@ -51,9 +51,16 @@ class Answering(ABC):
         return self.answer_from(self.raw_of(prepared), prepared)
 
     def answer_from(self, raw: np.ndarray, prepared: Prepared) -> Kind:
+        if self.task.question.is_of_pictures:
+            return self.picture(raw, prepared)
         if self.task.serves != "dense":
             return self.task.decode(raw, self.decisions)
         return self.task.decode_map(self.labels(raw, prepared), prepared.source, self.decisions)
+
+    def picture(self, raw: np.ndarray, prepared: Prepared) -> Picture:
+        """The picture that was answered, in its units on the source grid."""
+        units = ", ".join(dict.fromkeys(self.task.question.units))
+        return Picture(undo_picture(raw, prepared, self.preparation), prepared.source, units or "a.u.")
 
     def labels(self, raw: np.ndarray, prepared: Prepared) -> np.ndarray:
         """Class index (Z, Y, X), or bits (S, Z, Y, X) where structures overlap, on the source grid."""

@@ -203,7 +203,8 @@ def _single(card: ModelCard, network: nn.Module, device: str, precision: str) ->
         card.question,
         loss=card.task["loss"],
         scaling=Scaling(tuple(card.task["centre"]), tuple(card.task["scale"])),
-        **({"route": card.task["route"]} if card.question.is_of_objects else {}),
+        route=card.task.get("route", ""),
+        own=card.task.get("options"),
     )
     return Predictor(
         to_channels_last(network.to(where)).eval(),

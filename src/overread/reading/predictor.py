@@ -26,7 +26,7 @@ from overread.tasks.base import ObjectTask, Task
 from overread.tasks.found import Found
 
 WINDOW_BATCH = 4
-MAPS = ("dense", "centres")  # routes whose network answers per voxel
+MAPS = ("dense", "centres", "pictures")  # routes whose network answers per voxel
 
 
 @dataclass

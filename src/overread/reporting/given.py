@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from overread.reporting.case_files import CaseFiles
+from overread.reporting.page_parts import Part
 
 Record = Mapping[str, Any]
 
@@ -49,6 +50,7 @@ class ReportInput:
     matching     partition -> the matching criterion on objects of its cases
     case_files   what stands beside single cases: small pictures, maps, similar cases, groups, notes
     part         what has to be said where the run is one training of a learning curve or a selection; "" for others
+    made         training -> fidelity.json of its model as it is now, with its pictures; of a run that makes images
     beside       partition -> the scores of such a baseline, and what the run differs by; see `reporting.baseline`
     """
 
@@ -82,6 +84,7 @@ class ReportInput:
     thumbnails: Mapping[str, Mapping[tuple[str, int], bytes]] = field(default_factory=dict)
     matching: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
     case_files: CaseFiles = field(default_factory=CaseFiles)
+    made: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def shown(self) -> str | None:

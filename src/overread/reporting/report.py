@@ -13,8 +13,10 @@ from overread.record.files import write_text
 from overread.reporting import words
 from overread.reporting.charts.cases import agreement_chart, distribution_chart, scatter_chart
 from overread.reporting.charts.probability import calibration_chart, pr_chart, roc_chart, threshold_rows, threshold_slider
+from overread.reporting.charts.terms import term_charts
 from overread.reporting.charts.training import flow_chart, loss_chart, score_chart
 from overread.reporting.charts.voxels import voxel_section
+from overread.reporting.generation.fidelity_page import lead as fidelity_lead
 from overread.reporting.given import Panel, Record, ReportInput
 from overread.reporting.glossary import terms_used
 from overread.reporting.page import environment
@@ -37,7 +39,9 @@ from overread.reporting.sections.groups import (
     subgroup_tables,
 )
 from overread.reporting.sections.learning_curve import curve_section
+from overread.reporting.sections.made import made_sections, unjudged
 from overread.reporting.sections.objects import STATES, is_of_objects, object_section
+from overread.reporting.sections.pictures import picture_section
 from overread.reporting.sections.planning import plan_rows
 from overread.reporting.sections.refusal import refusal_section
 from overread.reporting.sections.results import (
@@ -79,7 +83,9 @@ def _visible(page: str) -> str:
 
 def _context(given: ReportInput) -> dict[str, Any]:
     evaluation = given.evaluation
-    trainings = [_training(name, events) for name, events in given.events.items() if events or given.fitted is None]
+    trainings = [
+        _training(name, events, given.question) for name, events in given.events.items() if events or given.fitted is None
+    ]
     return {
         "r": given,
         "shown": given.shown,
@@ -103,6 +109,9 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "curve": curve_section(given.curve) if given.curve else None,
         "refusal": [refusal_section(name, found) for name, found in given.refusal.items()],
         "robustness": [robustness_section(name, found, given.degraded.get(name)) for name, found in given.robustness.items()],
+        "makes_images": given.question["task"] == "synthesize",
+        "made": [section for name, part in given.made.items() for section in made_sections(name, part)],
+        "made_lead": next((fidelity_lead(part.record) for part in given.made.values() if part.record), ""),
         "explanations": [explanation_section(name, found) for name, found in given.explanations.items()],
         "results": [_result(name, given) for name in _in_order(given.evaluations)],
         "notes_on_cases": notes_of(given.case_files),
@@ -153,10 +162,11 @@ def _elsewhere(partition: str, evaluation: Record) -> tuple[str, str]:
     return words.partition_name(partition), f"{told}; {counts(evaluation['n_cases'], evaluation['n_patients'])}"
 
 
-def _training(name: str, events: Sequence[Record]) -> dict[str, Any]:
+def _training(name: str, events: Sequence[Record], question: Record) -> dict[str, Any]:
     """One training as curves, verdict and what happened on the way."""
     epochs = [e for e in events if e.get("event") == "epoch"]
-    verdict = judge(events)
+    verdict = unjudged(question, events) or judge(events)
+    warnings = [e for e in events if e.get("event") == "warning"]
     ended = next((e for e in reversed(events) if e.get("event") in ("finished", "stopped")), {})
     return {
         "name": name,
@@ -169,7 +179,9 @@ def _training(name: str, events: Sequence[Record]) -> dict[str, Any]:
         "scores": Markup(score_chart(events)),
         "resumed": sum(e.get("event") == "resumed" for e in events),
         "adapted": _adapted(events),
-        "warnings": [e.get("what", "") for e in events if e.get("event") == "warning"],
+        "terms": [(name, Markup(chart)) for name, chart in term_charts(events)],
+        "alarms": [e.get("what", "") for e in warnings if e.get("about") == "learning"],
+        "warnings": [e.get("what", "") for e in warnings if e.get("about") != "learning"],
     }
 
 
@@ -238,6 +250,7 @@ def _result(partition: str, given: ReportInput) -> dict[str, Any]:
         "decisions": decision_charts(evaluation),
         "risk": risk_charts(evaluation),
         "voxels": voxel_section(evaluation),
+        "pictures": picture_section(evaluation),
     }
 
 

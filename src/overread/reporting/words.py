@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from overread.imaging.degrade.simulated import parse_degradation
+
 PARTITIONS = {"training": "training", "tuning": "tuning", "internal": "internal test", "answers": "given answers"}
 
 
@@ -20,6 +22,15 @@ _YES = {"yes", "true", "1", "positive", "pos", "present", "y"}  # classes that s
 _UNITS = {"lesion": "lesion", "side": "side of the body", "exam": "exam", "patient": "patient"}
 
 
+_IMAGES = {
+    "autoencode": "How well can the image{answer} of each {unit} be made again from a short code of it?",
+    "vae": "How well can the image{answer} of each {unit} be made again from a short code of it, and what do drawn codes show?",
+    "translate": "What would the image{answer} of each {unit} look like, seen from {given}?",
+    "restore": "What did the image{answer} of each {unit} look like before it was made worse?",
+    "synthesize": "What could further images{answer} like these look like?",
+}
+
+
 def question_sentence(question: Mapping[str, Any]) -> str:
     """The question as a radiologist would ask it."""
     unit = _UNITS.get(question.get("unit", "exam"), "exam")
@@ -30,6 +41,10 @@ def question_sentence(question: Mapping[str, Any]) -> str:
         return f"Where in each {unit} does a {listed_or(classes)} lie, and how many are there?"
     if question["task"] == "instances":
         return f"Which voxels of each {unit} belong to which {listed_or(classes)}, one by one?"
+    if question["task"] in _IMAGES:
+        given = listed(list(question.get("given") or ()))
+        answer = "" if list(classes) == ["image"] else f" {listed(classes)}"  # an only channel has no name of its own
+        return _IMAGES[question["task"]].format(answer=answer, given=given, unit=unit)
     if question["task"] == "regression":
         units = list(question.get("units") or [])
         named = [f"{c} ({u})" if u else c for c, u in zip(classes, units + [""] * len(classes), strict=False)]
@@ -58,10 +73,14 @@ def question_facts(
         of = f" (column “{question['finding']}”)" if question.get("finding") else ""
         facts.append(("Counts as positive", f"{question['positive']}{of}" if question.get("positive") else _EACH))
     else:
-        what = {"segmentation": "Structures", "detection": "Objects", "instances": "Objects"}.get(question["task"], "Quantities")
+        named = {"segmentation": "Structures", "detection": "Objects", "instances": "Objects"}
+        named |= dict.fromkeys(_IMAGES, "Channels of the answer")
+        what = named.get(question["task"], "Quantities")
         facts.append((what, listed(question["classes"])))
     if matching := ((evaluation or {}).get("rules") or {}).get("matching"):
         facts.append(("What counts as found", matching))
+    if question.get("degradation"):
+        facts.append(("What is read", parse_degradation(question["degradation"]).sentence))
     if asked.get("aggregation", "none") != "none":
         facts.append(("From image to unit of analysis", f"by {asked['aggregation']}"))
     facts.append(
@@ -104,12 +123,13 @@ def listed_or(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
 
 
-_FITTED = {
+_FITTED: dict[str, tuple[str, ...]] = {
     "classification": ("the operating point", "the calibration"),
     "segmentation": ("the clean-up of masks",),
     "regression": (),
     "detection": ("the operating point", "the clean-up of objects"),
     "instances": ("the operating point", "the clean-up of objects"),
+    **dict.fromkeys(_IMAGES, ()),
 }
 
 

@@ -18,6 +18,7 @@ from overread.networks.image.network import SMALL_IMAGE
 from overread.networks.stages import plan_stages
 from overread.networks.table import ARCHITECTURES
 from overread.training.exam_geometry import is_over_slices, plan_slices, which_suits
+from overread.training.picture_geometry import picture_normalisation, tell_voxels_are_kept
 from overread.training.voxel_networks import base_features, fit_network
 from overread.training.wishes import PLANE_VOXELS, Budget, Shape, Wishes
 
@@ -54,7 +55,11 @@ def choose_spacing(facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) 
 def for_voxels(
     question: Question, facts: Fingerprint, wishes: Wishes, budget: Budget, dimensions: int, device: str, reasons: dict[str, str]
 ) -> tuple[Preparation, dict[str, Any], int]:
-    spacing = choose_spacing(facts, wishes, reasons)
+    if question.is_of_pictures and wishes.spacing == "auto":
+        spacing = None
+        tell_voxels_are_kept(reasons)
+    else:
+        spacing = choose_spacing(facts, wishes, reasons)
     finest = np.array(facts.median_spacing or (1.0, 1.0, 1.0))
     edges = np.array(facts.median_shape) * finest  # field of view
     steps = np.array(spacing) if spacing is not None else finest
@@ -84,9 +89,13 @@ def for_voxels(
         if wishes.architecture == "auto"
         else "set in project.toml"
     )
-    outputs = len(question.classes) + (1 if question.exclusive else 0)
+    outputs = len(question.classes) + (1 if question.exclusive and not question.is_of_pictures else 0)
     network = network_row(name, len(facts.channels), outputs, dimensions, "dense", options)
-    normalisation = choose_normalisation(facts, reasons)
+    answer: tuple[Normalisation, ...] = ()
+    if question.is_of_pictures:
+        normalisation, answer = picture_normalisation(question, facts, reasons)
+    else:
+        normalisation = choose_normalisation(facts, reasons)
     preparation = Preparation(
         tuple(facts.channels),
         facts.units,
@@ -96,6 +105,7 @@ def for_voxels(
         (1, *patch[1:]) if axes else patch,
         facts.is_planar,
         normalisation,
+        answer=answer,
     )
     return preparation, network, batch
 
@@ -159,35 +169,8 @@ def for_cases(
             "[training] spacing is set, but films are scaled to an input shape.",
             "set [training] patch = [1, height, width] instead",
         )
-    longest = max(facts.median_shape)
-    if facts.is_planar:
-        edge = int(min(budget.image_edge_2d, longest))
-        side = edge if edge <= 64 else int(np.ceil(edge / 32) * 32)
-        shape: Shape = (1, side, side)
-        spacing = None
-        reasons["spacing"] = "films are scaled by one factor to the input shape, aspect kept"
-        reasons["patch"] = f"the median film's longer edge is {longest:.0f} pixels; at most {budget.image_edge_2d}"
-    else:
-        finest = np.array(facts.median_spacing or (1.0, 1.0, 1.0))
-        edges = np.array(facts.median_shape) * finest
-        step = np.maximum(finest, edges / budget.image_edge_3d) if wishes.spacing == "auto" else np.array(wishes.spacing, float)
-        shape = tuple(int(max(8, np.ceil(e / s / 8) * 8)) for e, s in zip(edges, step, strict=True))  # type: ignore[assignment]
-        spacing = (round(float(step[0]), 4), round(float(step[1]), 4), round(float(step[2]), 4)) if facts.spacing_known else None
-        reasons["spacing"] = f"the median field of view in at most {budget.image_edge_3d} voxels along each axis: {in_mm(step)}"
-        reasons["patch"] = "the median field of view; larger ones are cropped about their middle, smaller ones padded"
-        if wishes.spacing != "auto":
-            reasons["spacing"] = "set in project.toml"
-    if wishes.patch != "auto":
-        shape = (1, *wishes.patch[1:]) if facts.is_planar else tuple(wishes.patch)  # type: ignore[assignment]
-        reasons["patch"] = "set in project.toml"
-    voxels = int(np.prod(shape))
-    if wishes.batch != "auto":
-        batch, reasons["batch"] = int(wishes.batch), "set in project.toml"
-    else:
-        room = PLANE_VOXELS[device] * 2 if facts.is_planar else budget.batch_voxels * 2
-        batch = int(np.clip(room // voxels, 4, 64))
-        batch = min(batch, max(4, facts.n_cases // 4))
-        reasons["batch"] = f"{batch} images of {voxels / 1e3:.0f} thousand voxels keep a step short"
+    shape, spacing = whole_shape(facts, wishes, budget, reasons)
+    batch = whole_batch(shape, facts, wishes, budget, device, reasons)
     name = ("resnet18" if facts.is_planar else "resnet10") if wishes.architecture == "auto" else wishes.architecture
     reasons["architecture"] = (
         f"{name}: a small residual network, hard to overfit and quick" if wishes.architecture == "auto" else "set in project.toml"
@@ -209,6 +192,46 @@ def for_cases(
         tuple(facts.channels), facts.units, dimensions, spacing, shape, shape, facts.is_planar, normalisation
     )
     return preparation, network, batch
+
+
+def whole_shape(
+    facts: Fingerprint, wishes: Wishes, budget: Budget, reasons: dict[str, str]
+) -> tuple[Shape, tuple[float, float, float] | None]:
+    """The fixed shape at which a whole image is read, and the spacing there, where it is known."""
+    longest = max(facts.median_shape)
+    if facts.is_planar:
+        edge = int(min(budget.image_edge_2d, longest))
+        side = edge if edge <= 64 else int(np.ceil(edge / 32) * 32)
+        shape: Shape = (1, side, side)
+        spacing = None
+        reasons["spacing"] = "films are scaled by one factor to the input shape, aspect kept"
+        reasons["patch"] = f"the median film's longer edge is {longest:.0f} pixels; at most {budget.image_edge_2d}"
+    else:
+        finest = np.array(facts.median_spacing or (1.0, 1.0, 1.0))
+        edges = np.array(facts.median_shape) * finest
+        step = np.maximum(finest, edges / budget.image_edge_3d) if wishes.spacing == "auto" else np.array(wishes.spacing, float)
+        shape = tuple(int(max(8, np.ceil(e / s / 8) * 8)) for e, s in zip(edges, step, strict=True))  # type: ignore[assignment]
+        spacing = (round(float(step[0]), 4), round(float(step[1]), 4), round(float(step[2]), 4)) if facts.spacing_known else None
+        reasons["spacing"] = f"the median field of view in at most {budget.image_edge_3d} voxels along each axis: {in_mm(step)}"
+        reasons["patch"] = "the median field of view; larger ones are cropped about their middle, smaller ones padded"
+        if wishes.spacing != "auto":
+            reasons["spacing"] = "set in project.toml"
+    if wishes.patch != "auto":
+        shape = (1, *wishes.patch[1:]) if facts.is_planar else tuple(wishes.patch)  # type: ignore[assignment]
+        reasons["patch"] = "set in project.toml"
+    return shape, spacing
+
+
+def whole_batch(shape: Shape, facts: Fingerprint, wishes: Wishes, budget: Budget, device: str, reasons: dict[str, str]) -> int:
+    if wishes.batch != "auto":
+        reasons["batch"] = "set in project.toml"
+        return int(wishes.batch)
+    voxels = int(np.prod(shape))
+    room = PLANE_VOXELS[device] * 2 if facts.is_planar else budget.batch_voxels * 2
+    batch = int(np.clip(room // voxels, 4, 64))
+    batch = min(batch, max(4, facts.n_cases // 4))
+    reasons["batch"] = f"{batch} images of {voxels / 1e3:.0f} thousand voxels keep a step short"
+    return batch
 
 
 def _over_slices(

@@ -32,11 +32,21 @@ from overread.training.teaching import (
     choose_optimisation,
     choose_sampling,
     choose_scaling,
+    choose_task_options,
+    refuse_for_images,
 )
+from overread.training.whole_pictures import for_whole_pictures
 from overread.training.wishes import CPU, GPU, Wishes
 
 OF_OBJECTS = {"augmentation": ("copy_paste",), "sampling": ("clean",), "": ("has_outlines",)}  # no part of other questions' plans
-OFF = {"early_stopping": 0, "freeze": "none", "unfreeze": 0.0, "layer_decay": 1.0, "semi": "none"}  # as if not there
+OFF = {
+    "early_stopping": 0,
+    "freeze": "none",
+    "unfreeze": 0.0,
+    "layer_decay": 1.0,
+    "semi": "none",
+    "task_options": {},
+}  # as if not there
 RUN = "run:"  # before the name of a run whose weights another one begins with
 NOT_THE_CURVE = ("reasons", "expected", "precision", "channels_last")  # of a plan: measured or told, not chosen
 
@@ -75,6 +85,7 @@ class Plan:
     unfreeze: float = 0.0
     layer_decay: float = 1.0
     semi: str = "none"
+    task_options: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     expected: dict[str, Any] = field(default_factory=dict)  # memory and time, measured here
 
@@ -114,11 +125,14 @@ def make_plan(
     """
     reasons: dict[str, str] = {}
     freezing = check_freezing(str(wishes.freeze), wishes.unfreeze, wishes.layer_decay, wishes.weights)
+    refuse_for_images(question, wishes)
     budget = GPU if device == "cuda" else CPU
     dimensions = choose_dimensions(facts, wishes, reasons)
     if question.is_of_objects:
         preparation, network, batch = for_objects(question, facts, wishes, budget, dimensions, device, reasons)
-    elif question.task == "segmentation":
+    elif question.task in ("autoencode", "vae", "synthesize"):
+        preparation, network, batch = for_whole_pictures(question, facts, wishes, budget, dimensions, device, reasons)
+    elif question.task in ("segmentation", "translate", "restore"):
         preparation, network, batch = for_voxels(question, facts, wishes, budget, dimensions, device, reasons)
     else:
         preparation, network, batch = for_cases(question, facts, wishes, budget, dimensions, device, reasons)
@@ -139,7 +153,13 @@ def make_plan(
         preparation=preparation,
         network=network,
         weights=told_weights(wishes.weights),
-        loss=choose_loss(question, wishes, reasons, network["serves"] if question.is_of_objects else ""),
+        loss=choose_loss(
+            question,
+            wishes,
+            reasons,
+            network["name"],
+            network["serves"] if question.is_of_objects or question.is_of_images else "",
+        ),
         class_weights=weights,
         centre=centre,
         scale=scale,
@@ -165,6 +185,7 @@ def make_plan(
         unfreeze=freezing.unfreeze,
         layer_decay=freezing.layer_decay,
         semi=semi,
+        task_options=choose_task_options(question, wishes, reasons),
         reasons=reasons,
     )
 

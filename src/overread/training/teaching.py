@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from overread.batches.augment import Augmentation
+from overread.batches.augment import NONE, Augmentation
 from overread.batches.sampler import Sampling
 from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
@@ -14,12 +14,14 @@ from overread.core.preparation import Preparation
 from overread.core.question import Question
 from overread.networks.needs import has_scales
 from overread.tasks import losses_of, make
+from overread.tasks.generative.table import USUAL
 from overread.training.object_networks import PER_VOXEL
 from overread.training.object_teaching import object_augmentation, object_sampling, refuse_without_voxels
 from overread.training.optimizers import OPTIMIZERS, SCHEDULES
 from overread.training.wishes import Wishes
 
 OBJECT_RATE = 5e-3  # of muon: objects fill few voxels, and at the usual 2e-3 short trainings ended before they were learned
+IN_TURNS = {"pix2pix": "adam_gan", "cycle": "adam_gan", "dcgan": "adam_gan", "wgan_gp": "adam_wgan"}  # loss -> optimizer
 _WHY_LOSS = {
     "segmentation": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
     "classification": "probabilities that mean what they say",
@@ -30,16 +32,26 @@ _WHY_LOSS = {
 }
 
 
-def choose_loss(question: Question, wishes: Wishes, reasons: dict[str, str], route: str = "") -> str:
-    """route  questions of objects: what the network answers by"""
+def choose_loss(question: Question, wishes: Wishes, reasons: dict[str, str], network: str, route: str = "") -> str:
+    """route  questions of objects and of images: what the network answers by"""
     reasons["ema"] = (
         "the weights kept are a moving average over about 3 % of the steps" if not wishes.ema else "set in project.toml"
     )
     if wishes.loss != "auto":
         reasons["loss"] = "set in project.toml"
         return make(question, loss=wishes.loss, route=route).loss  # an unknown name is refused here
+    if question.is_of_images:
+        return _loss_of_pictures(question, network, route, reasons)
     reasons["loss"] = _WHY_LOSS[route or question.task]
     return losses_of(question.task, route)[0]
+
+
+def _loss_of_pictures(question: Question, network: str, route: str, reasons: dict[str, str]) -> str:
+    """What the network was published with; of regressions the first."""
+    own = USUAL.get(network, "")
+    chosen = own or losses_of(question.task, route)[0]
+    reasons["loss"] = "what this network was published with" if own else "the usual of this task"
+    return chosen
 
 
 def choose_early_stopping(wishes: Wishes, reasons: dict[str, str]) -> int:
@@ -61,8 +73,8 @@ def choose_optimisation(
 ) -> tuple[str, str, float, float]:
     """is_pretrained  the weights come from a pretraining without labels: what is asked is still to be learned, at usual rates"""
     learned = wishes.weights != "random" and not is_pretrained
-    is_dense = question.task == "segmentation" or (question.is_of_objects and name in PER_VOXEL)
-    usual = "muon" if is_dense and not learned else "adamw"
+    is_dense = question.task in ("segmentation", "translate", "restore") or (question.is_of_objects and name in PER_VOXEL)
+    usual = IN_TURNS.get(_published_loss(wishes, name)) or ("muon" if is_dense and not learned else "adamw")
     optimizer = usual if wishes.optimizer == "auto" else wishes.optimizer
     if optimizer not in OPTIMIZERS:
         raise OverreadError(f"'{optimizer}' is no optimizer.", f"choose one of {', '.join(OPTIMIZERS)} in [training] optimizer")
@@ -72,7 +84,7 @@ def choose_optimisation(
     usual_rate, usual_decay = OPTIMIZERS[optimizer]
     if optimizer == "adamw":
         usual_rate = 2e-3 if is_dense else 5e-4 if question.is_of_objects else 1e-3
-        usual_decay = 1e-2 if is_dense or question.is_of_objects else 5e-2
+        usual_decay = 1e-2 if is_dense or question.is_of_objects or question.is_of_images else 5e-2
     elif optimizer == "muon" and question.is_of_objects:
         usual_rate = OBJECT_RATE
     if learned:
@@ -82,6 +94,8 @@ def choose_optimisation(
     why = {
         "muon": "its orthogonal steps teach a U-Net in about half the steps of adamw",
         "adamw": "learns fast in a short budget without tuning",
+        "adam_gan": "a short memory: critic and generator chase each other",
+        "adam_wgan": "no memory of directions, as this critic was published with",
     }
     reasons["optimizer"] = why[usual] if wishes.optimizer == "auto" else "set in project.toml"
     reasons["schedule"] = "falls to nothing exactly when the budget ends" if wishes.schedule == "auto" else "set in project.toml"
@@ -95,11 +109,21 @@ def choose_optimisation(
     return optimizer, schedule, rate, decay
 
 
+def _published_loss(wishes: Wishes, network: str) -> str:
+    return USUAL.get(network, "") if wishes.loss == "auto" else wishes.loss
+
+
 def choose_augmentation(
     question: Question, wishes: Wishes, preparation: Preparation, reasons: dict[str, str], facts: Fingerprint | None = None
 ) -> Augmentation:
     """facts  questions of objects: whether their voxels are known, and how many there are"""
     given = wishes.augmentation
+    if question.is_of_images and all(value == "auto" for value in given.values()):
+        reasons["augmentation"] = (
+            "none: the network would learn to answer with resampled or changed images; windows vary by place"
+        )
+        reasons["mirror"] = "off: a mirrored body does not exist"
+        return NONE
     spacing = preparation.spacing or (1.0, 1.0, 1.0)
     in_plane = not preparation.is_planar and max(spacing) > 3 * min(spacing)
     dense = question.task == "segmentation"
@@ -146,11 +170,15 @@ def choose_deep_supervision(question: Question, wishes: Wishes, name: str, reaso
         if wishes.deep_supervision is True:
             raise OverreadError(
                 f"Deep supervision asks coarse stages for an answer per voxel; {question.task} has "
-                f"{'its answers by object' if question.is_of_objects else 'one answer per case'}.",
+                f"{_no_coarse_answer(question)}.",
                 'leave [training] deep_supervision at "auto"',
             )
         reasons["deep_supervision"] = (
-            "coarse stages would merge small objects" if question.is_of_objects else "one answer per case has no coarse form"
+            "coarse stages would merge small objects"
+            if question.is_of_objects
+            else "a coarse picture is another picture"
+            if question.is_of_images
+            else "one answer per case has no coarse form"
         )
         return False
     if not has_scales(name):
@@ -168,9 +196,43 @@ def choose_deep_supervision(question: Question, wishes: Wishes, name: str, reaso
     return True
 
 
+def choose_task_options(question: Question, wishes: Wishes, reasons: dict[str, str]) -> dict[str, float | str]:
+    """What the task takes beside its loss, as set; whether it takes it, the task says when it is made."""
+    if wishes.task and not question.is_of_images:
+        raise OverreadError(
+            f"[training.task] holds {', '.join(wishes.task)}, and {question.task} takes no options.", "leave [training.task] out"
+        )
+    if wishes.task:
+        reasons["task_options"] = "set in project.toml"
+    return dict(wishes.task)
+
+
+def refuse_for_images(question: Question, wishes: Wishes) -> None:
+    """What would stop a part of a network that others learn against, or end a training by a loss that does not fall with it."""
+    if question.task == "synthesize" and str(wishes.freeze) != "none":
+        raise OverreadError(
+            "Parts of a network that makes images learn from each other; with one of them frozen nothing is learned.",
+            'set [training] freeze = "none"',
+        )
+    if question.task == "synthesize" and wishes.early_stopping:
+        raise OverreadError(
+            "The tuning loss of a network that makes images does not say when its images are best.",
+            "set [training] early_stopping = 0, and look at what it makes with `overread fidelity`",
+        )
+
+
+def _no_coarse_answer(question: Question) -> str:
+    if question.is_of_images:
+        return "images as answers"
+    return "its answers by object" if question.is_of_objects else "one answer per case"
+
+
 def choose_scaling(
     question: Question, facts: Fingerprint, reasons: dict[str, str]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if question.task == "restore":
+        reasons["scale"] = "what the network answers is what is to be changed, in units of what the degradation usually changed"
+        return (0.0,) * len(facts.changed), tuple(round(max(v, 1e-3), 5) for v in facts.changed)
     if question.task != "regression":
         return (), ()
     reasons["scale"] = "numbers are centred and scaled by the training cases' mean and spread"
@@ -179,10 +241,11 @@ def choose_scaling(
 
 
 def choose_class_weights(question: Question, facts: Fingerprint, wishes: Wishes, reasons: dict[str, str]) -> tuple[float, ...]:
-    if question.is_of_objects and wishes.class_weights != "none":
+    if (question.is_of_objects or question.is_of_images) and wishes.class_weights != "none":
         raise OverreadError(
             f'[training] class_weights = "{wishes.class_weights}" has no meaning for {question.task}.',
-            'set [training] sampling = "foreground", which shows each class equally often',
+            'set [training] class_weights = "none"'
+            + ("" if question.is_of_images else ', and sampling = "foreground", which shows each class equally often'),
         )
     if wishes.class_weights == "none":
         reasons["class_weights"] = "none: probabilities stay near the true frequencies"

@@ -54,6 +54,7 @@ class Wishes:
 
     architecture: str = "auto"
     network: dict[str, Any] = field(default_factory=dict)
+    task: dict[str, float | str] = field(default_factory=dict)
     weights: str = "random"
     freeze: str = "none"
     unfreeze: float = 0.0

@@ -212,7 +212,8 @@ def _written(places: Sequence[Path], project: Project | None, subject: Subject, 
 
 def _counts(subject: Subject) -> tuple[tuple[str, str], ...]:
     audited = subject.audited
-    patients = len({case.patient_id for case in audited.cases}) if audited.patients_known else None
+    made = [case for case in audited.cases if case.is_made]
+    patients = len({case.patient_id for case in audited.cases if not case.is_made}) if audited.patients_known else None
     rows = [("Cases", str(len(audited.cases))), ("Patients", "not known" if patients is None else str(patients))]
     if audited.question is not None:
         positive = f"; positive is {audited.question.positive}" if audited.question.positive else ""
@@ -220,4 +221,8 @@ def _counts(subject: Subject) -> tuple[tuple[str, str], ...]:
     for partition in audited.partitions:
         rows.append((called(partition), str(sum(case.partition == partition for case in audited.cases))))
     rows += [(other.name, str(len(other.audited.cases))) for other in subject.elsewhere]
+    if made:
+        tested = sum(case.partition not in ("", "training") for case in made)
+        where = f"{tested} of them OUTSIDE TRAINING" if tested else "for training alone"
+        rows.append(("Made by a network", f"{len(made)}, {where}"))
     return tuple(rows)

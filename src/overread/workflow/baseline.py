@@ -30,6 +30,7 @@ from overread.record.run import RunFolder
 from overread.workflow.baselines.clinical import clinical_features
 from overread.workflow.baselines.models import Candidate, answer, candidates, loss
 from overread.workflow.project import Project
+from overread.workflow.unfit import refuse_images
 
 DEFAULT_NAME = "baseline"
 ANSWERED = ("tuning", "internal")
@@ -86,6 +87,7 @@ def baseline(
     question = project.question
     if not images and not clinical:
         raise OverreadError("Without images and without columns nothing is left to learn from.", "name columns with --clinical")
+    refuse_images(project)
     if question.task == "segmentation" or question.is_of_objects:
         wanted = "objects" if question.is_of_objects else "outlines"
         raise OverreadError(

@@ -29,6 +29,7 @@ from overread.workflow.ensembles.over_folds import freeze_over_folds
 from overread.workflow.ensembles.record import FILE, OF_RUNS, ONE_MODEL
 from overread.workflow.learning.freeze import file_name, freeze_model
 from overread.workflow.project import Project
+from overread.workflow.unfit import refuse_images
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def ensemble(
     over     "folds": the models of all folds of one run become one model for new patients
     gate     "PROJECT" or "PROJECT:RUN": a classifier; a case that it does not call is answered with no object
     """
+    refuse_images(project)
     check_runs(runs, over, alone=over is not None or gate is not None)
     chosen_name = name or free_name(project)
     if over is not None:

@@ -36,6 +36,7 @@ from overread.workflow.scoring.parts import PanelLoader, Part, parts_of, post_pr
 from overread.workflow.scoring.shift import compared_with, shift_of
 from overread.workflow.scoring.stages import stages_of
 from overread.workflow.scoring.threshold import threshold_rows
+from overread.workflow.unfit import refuse_makers
 
 __all__ = ["evaluate", "evaluate_answers"]
 
@@ -73,6 +74,7 @@ def evaluate(
     is_external = on.startswith(PREFIX)
     if on not in ("tuning", "internal") and not is_external:
         raise OverreadError(f"There is no partition '{on}' to evaluate on.", "say tuning, internal or external:NAME")
+    refuse_makers(project)
     rules = _rules(project)
     parts = parts_of(project, run_name, on, fold)
     reference = _reference(project, parts, fold, panels=panels) if is_external else None

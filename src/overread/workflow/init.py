@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from overread.cohort.ask import OBJECT_TASKS, Said
+from overread.cohort.divide import divide
 from overread.cohort.draft import Step
 from overread.cohort.folders import headers_path
 from overread.cohort.gather import Gathered, gather
 from overread.cohort.given import given_split
-from overread.cohort.partition import Division, Wish, divide, left_by_split
+from overread.cohort.partition import Division, Wish, left_by_split
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
 from overread.cohort.sheet import as_date
@@ -61,6 +62,9 @@ def init(
     multi_label: bool = False,
     classes: Sequence[str] = (),
     objects: str | None = None,
+    answer: Sequence[str] = (),
+    degradation: str = "",
+    by_class: bool = False,
     ordered: bool = False,
     tuning: float = 0.15,
     internal: float = 0.2,
@@ -81,7 +85,7 @@ def init(
     images       folder with DICOM, NIfTI, PNG/JPEG, or an .npz archive
     truth        folder with masks, or a sheet with labels
     sheet        .xlsx or .csv with ids, groups, covariates, labels
-    task         "classification", "regression", "segmentation", "detection" or "instances", where it cannot be inferred
+    task         one of `core.question.TASKS`, where it cannot be inferred
     group_by     column that names the patient
     splits       a file, a column of the sheet, or "none" to draw a new split although the data bring one
     positive     the class that counts as disease, where there are two
@@ -98,6 +102,9 @@ def init(
     multi_label  one column of 0 and 1 is a finding, not one of two classes
     classes      of the classes that were drawn, those that are asked; the others are background. None asks for all
     objects      detection and instances from masks: "components" (connected voxels are one object) or "values" (each value is)
+    answer       translate: channels of the images that are to be made from the others
+    degradation  restore: what is done to an image before it is read, such as "low_dose:0.25"
+    by_class     synthesize: images can be asked for by class, which `label`, folders or the archive tell
     internal     share of the patients for the internal test; with 0 there is none, and nothing can be claimed of a model
     split_by     a fold for each value of this column: leave one site out; "date": the newest patients are the internal test
     split_after  patients whose first exam is of this day (2020-01-01) or later are the internal test
@@ -122,6 +129,9 @@ def init(
         unit,
         objects=objects,
         only=tuple(classes),
+        answer=tuple(answer),
+        degradation=degradation,
+        by_class=by_class,
     )
     request = Request(
         Path(images),

@@ -33,6 +33,7 @@ from overread.workflow.read import as_trained
 from overread.workflow.readings.clinical import Given, variables_of, with_clinical_values
 from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.refusing import Refusing
+from overread.workflow.unfit import refuse_images
 
 LIST, LOG = "label-next.csv", "label-next.jsonl"
 COUNT = 20
@@ -60,6 +61,7 @@ def label_next(
     clinical values that the model reads beside the image, as of `overread read`; what is missing is read as missing
     refusal  as of `overread read`; an image that the model refuses is listed apart, since it may be another kind of image
     """
+    refuse_images(project)
     run = run_of(project, run_name, fold)
     model = model_of(project, run)
     cohort = project.cohort_of(run, fold)
@@ -124,6 +126,8 @@ def _openers(
             if exam.refusal is not None:
                 raise exam.refusal
             image = open_channels(exam.name, exam.references, exam.folder, gaps=exam.gaps, tilt=exam.tilt)
+            if image.source.get("made"):
+                raise OverreadError("a network made or changed it", "label a study as the scanner gave it")
             digest = _digest(image)
             if digest in known:
                 raise OverreadError("it is a case of this project already", "label another one")

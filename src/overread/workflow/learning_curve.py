@@ -16,7 +16,7 @@ import numpy as np
 from overread.cohort.index import Cohort
 from overread.cohort.progress import Progress
 from overread.cohort.subdivision import Subdivision
-from overread.cohort.subsets import Drawable, drawable, usable_subsets
+from overread.cohort.subsets import Drawable, acquired_only, drawable, usable_subsets
 from overread.core.errors import OverreadError
 from overread.evaluation.comparing.compared import Contender, line_up
 from overread.evaluation.comparing.endpoints import COMPARABLE, Endpoint
@@ -39,6 +39,7 @@ from overread.workflow.learning.series import (
 )
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import CURVE, Project
+from overread.workflow.unfit import refuse_makers
 
 FILE = "learning-curve.json"
 DEFAULT_NAME = "curve"
@@ -71,6 +72,7 @@ def learning_curve(
     tell     is told what is about to be trained
     What an earlier call was told and this one is not, is taken from there.
     """
+    refuse_makers(project)
     (fold,) = project.folds_asked(fold, "give --fold K to hold one out")
     home = project.run(name or DEFAULT_NAME)
     mark = home.path / CURVE
@@ -84,7 +86,7 @@ def learning_curve(
     budget = budget_of(project, minutes, epochs, overrides)
     shares = checked_shares(shares or before.get("shares") or SHARES)
     repeats = repeats or before.get("repeats") or REPEATS
-    cohort = project.cohort(fold)
+    cohort, left_out = without_made(project.cohort(fold))
     refuse_unfit(cohort)
     drawn = drawable(cohort, cohort.of("training"), project.settings.split.stratify_by, progress)
     seed = with_overrides(project.settings, overrides).training.seed
@@ -95,7 +97,7 @@ def learning_curve(
     keep_order(mark, order, FIXED, f"The learning curve '{home.name}'")
     ways = [("", overrides), (SECOND, {**overrides, **against})][: 2 if against else 1]
     each = f"{repeats} for each of {len(shares)} shares{', both ways' if against else ''}"
-    tell(f"{len(ways) * len(shares) * repeats} trainings of {budget} each: {each}.")
+    tell(f"{len(ways) * len(shares) * repeats} trainings of {budget} each: {each}.{left_out}")
     runs: list[list[tuple[Training, Mapping[str, Any]]]] = [[] for _ in ways]
     for share in shares:
         for k in range(repeats):
@@ -142,6 +144,13 @@ class Training:
         again = self.project.command("learning-curve", "--name", self.curve, *held)
         own = {**overrides, "training.seed": str(seed)}
         return train_part(self.project, self.name, fold, subdivision, budget, own, progress, again)
+
+
+def without_made(cohort: Cohort) -> tuple[Cohort, str]:
+    """The cohort without images that a network made, and words on how many were left out: a share is one of the patients."""
+    kept = acquired_only(cohort)
+    count = len(cohort.cases) - len(kept.cases)
+    return kept, f" {count} images that a network made are left out: shares are shares of patients." if count else ""
 
 
 def curve_endpoint(project: Project) -> Endpoint:

@@ -23,8 +23,10 @@ def partition_summaries(project_dir: Path) -> list[dict[str, Any]]:
     """One summary per partition, or per fold; the truths under seal are counted from the seal's own summary."""
     cases = [row.case for row in read_index(project_dir)]
     splits = read_splits(project_dir)
-    place = splits.get("partition") or {case_id: f"fold-{k}" for case_id, k in splits["fold"].items()}
-    known = [p for p in PARTITIONS if p in set(place.values())] or sorted(set(place.values()))
+    place = splits.get("partition") or {c: f"fold-{k}" for c, k in splits["fold"].items()}
+    place = {**place, **dict.fromkeys(splits.get("training_only", {}), "training")}
+    known = [p for p in PARTITIONS if p in set(place.values())]
+    known += sorted(p for p in set(place.values()) if p not in PARTITIONS)
     counts = read_summary(project_dir)["parts"]
     numeric = {name for name, values in _columns(cases).items() if _is_numeric(values)}  # by all cases, so that parts agree
     return [_summary(name, [c for c in cases if place.get(c.case_id) == name], counts.get(name, {}), numeric) for name in known]
@@ -49,7 +51,7 @@ def _summary(partition: str, cases: Sequence[Case], counted: Mapping[str, Any], 
     return {
         "partition": partition.replace("-", " "),
         "cases": len(cases),
-        "patients": len({c.patient_id for c in cases}),
+        "patients": len({c.patient_id for c in cases if not c.is_made}),
         "classes": {name: n for name, n in held.items() if isinstance(n, int)},
         "quantities": {name: n for name, n in held.items() if isinstance(n, dict)},
         "numbers": numbers,

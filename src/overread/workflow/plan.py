@@ -135,8 +135,14 @@ def task_of(plan: Plan) -> Task:
         weights=plan.class_weights,
         scaling=Scaling(plan.centre, plan.scale),
         deep_supervision=plan.deep_supervision,
-        route=plan.network["serves"] if plan.question.is_of_objects else "",
+        route=route_of(plan.question, plan.network),
+        own=plan.task_options,
     )
+
+
+def route_of(question: Question, network: Mapping[str, Any]) -> str:
+    """What is asked of the network, where the task can ask several things; else its one way."""
+    return str(network["serves"]) if question.is_of_objects or question.is_of_images else ""
 
 
 def prepared(project: Project, cohort: Cohort, plan: Plan, task: Task, progress: Progress | None) -> Cache:

@@ -15,7 +15,7 @@ from overread.cohort.index import Cohort, fold_numbers, load_cohort, read_splits
 from overread.cohort.rules import image_rules
 from overread.cohort.subdivision import read_subdivision
 from overread.core.errors import OverreadError
-from overread.core.question import Question
+from overread.core.question import PICTURES, Question
 from overread.record.ledger import Ledger
 from overread.record.run import RunFolder
 from overread.workflow.settings import Settings
@@ -228,6 +228,11 @@ def question_of(settings: Settings) -> Question:
             'question.objects is "values", so every value of a mask is one object of the one class.',
             "name one class in question.classes, and leave question.values empty",
         )
+    if asked.task in PICTURES and not asked.given:
+        raise OverreadError(
+            f"question.given in project.toml is empty, and {asked.task} reads channels of the image.",
+            "name the channels that are read, as `overread init` does",
+        )
     is_drawn = asked.task in ("segmentation", "detection", "instances")
     if is_drawn and not by_value and len(asked.values) != len(asked.classes):
         raise OverreadError(
@@ -250,4 +255,7 @@ def question_of(settings: Settings) -> Question:
         asked.unit,
         asked.sided,
         asked.objects,
+        asked.given,
+        asked.degradation,
+        asked.conditions,
     )

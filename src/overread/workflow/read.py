@@ -14,14 +14,16 @@ import numpy as np
 from overread.batches.prepare import Prepared
 from overread.cohort.clinical import cell
 from overread.cohort.load import open_channels
+from overread.cohort.made import IN_WORDS
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Map, Measurements
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Map, Measurements, Picture
 from overread.core.question import Question, Reading
 from overread.core.slices import shares_in_words
 from overread.evaluation.answered import call
 from overread.imaging.dicom.outputs import NEEDS_MAPS
+from overread.imaging.made import WORDS
 from overread.imaging.nifti import write_nifti
 from overread.metrics.quick import values_of
 from overread.reading.model import Model, ModelCard, load_model
@@ -31,6 +33,7 @@ from overread.workflow.readings.clinical import Given, read_values, remarks, var
 from overread.workflow.readings.dicom_results import write_dicom_results
 from overread.workflow.readings.exams import Exam, exams_in
 from overread.workflow.readings.object_results import COLUMNS, TABLE, counts_row, write_instance_masks, write_object_results
+from overread.workflow.readings.picture_results import picture_row, write_answered_picture
 from overread.workflow.readings.refusing import Refusing
 
 
@@ -63,7 +66,15 @@ class Reader:
 
 def load(path: Path | str, refusal: str | None = None) -> Reader:
     """Load a `.overread` file."""
-    return Reader(load_model(Path(path)), refusal)
+    model = load_model(Path(path))
+    refuse_maker(model)
+    return Reader(model, refusal)
+
+
+def refuse_maker(model: Model) -> None:
+    """A model that makes images of random numbers reads none."""
+    if model.card.question.task == "synthesize":
+        raise OverreadError("This model makes images; it reads none.", "let it make some: `overread sample MODEL --out FOLDER`")
 
 
 def read(
@@ -80,7 +91,8 @@ def read(
 ) -> list[Reading]:
     """Read studies and write `answers.csv`, `answers.json` and beside them, for structures and instances, masks.
 
-    Objects are listed in `objects.csv` (patient millimetres) and `coco.json`.
+    Objects are listed in `objects.csv` (patient millimetres) and `coco.json`. Pictures are written in the format of what was
+    read, with a mark that says that a network made them.
 
     probabilities  also write a probability map (NIfTI, 0 to 1) per structure
     series         rules for series that are called otherwise than those of the training, see `rules_of`
@@ -92,6 +104,7 @@ def read(
     where no study at all can be answered.
     """
     loaded, out = load_model(Path(model)), Path(out)
+    refuse_maker(loaded)
     refusing = Refusing.of(loaded, refusal)
     exams = with_clinical_values(list(exams_in([Path(s) for s in studies], loaded.card, series)), loaded.card, clinical)
     out.mkdir(parents=True, exist_ok=True)
@@ -102,6 +115,8 @@ def read(
         reading, image = read_exam(loaded, exam, refusing, probabilities=probabilities or not NEEDS_MAPS.isdisjoint(dicom))
         if isinstance(reading.answer, LabelMap) and image is not None:
             _write_structures(out, exam, reading, image)
+        if isinstance(reading.answer, Picture) and image is not None:
+            write_answered_picture(out, exam, reading.answer, image, loaded.card)
         if isinstance(reading.answer, Instances) and image is not None:
             said = write_instance_masks(out, reading, is_simulated=bool(image.source.get("is_simulated")))
             reading = replace(reading, warnings=(*reading.warnings, *said))
@@ -173,6 +188,8 @@ def _warnings(card: ModelCard, image: Image, prepared: Prepared) -> tuple[str, .
         found.append(f"channel '{channel}' covers {share:.0%} of the reference channel; outside it has its smallest value")
     if card.is_phantom and not image.source.get("is_simulated"):
         found.append("the model learned from a PHANTOM; its answer on a patient means nothing")
+    if image.source.get("made"):
+        found.append(f"the image was {IN_WORDS[image.source['made']]}; the answer on it says nothing about a patient")
     if card.reading.get("aggregation", "none") != "none":
         found.append(
             f"the operating point holds for a {card.question.unit} with all its images together "
@@ -193,6 +210,7 @@ def _write_structures(out: Path, exam: Exam, reading: Reading, image: Image) -> 
     answer = reading.answer
     assert isinstance(answer, LabelMap)
     note = "PHANTOM, Overread answer, for research" if image.source.get("is_simulated") else "Overread answer, for research"
+    note += f", on {WORDS[image.source['made']]}" if image.source.get("made") else ""
     for layer in range(answer.layers.shape[0]):
         suffix = "" if answer.layers.shape[0] == 1 else f"_{answer.structures[layer].name}"
         write_nifti(out / f"{exam.name}{suffix}.nii.gz", answer.layers[layer], answer.grid, description=note)
@@ -253,6 +271,8 @@ def _row(reading: Reading, card: ModelCard) -> dict[str, Any]:
                 row[f"{name} (ml)"] = round(voxels * answer.grid.voxel_ml, 3)
             else:
                 row[f"{name} (pixels)"] = voxels
+    elif isinstance(answer, Picture):
+        row |= picture_row(answer)
     elif isinstance(answer, Boxes | Instances):
         row |= counts_row(answer, card.question.classes)
     if reading.slices:

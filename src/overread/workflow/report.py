@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from overread.cohort.index import current_digest, read_index, read_splits
+from overread.cohort.index import current_digest, is_phantom, read_index, read_splits
 from overread.cohort.index import versions as versions_of
 from overread.core.errors import OverreadError
 from overread.evaluation.afterwards.label_error import of_evaluation
@@ -30,6 +31,7 @@ from overread.workflow.baselines.report import beside_baseline, fitted_baseline
 from overread.workflow.ensembles.record import as_plan, ensemble_of, made_by
 from overread.workflow.explanations.record import records_of
 from overread.workflow.external import external_cohorts
+from overread.workflow.generation.made_record import made_of
 from overread.workflow.learning.case_files import case_files
 from overread.workflow.learning.part_of import part_note
 from overread.workflow.learning.refusal_record import refusal_of
@@ -121,6 +123,8 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
     evaluations, fitted = _evaluations(project, home), fitted_baseline(run)
     clean = _cleaner(project)
     plan = _plan(members)
+    is_of_phantom = _is_phantom(project, evaluations)
+    made = {name: part for name, m in members.items() if (part := made_of(m, is_phantom=is_of_phantom))}
     return ReportInput(
         title=clean(project.name.replace("_", " ")),
         run=run.name,
@@ -135,7 +139,7 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         ledger=clean(project.ledger_entries()),
         provenance=clean(_provenance(project, run, members, plan, evaluations, fitted)),
         panels={p: _panels(home, p, clean) for p in ("tuning", "internal")},
-        is_phantom=_is_phantom(project, evaluations),
+        is_phantom=is_of_phantom,
         versions=clean(versions_of(project.path)),
         model=clean(next((card for m in members.values() if (card := _read(m.model / "model.json", {}))), {})),
         answers=clean(keep_answers(project.path / FILE)),
@@ -151,6 +155,7 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         matching={p: _matching(home, p, clean) for p in ("tuning", "internal")},
         case_files=case_files(project, run, home, members, evaluations, clean),
         refusal=clean({name: found for name, m in members.items() if (found := refusal_of(m))}),
+        made={name: replace(part, record=clean(part.record)) for name, part in made.items()},
         degraded={name: picture for name, m in members.items() if (picture := degraded_picture(m))},
     )
 
@@ -227,7 +232,7 @@ def _read(path: Path, otherwise: Any) -> Any:
 
 def _is_phantom(project: Project, evaluations: Mapping[str, Any]) -> bool:
     cases = [row.case for row in read_index(project.path)]
-    return any(e["is_phantom"] for e in evaluations.values()) or (bool(cases) and all(c.origin == "simulated" for c in cases))
+    return any(e["is_phantom"] for e in evaluations.values()) or is_phantom(cases)
 
 
 def _panels(run: RunFolder, partition: str, clean: Cleaner) -> list[Panel]:

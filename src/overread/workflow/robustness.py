@@ -28,6 +28,7 @@ from overread.workflow.robust.readings import Subject, read_otherwise, read_unde
 from overread.workflow.robust.record import FILE, PICTURE
 from overread.workflow.robust.results import at_threshold, check_defined, endpoint_of, row
 from overread.workflow.robust.suite import Condition, chosen_names, conditions, what_was_done
+from overread.workflow.unfit import refuse_images
 
 FORMAT = 1
 CLEAN = "as they are"
@@ -59,6 +60,7 @@ def robustness(
     only   names of degradations; all where none is given
     limit  the most cases to read, the same ones every time
     """
+    refuse_images(project)
     names = chosen_names(only)
     run = run_of(project, run_name, fold)
     model = model_of(project, run)

@@ -15,7 +15,10 @@ from overread.metrics.objects.criterion import Criterion
 
 Auto = Literal["auto"]
 Code = Annotated[str, StringConstraints(pattern=r"^\s*\S+\s+\S+\s+\S.{0,63}$")]  # scheme, value, meaning
-Task = Literal["classification", "regression", "segmentation", "detection", "instances"]
+Task = Literal[
+    "classification", "regression", "segmentation", "detection", "instances",
+    "autoencode", "vae", "translate", "restore", "synthesize",
+]  # fmt: skip
 
 
 class _Section(BaseModel):
@@ -86,6 +89,9 @@ class QuestionSection(_Section):
     index_exam: str = "all"  # "all", "first", "last", or "nearest to COLUMN within N days"
     sided: bool = False  # left and right are different answers: no mirroring
     objects: Literal["components", "values"] = "components"  # in masks: connected voxels are one object, or each value is
+    given: tuple[str, ...] = ()  # translate, restore ...: channels that are read; `classes` are those of the answer
+    conditions: tuple[str, ...] = ()  # synthesize: classes of which images can be asked for
+    degradation: str = ""  # restore: what is done to an image before it is read, e.g. "low_dose:0.25"
 
 
 class CohortSection(_Section):
@@ -143,7 +149,8 @@ class TrainingSection(_Section):
     minutes: float | None = None  # budget of `overread train` where it is told none
     epochs: int | None = None  # the same, in epochs
     loss: str = "auto"  # by name; `overread plan` says which it took
-    optimizer: str = "auto"  # muon, adamw, adam, sgd, rmsprop
+    task: dict[str, float | str] = Field(default_factory=dict)  # questions of images: what the task takes, e.g. denoising = 0.2
+    optimizer: str = "auto"  # muon, adamw, adam, sgd, rmsprop; adam_gan, adam_wgan
     schedule: str = "auto"  # cosine, polynomial, linear, constant
     learning_rate: float | Auto = "auto"
     weight_decay: float | Auto = "auto"

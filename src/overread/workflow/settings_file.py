@@ -27,7 +27,13 @@ BRIEF_KEYS = {
     "training": ("architecture", "seed"),
     "evaluation": ("hypothesis", "primary_endpoint", "declared", "sampling", "threshold_rule"),
 }
-RARE = ("question.objects", "question.others")  # lines that say nothing to most projects
+RARE = (
+    "question.objects",
+    "question.others",
+    "question.given",
+    "question.degradation",
+    "question.conditions",
+)  # lines that say nothing to most projects
 ASKED = {  # what a line asks of whoever fills it in
     "evaluation.sampling": "consecutive (cases as they came), or enriched (positives sought out; then state prevalence = 0.02)",
 }

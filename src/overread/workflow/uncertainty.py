@@ -28,6 +28,7 @@ from overread.workflow.explanations.uncertainty.readings import Readings, drawn,
 from overread.workflow.frozen import model_of, run_of
 from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.project import Project
+from overread.workflow.unfit import refuse_images
 
 PART, MAPS = "uncertainty", "uncertainty-maps"
 PARTITIONS = ("tuning", "internal")
@@ -68,6 +69,7 @@ def uncertainty(
     """
     if on not in PARTITIONS:
         raise OverreadError(f"There is no partition '{on}' to look at.", "say tuning or internal")
+    refuse_images(project)
     run = run_of(project, run_name, fold)
     model = model_of(project, run)
     name = project.run(run_name).name

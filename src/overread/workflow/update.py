@@ -15,7 +15,7 @@ from overread.cohort.check import read_files
 from overread.cohort.draft import LeftOut, Step
 from overread.cohort.gather import Gathered, gather
 from overread.cohort.identity import Link, read_key, read_links
-from overread.cohort.index import read_index, read_splits
+from overread.cohort.index import places_of, read_index, read_splits
 from overread.cohort.overlap import find_overlap, refuse_overlap
 from overread.cohort.partition import Division
 from overread.cohort.progress import Progress
@@ -23,7 +23,7 @@ from overread.cohort.seal import read_summary
 from overread.cohort.store import Known, Stored, store
 from overread.core.errors import OverreadError
 from overread.record.ledger import Ledger
-from overread.workflow.cohorts.places import divide_again, places_of
+from overread.workflow.cohorts.places import divide_again
 from overread.workflow.cohorts.requests import request_of
 from overread.workflow.cohorts.summary import partition_table, table_lines
 from overread.workflow.external import external_cohorts, home_of, label_of

@@ -25,11 +25,13 @@ HALVINGS = 4
 # Amounts at which nothing is done. Lost slices are not among them: one in so many cannot be halved.
 NOTHING = {
     "noise": 0.0,
+    "low-dose": 1.0,
     "blur": 0.0,
     "contrast": 1.0,
     "bias-field": 0.0,
     "rotation": 0.0,
     "motion": 0.0,
+    "k-space": 1.0,
     "resolution": 1.0,
     "jpeg": 95.0,
 }

@@ -18,6 +18,8 @@ SERVES = {
     "dense": "an answer per voxel",
     "objects": "a list of objects",
     "centres": "per voxel a class, a centre and the way to it",
+    "pictures": "an image",
+    "made": "images that it makes of random numbers",
 }
 FOOTER = "Counted from shapes alone: nothing here says how well a network answers."
 COUNTING = (
@@ -147,7 +149,7 @@ def option(value: Any) -> str:
 
 
 def _layers(facts: Facts) -> Table:
-    rows = [layer_cells(row) for row in facts["layers"]["rows"]]
+    rows = [layer_cells(row, has_regions=facts["has_regions"]) for row in facts["layers"]["rows"]]
     elsewhere = facts["layers"]["parameters_elsewhere"], _millions(facts["layers"]["macs_elsewhere"])
     if any(elsewhere):
         rows.append(("outside of layers (tokens, scales, products of attention)", "", "", *elsewhere, None, ""))
@@ -159,8 +161,8 @@ def _layers(facts: Facts) -> Table:
 LAYER_COLUMNS = ("layer", "kind", "answer", "parameters", "million multiplications", "MiB", "reads")
 
 
-def layer_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """One layer as a row of `LAYER_COLUMNS`."""
+def layer_cells(row: Mapping[str, Any], *, has_regions: bool) -> tuple[Any, ...]:
+    """One layer as a row of `LAYER_COLUMNS`; what reads nothing of the image reads random numbers, a time, a class."""
     shape = "×".join(str(n) for n in row["output"])
     return (
         row["name"],
@@ -169,7 +171,7 @@ def layer_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["parameters"],
         _millions(row["macs"]),
         round(row["bytes"] / 2**20, 3),
-        reads(row["field"]),
+        reads(row["field"]) if row["field"] is not None or has_regions else "numbers",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from overread.core.question import PICTURES
 from overread.reporting.given import ReportInput
 from overread.reporting.paper import facts, facts_model
 from overread.reporting.paper.limitations import limitations
@@ -162,10 +163,13 @@ def _input_and_output(given: ReportInput) -> list[str]:
         "regression": "a number for",
         "detection": "boxes with scores around each",
         "instances": "an outline with a score for each",
+        **dict.fromkeys(PICTURES, "an image of"),
+        "synthesize": "made images of",
     }[given.question["task"]]
+    once = "" if given.question["task"] == "synthesize" else f", one answer per {given.question.get('unit', 'exam')}"
     return [
         f"Input: {channels}{units.removesuffix('.')}. {facts_model.preparation(given.plan)}".strip(),
-        f"Output: {kind} {outputs}, one answer per {given.question.get('unit', 'exam')}",
+        f"Output: {kind} {outputs}{once}",
     ]
 
 

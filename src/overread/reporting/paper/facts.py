@@ -39,12 +39,19 @@ def flow(given: ReportInput) -> str:
     if not given.flow:
         return ""
     first, last = given.flow[0], given.flow[-1]
-    found = f"Of {first['kept'] + (first.get('excluded') or 0)} {_things(first['step'])}, {last['kept']} were included"
+    before = first["kept"] + (first.get("excluded") or 0)
+    found = f"Of {before} {_things(first['step'])}, {last['kept']} were included{_among(last)}"
     reasons = [f"{why} ({n})" for step in given.flow for why, n in (step.get("reasons") or {}).items()]
     out = sum(step.get("excluded") or 0 for step in given.flow)
     if not out:
         return f"{found}; none was excluded."
     return f"{found}. Excluded {_were(out)} {out}{': ' + words.listed(reasons) if reasons else ''}."
+
+
+def _among(step: Record) -> str:
+    """What the last step says of those that were kept: how many of them a network made."""
+    head, _, said = step["step"].partition("; ")
+    return f" ({said})" if head == "placed" else ""
 
 
 def _things(step: str) -> str:

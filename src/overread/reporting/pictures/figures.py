@@ -7,10 +7,11 @@ from typing import Any
 
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements, Picture
 from overread.core.slices import SliceShare
 from overread.reporting.pictures.objects import objects_panel
 from overread.reporting.pictures.outlines import outlined_panel
+from overread.reporting.pictures.picture_panel import picture_panel
 from overread.reporting.pictures.readings import reading_panel
 
 
@@ -44,5 +45,8 @@ def case_panel(
     if isinstance(shape, Boxes | Instances):
         drawn = [k if isinstance(k, Boxes | Instances) else None for k in (truth, answer)]
         return objects_panel(image, drawn[0], drawn[1], objects, title, is_phantom, window, named=named)
-    known = "LabelMap, Boxes, Instances, Findings, Measurements"
+    if isinstance(shape, Picture):
+        pictures = [k if isinstance(k, Picture) else None for k in (truth, answer)]
+        return picture_panel(image, pictures[0], pictures[1], title, is_phantom, window)
+    known = "LabelMap, Boxes, Instances, Findings, Measurements, Picture"
     raise OverreadError(f"A panel of {type(shape).__name__} cannot be drawn; known are {known}.")

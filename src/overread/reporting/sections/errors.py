@@ -12,6 +12,7 @@ from overread.reporting.given import Record
 MOST = 200  # in the page
 MOST_MEASURED = 60  # largest errors of a number or a mask: every case has one
 DICE = "dice/"
+LIKENESS = "ssim/"
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def _of_row(row: Mapping[str, Any], question: Record | None) -> Iterator[Wrong]:
         yield from _calls(row, question)
     elif any(key.startswith(DICE) for key in row["scores"]):
         yield from _masks(row)
+    elif any(key.startswith(LIKENESS) for key in row["scores"]):
+        yield from _images(row)
     elif not isinstance(row["truth"], str):  # a class without a call: an earlier form of evaluation
         yield from _numbers(row, question)
 
@@ -196,6 +199,24 @@ def _masks(row: Mapping[str, Any]) -> Iterator[Wrong]:
             state = "missed" if not answer else "drawn where nothing is"
     told = ", ".join(f"{n} {v:.3f}" for n, v in dice.items())
     yield Wrong(row, state, name, _volume(truth), _volume(answer), float(row["error"]), f"Dice {told}")
+
+
+def _images(row: Mapping[str, Any]) -> Iterator[Wrong]:
+    """The channel that is least like its truth; beside it the mean intensities."""
+    scores = row["scores"]
+    alike = {key.removeprefix(LIKENESS): value for key, value in scores.items() if key.startswith(LIKENESS) and value is not None}
+    if not alike or not row["error"]:
+        return
+    name = min(alike, key=lambda n: alike[n])
+    gain = scores.get(f"ssim_gain/{name}")
+    state = "unlike the truth" if gain is None else f"{'worse' if gain < 0 else 'better'} than what was read"
+    truth, answer = ((row[key] or {}).get(name) for key in ("truth", "answer"))
+    told = ", ".join(f"{n} {v:.3f}" for n, v in alike.items())
+    yield Wrong(row, state, name, _mean(truth), _mean(answer), float(row["error"]), f"SSIM {told}")
+
+
+def _mean(value: float | None) -> str:
+    return "–" if value is None else f"mean {value:.4g}"
 
 
 def _volume(value: float | None) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from overread.metrics.pictures.rows import GAINS, OF_READ
 from overread.reporting.charts.cases import interval_bar
 from overread.reporting.proportions import counted, percent
 
 AT_RATE = "sensitivity_at_"  # metrics of objects at a rate of false positives begin so
+BESIDE_READ = frozenset(metric.key for metric in (*OF_READ, *GAINS))  # of images: stand beside the answer's own scores
 ROLES = {"primary": "primary endpoint", "declared": "declared", "exploratory": "exploratory", "tuning": "on tuning cases"}
 _ORDER = {"primary": 0, "declared": 1, "tuning": 2, "exploratory": 3}
 
@@ -48,8 +50,9 @@ def _is_of_voxels(score: Mapping[str, Any]) -> bool:
 
 
 def _is_elsewhere(score: Mapping[str, Any]) -> bool:
-    """Of voxels, or at one of the seven rates of a FROC curve: these have tables of their own."""
-    return _is_of_voxels(score) or (str(score.get("metric", "")).startswith(AT_RATE) and not _is_declared(score))
+    """Of voxels, at one of the seven rates of a FROC curve, or of what was read: these have tables of their own."""
+    metric = str(score.get("metric", ""))
+    return _is_of_voxels(score) or ((metric.startswith(AT_RATE) or metric in BESIDE_READ) and not _is_declared(score))
 
 
 def _is_declared(score: Mapping[str, Any]) -> bool:
@@ -197,6 +200,8 @@ def distributions(evaluation: Mapping[str, Any]) -> list[Distribution]:
     for case in evaluation["cases"]:
         for key, value in (case.get("scores") or {}).items():
             metric, _, subject = key.partition("/")
+            if metric in BESIDE_READ:
+                continue
             score = known.get(metric, {})
             if metric not in found:
                 found[metric] = Distribution(

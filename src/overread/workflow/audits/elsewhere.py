@@ -9,7 +9,7 @@ from functools import partial
 from overread.audit.audited import Audited, AuditedCase
 from overread.audit.leaks.elsewhere import Elsewhere
 from overread.cohort.identity import read_key, read_links
-from overread.cohort.index import read_index, read_splits
+from overread.cohort.index import places_of, read_index, read_splits
 from overread.cohort.match import tokens
 from overread.workflow.audits.opening import open_case
 from overread.workflow.external import external_cohorts, label_of
@@ -64,7 +64,7 @@ def _by_patient(project: Project, key: bytes) -> dict[str, list[str]]:
 def _present(project: Project) -> set[str]:
     """Cases that were not retired."""
     splits = read_splits(project.path)
-    return set(splits.get("partition") or splits["fold"])
+    return set(places_of(splits)) - set(splits.get("retired", {}))
 
 
 def _told(name: str, case_id: str) -> str:

@@ -17,9 +17,10 @@ from overread.cohort.folders import headers_path, scan_images
 from overread.cohort.gather import Gathered, Images, gather, gather_images
 from overread.cohort.given import Given, given_split
 from overread.cohort.identity import Link, cohort_key, pseudonyms, read_key, read_links
-from overread.cohort.index import Cohort, partition_of_run, read_index, read_splits
+from overread.cohort.index import Cohort, places_of, read_index, read_splits
 from overread.cohort.inspect import Seen, inspect_cases
 from overread.cohort.load import class_of_value, load_truth, open_case_objects
+from overread.cohort.made import ORIGINS
 from overread.cohort.partition import class_counts
 from overread.cohort.progress import Progress
 from overread.cohort.request import Request
@@ -63,7 +64,7 @@ def of_project(project: Project, progress: Progress | None = None) -> Subject:
     folds = project.folds
     cohort = project.cohort(folds[0] if folds else None)
     splits = read_splits(project.path)
-    place = {c: f"fold-{k}" for c, k in splits["fold"].items()} if folds else partition_of_run(splits, None)
+    place = {c: f"fold-{p}" if isinstance(p, int) else p for c, p in places_of(splits).items()}
     parts = read_summary(project.path)["parts"]
     truths = {case_id: digest for part in parts.values() for case_id, digest in part["digests"].items()}
     pixels = {row.case.case_id: row.digest for row in read_index(project.path)}
@@ -134,7 +135,7 @@ def _of_gathered(gathered: Gathered, given: Given | None) -> Subject:
         gathered.images_folder,
         gathered.truth_folder,
         gathered.question,
-        tuple(named.case(k, d, t) for k, (d, t) in enumerate(zip(gathered.drafts, kept, strict=True))),
+        tuple(named.case(k, d, t, s.made) for k, (d, t, s) in enumerate(zip(gathered.drafts, kept, gathered.seen, strict=True))),
         {named.cases[k]: p for k, p in enumerate(place)},
         gathered.is_phantom,
         "",
@@ -156,7 +157,7 @@ def _of_images(
     named = _Named.of(images.drafts, seen)
     place = _places(given, len(images.drafts))
     cases = tuple(
-        _case(named.case(k, d, None), place[k], s.grid, d.attributes, named.key, digest=s.digest)
+        _case(named.case(k, d, None, s.made), place[k], s.grid, d.attributes, named.key, digest=s.digest)
         for k, (d, s) in enumerate(zip(images.drafts, seen, strict=True))
     )
     references = {named.cases[k]: d.images for k, d in enumerate(images.drafts)}
@@ -186,10 +187,11 @@ class _Named:
         patients = (people[person] if person else cases[d.name] for d, person in zip(drafts, named, strict=True))
         return cls(key, tuple(cases[d.name] for d in drafts), tuple(patients))
 
-    def case(self, k: int, draft: Draft, truth: TruthReference | None) -> Case:
+    def case(self, k: int, draft: Draft, truth: TruthReference | None, made: str = "") -> Case:
         covariates = {**draft.covariates, **({"side": draft.side} if draft.side else {})}
+        origin = ORIGINS.get(made, "acquired")
         return Case(
-            self.cases[k], self.patients[k], "", draft.images, truth, draft.site, draft.scanner, covariates
+            self.cases[k], self.patients[k], "", draft.images, truth, draft.site, draft.scanner, covariates, origin
         )  # fmt: skip
 
     def originals(self, drafts: Sequence[Draft]) -> tuple[dict[str, str], dict[str, str]]:
@@ -260,6 +262,7 @@ def _case(
         case.covariates,
         case.site,
         case.scanner,
+        case.is_made,
     )
 
 

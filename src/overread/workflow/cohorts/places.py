@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from overread.cohort.by_column import OTHER_LEVEL, OTHER_TIME
+from overread.cohort.divide import acquired, with_made
 from overread.cohort.draft import Draft
 from overread.cohort.gather import Gathered
 from overread.cohort.given import given_split
 from overread.cohort.identity import Link
+from overread.cohort.index import places_of
+from overread.cohort.made import made_positions, refuse_made
 from overread.cohort.partition import Division, Wish, all_sealed, levels_of, shares_of, strata_of
 from overread.cohort.split import folds_by_group, linked_groups, split_by_group
 from overread.core.errors import OverreadError
@@ -20,19 +23,46 @@ from overread.workflow.cohorts.summary import PARTITION_NAMES
 from overread.workflow.project import Project
 
 
-def places_of(splits: Mapping[str, Any]) -> dict[str, str | int]:
-    """case_id -> partition or fold, of those that are gone too."""
-    return {**(splits.get("partition") or splits["fold"]), **splits.get("retired", {})}
-
-
 def divide_again(project: Project, gathered: Gathered, splits: Mapping[str, Any], links: Sequence[Link]) -> Division:
-    """Everybody known stays; new exams inherit; new patients are placed beside those that are there."""
+    """Everybody known stays; new exams inherit; new patients are placed beside those that are there.
+
+    Images that a network made train, as `cohort.divide` places them; refused where one has taken the place of an image that is
+    tuned or tested on.
+    """
     if splits["scheme"] == "external":
         return all_sealed(gathered)
+    made = made_positions(gathered.seen)
+    if not made:
+        return _divided_again(project, gathered, splits, links)
+    before = _before(splits, links)
+    _refuse_turned(gathered, made, before)
+    others, which = acquired(gathered)
+    known = [k for k in made if gathered.drafts[k].name in before]
+    return with_made(gathered, which, _divided_again(project, others, splits, links), known)
+
+
+def _before(splits: Mapping[str, Any], links: Sequence[Link]) -> dict[str, str | int]:
+    """What the user calls a case -> where it was."""
+    places = places_of(splits)
+    return {link.original_name: places[link.case_id] for link in links if link.case_id in places}
+
+
+def _refuse_turned(gathered: Gathered, made: Sequence[int], before: Mapping[str, str | int]) -> None:
+    """A network's image in the place of one that is tuned or tested on is refused; nobody changes partition."""
+    for k in made:
+        place = before.get(gathered.drafts[k].name)
+        if place not in (None, "training"):
+            where = f"fold {place}" if isinstance(place, int) else PARTITION_NAMES[str(place)]
+            refuse_made(
+                [gathered.drafts[k]], [gathered.seen[k]], f"{where}, where that case was", "put the patient's own image back"
+            )
+
+
+def _divided_again(project: Project, gathered: Gathered, splits: Mapping[str, Any], links: Sequence[Link]) -> Division:
     drafts, rule = gathered.drafts, splits.get("rule", {})
     patients = [d.patient or d.name for d in drafts]
     case_of = {link.original_name: link.case_id for link in links}
-    place_of_case = places_of(splits)
+    place_of_case = {c: p for c, p in places_of(splits).items() if "fold" not in splits or isinstance(p, int)}
     known = [place_of_case.get(case_of.get(d.name, "")) for d in drafts]
     patient_place = {link.original_patient: place_of_case[link.case_id] for link in links if link.case_id in place_of_case}
     groups = linked_groups(patients, [s.digest for s in gathered.seen])

@@ -27,6 +27,9 @@ def request_of(project: Project) -> Request:
         question.sided,
         objects=question.objects if task in OBJECT_TASKS else None,
         others=question.others,
+        answer=question.classes if task == "translate" else (),
+        degradation=question.degradation,
+        by_class=bool(question.conditions),
     )
     sheet = project.path / s.truth.sheet if s.truth.sheet else None
     return Request(

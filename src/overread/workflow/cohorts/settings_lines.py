@@ -11,6 +11,7 @@ from overread.cohort.partition import Division, Wish
 from overread.cohort.request import Request
 from overread.cohort.rules import Rule
 from overread.core.errors import OverreadError
+from overread.core.question import Question
 from overread.metrics.objects.criterion import Criterion
 from overread.workflow.settings import (
     CohortSection,
@@ -71,12 +72,15 @@ def draft_settings(
         index_exam=request.index_exam,
         sided=question.sided,
         objects=question.objects,  # type: ignore[arg-type]
+        given=question.given,
+        degradation=question.degradation,
+        conditions=question.conditions,
     )
     if gathered.others:
         reasons["question.others"] = "you asked for the others alone: these are background"
     if request.said.unit is None:
         reasons["question.unit"] = "one answer per image; the split stays by patient"
-    reasons["question.sided"] = "left and right are named" if question.sided else "no answer names a side"
+    reasons["question.sided"] = _sided(question)
     cohort = CohortSection(
         group_by=request.group_by if request.group_by in NAME_RULES else roles.patient if roles else None,
         site=roles.site if roles else None,
@@ -111,6 +115,12 @@ def draft_settings(
     )
     reasons |= _judged(gathered)
     return settings, {k: v for k, v in reasons.items() if v}
+
+
+def _sided(question: Question) -> str:
+    if question.is_of_images:
+        return "an image mirrored left to right is another patient" if question.sided else "you said so"
+    return "left and right are named" if question.sided else "no answer names a side"
 
 
 def with_region(settings: Settings, model: Path, folder: Path) -> Settings:

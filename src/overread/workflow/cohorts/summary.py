@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from overread.cohort.draft import Step
+from overread.cohort.divide import made_step
+from overread.cohort.draft import Draft, Step
 from overread.cohort.gather import Gathered
+from overread.cohort.inspect import Seen
 from overread.cohort.partition import Division, class_counts
 from overread.cohort.rules import in_words
 from overread.cohort.store import Stored
+from overread.imaging.degrade.simulated import parse_degradation
 from overread.workflow.project import Summary
 from overread.workflow.settings import Settings
 
@@ -26,7 +29,7 @@ def summarise(
     folder: Path, gathered: Gathered, division: Division, steps: Sequence[Step], settings: Settings, stored: Stored | None
 ) -> Summary:
     """Lines for people and facts for programs."""
-    every = [*gathered.steps, *steps]
+    every = made_step(gathered, division, (*gathered.steps, *steps))
     table = partition_table(gathered, division)
     lines = [
         *_found(gathered, settings),
@@ -42,7 +45,8 @@ def summarise(
     ]
     facts = {
         "cases": sum(p is not None for p in division.place),
-        "patients": len({d.patient for d, p in zip(gathered.drafts, division.place, strict=True) if p is not None}),
+        "patients": len({d.patient for d, s, p in _placed(gathered, division) if not s.made}),
+        "made": sum(bool(s.made) for _, s, _ in _placed(gathered, division)),
         "patient_known": gathered.patient_known,
         "question": gathered.question.as_dict(),
         "channels": {name: dict(rule) for name, rule in gathered.channels.items()},
@@ -58,6 +62,11 @@ def summarise(
     return Summary(tuple(lines), facts)
 
 
+def _placed(gathered: Gathered, division: Division) -> list[tuple[Draft, Seen, str | int]]:
+    rows = zip(gathered.drafts, gathered.seen, division.place, strict=True)
+    return [(d, s, p) for d, s, p in rows if p is not None]
+
+
 def _found(gathered: Gathered, settings: Settings) -> list[str]:
     grids = [s.grid for s in gathered.seen if s.grid is not None]
     shapes = np.array([g.shape for g in grids])
@@ -65,7 +74,8 @@ def _found(gathered: Gathered, settings: Settings) -> list[str]:
     size = " x ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(low, high, strict=True))
     spaced = [g.spacing for g in grids if g.spacing_known]
     spacing = " x ".join(f"{v:.3g}" for v in np.median(np.array(spaced), axis=0)) + " mm (median)" if spaced else "not known"
-    patients = len({d.patient for d in gathered.drafts}) if gathered.patient_known else "not known"
+    whose = {d.patient for d, s in zip(gathered.drafts, gathered.seen, strict=True) if not s.made}
+    patients = len(whose) if gathered.patient_known else "not known"
     kind = "PHANTOM: simulated images, not patients. " if gathered.is_phantom else ""
     channels = ", ".join(gathered.seen[0].channels)
     lines = [
@@ -137,19 +147,27 @@ def _section(title: str, items: Sequence[str]) -> list[str]:
 
 def _asked(gathered: Gathered) -> list[str]:
     question = gathered.question
-    names = ", ".join(question.classes)
+    names, by_class = ", ".join(question.classes), bool(question.conditions)
     what = {
         "classification": f"which of {names}" if question.exclusive else f"which of {names} (any number)",
         "regression": f"how much: {names}",
         "segmentation": "where: " + ", ".join(f"{n} = {v}" for n, v in zip(question.classes, question.values, strict=False)),
         "detection": f"a box around each {_or(question.classes)}",
         "instances": f"the outline of each {_or(question.classes)}",
+        "autoencode": f"the same image ({names}) from a short code of it",
+        "vae": f"the same image ({names}) from a short code of it, whose distribution is known",
+        "translate": f"the image {names} from {', '.join(question.given)}",
+        "restore": f"the image ({names}) as it was before it was made worse",
+        "synthesize": f"new images ({names}) like these" + (f", by class: {', '.join(question.conditions)}" if by_class else ""),
     }[question.task]
+    once = "" if question.task == "synthesize" else f"; one answer per {question.unit}"
     lines = [
         "",
-        f"Asked: {question.task}, {what}; one answer per {question.unit}",
+        f"Asked: {question.task}, {what}{once}",
         f"  because: {gathered.reasons['question.task']}",
     ]
+    if question.degradation:
+        lines.append(f"  read: {parse_degradation(question.degradation).sentence}")
     if question.positive:
         lines.append(f"  positive (disease): {question.positive}")
     if question.is_of_objects and gathered.source == "masks":
@@ -170,15 +188,14 @@ def _how_divided(gathered: Gathered, division: Division) -> str:
 def partition_table(gathered: Gathered, division: Division) -> dict[str, dict[str, Any]]:
     """Cases, patients and class counts of every partition or fold."""
     places = division.seals()
-    order: list[str] = [p for p in ("training", "tuning", "internal") if p in places] or sorted(
-        {p for p in places if p}, key=lambda p: (len(p), p)
-    )
+    order: list[str] = [p for p in ("training", "tuning", "internal") if p in places]
+    order += sorted({p for p in places if p and p not in order}, key=lambda p: (len(p), p))
     table: dict[str, dict[str, Any]] = {}
     for part in order:
         rows = [(d, s) for d, s, p in zip(gathered.drafts, gathered.seen, places, strict=True) if p == part]
         table[part] = {
             "cases": len(rows),
-            "patients": len({d.patient for d, _ in rows}),
+            "patients": len({d.patient for d, s in rows if not s.made}),
             "classes": class_counts(gathered.question, [gathered.truths[d.name] for d, _ in rows], [s.voxels for _, s in rows]),
         }
     return table

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from overread.cohort.identity import read_links
-from overread.cohort.index import Cohort, partition_of_run, read_index, read_splits
+from overread.cohort.index import Cohort, partition_of_run, places_of, read_index, read_splits
 from overread.cohort.match import tokens
 from overread.core.errors import OverreadError, Refused
 from overread.reading.card import ModelCard
@@ -127,7 +127,7 @@ def _learned_from(other: Project, run: RunFolder) -> set[str]:
     splits = read_splits(other.path)
     retired = {case for case, place in splits.get("retired", {}).items() if place != "internal"}
     if is_over_folds(run):
-        return {*splits["fold"], *splits.get("retired", {})}
+        return set(places_of(splits))
     return {case for case, place in partition_of_run(splits, None).items() if place != "internal"} | retired
 
 

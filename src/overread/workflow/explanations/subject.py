@@ -13,6 +13,7 @@ from overread.reading.model import Model, load_model
 from overread.record.run import RunFolder
 from overread.workflow.frozen import model_of, run_of
 from overread.workflow.project import Project
+from overread.workflow.unfit import refuse_images
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Subject:
 
 def subject_of(project: Project, run_name: str | None, fold: int | None, limit: int | None) -> Subject:
     """The model of a run and at most `limit` tuning cases, the same ones every time; all where None."""
+    refuse_images(project)
     run = run_of(project, run_name, fold)
     model = model_of(project, run)
     cohort = project.cohort_of(run, fold)

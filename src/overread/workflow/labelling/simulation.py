@@ -30,7 +30,7 @@ from overread.workflow.frozen import model_of, run_of
 from overread.workflow.label_next import MOST_LABELLED
 from overread.workflow.labelling.pool import features_of_cases, look_at_cases
 from overread.workflow.learning.series import Budget, budget_of, keep_order, kept_order, refuse_taken, settings_digest, train_part
-from overread.workflow.learning_curve import curve_endpoint
+from overread.workflow.learning_curve import curve_endpoint, without_made
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import CURVE, Project
 
@@ -116,7 +116,7 @@ def simulate(
     if minutes is None and epochs is None and before:
         minutes, epochs = before["budget"]["minutes"], before["budget"]["epochs"]
     budget = budget_of(project, minutes, epochs, overrides)
-    cohort = project.cohort(fold)
+    cohort, left_out = without_made(project.cohort(fold))
     refuse_unfit(cohort)
     seed = with_overrides(project.settings, overrides).training.seed
     order: dict[str, Any] = {"what": PART_OF, "cohort": cohort.digest, "fold": fold, "budget": budget.as_dict()}
@@ -130,7 +130,8 @@ def simulate(
     keep_order(mark, order, FIXED, f"The simulation '{home.name}'")
     simulation = Simulation(project, cohort, home.name, fold, budget, order, progress, tell)
     trainings = order["repeats"] * (1 + 2 * order["rounds"])
-    tell(f"{trainings} trainings of {budget} each: {order['repeats']} beginnings, then {order['rounds']} rounds in two ways.")
+    told = f"{order['repeats']} beginnings, then {order['rounds']} rounds in two ways."
+    tell(f"{trainings} trainings of {budget} each: {told}{left_out}")
     ways: dict[str, list[list[tuple[int, dict[str, Any]]]]] = {PROPOSED: [], CHANCE: []}
     for k, own in enumerate(seeds):
         labelled = drawn.ids(subsets[own][order["start"]])

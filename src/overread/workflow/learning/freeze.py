@@ -12,6 +12,7 @@ from torch import nn
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
+from overread.cohort.rules import ImageRules
 from overread.cohort.subdivision import read_subdivision
 from overread.core.case import Case
 from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
@@ -26,11 +27,12 @@ from overread.record.provenance import machine, versions
 from overread.record.run import RunFolder
 from overread.training.loop import Outcome
 from overread.workflow.learning.maps import MapWriter, fit_from
+from overread.workflow.learning.pictures import PictureWriter
 from overread.workflow.learning.predict import Packed, Undecided, read_cases, write_answers
 from overread.workflow.learning.refusal_record import FILE
 from overread.workflow.learning.refusing import Watch, fit_refusal, record_of, write_refusal
 from overread.workflow.learning.slices import SliceLog
-from overread.workflow.plan import Planned
+from overread.workflow.plan import Planned, route_of
 from overread.workflow.project import Project
 from overread.workflow.settings import Settings
 from overread.workflow.starts.told import licences_from, start_told
@@ -39,7 +41,7 @@ from overread.workflow.starts.told import licences_from, start_told
 def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcome | None, aggregation: str = "none") -> ModelCard:
     plan, cohort = planned.plan, planned.cohort
     counts = {p: len(cohort.of(p)) for p in ("training", "tuning")}
-    patients = {p: len({c.patient_id for c in cohort.of(p)}) for p in ("training", "tuning")}
+    patients = {p: len({c.patient_id for c in cohort.of(p) if not c.is_made}) for p in ("training", "tuning")}
     training: dict[str, Any] = {
         "cases": counts,
         "patients": patients,
@@ -50,6 +52,8 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
         "machine": machine(),
         "licences": {"code": "Apache-2.0", "weights": "as the training data allow"},
     }
+    if made := sum(case.is_made for case in cohort.of("training")):
+        training |= {"made_by_a_network": made}
     if given := read_subdivision(planned.run.subdivision):
         training |= {"part_of": {"what": given.part_of, "subdivision": digest_json(given.as_dict())}}
     if start := start_told(planned.run):
@@ -70,14 +74,15 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
             "loss": plan.loss,
             "centre": list(plan.centre),
             "scale": list(plan.scale),
-            **({"route": plan.network["serves"]} if plan.question.is_of_objects else {}),
+            **({"options": dict(plan.task_options)} if plan.task_options else {}),
+            **({"route": route} if (route := route_of(plan.question, plan.network)) else {}),
         },
         reading={
             "overlap": plan.overlap,
             "mirror": list(plan.test_mirror),
             "precision": plan.precision,
             "aggregation": aggregation,
-            "images": cohort.rules.as_dict(),
+            "images": _rules_of_reading(cohort).as_dict(),
         },
         training=training,
         intended_use="research; not a medical device",
@@ -85,6 +90,14 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
         state=state,
         first=None if planned.first is None else planned.first.card,
     )
+
+
+def _rules_of_reading(cohort: Cohort) -> ImageRules:
+    """How images are chosen in a new study: a channel that is answered is not looked for."""
+    question, rules = cohort.question, cohort.rules
+    if not question.is_of_pictures or not rules.channels:
+        return rules
+    return replace(rules, channels={name: rule for name, rule in rules.channels.items() if name in question.given})
 
 
 def snapshot(planned: Planned, average: nn.Module, run: RunFolder) -> None:
@@ -104,7 +117,17 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     card = replace(card, reading={**card.reading, "codes": dict(settings.codes)})
     parent = run.path.parent.name if run.name.startswith("fold-") else ""
     file = file_name(project, parent, run.name)
+    if cohort.question.task == "synthesize":
+        return _freeze_maker(run, file, card, outcome.network)
     return freeze_model(settings, run, file, cohort, card, outcome.network, progress, first=_first(planned))
+
+
+def _freeze_maker(run: RunFolder, file: str, card: ModelCard, network: nn.Module) -> ModelCard:
+    """What makes images answers no case: nothing is read, decided or refused."""
+    card = write_model(run.model, network, card)
+    pack_model(run.model, run.path / file)
+    run.events.write("froze", model=card.sha256, decisions=card.decisions.as_dict())
+    return card
 
 
 def file_name(project: Project, *words: str) -> str:
@@ -135,11 +158,25 @@ def freeze_model(
         partition: MapWriter(run.path / f".probabilities-{partition}", cohort.question, is_phantom=cohort.is_phantom)
         for partition in ("tuning", "internal")
     }
+    pictures = {
+        partition: PictureWriter(run.path / f".pictures-{partition}", cohort.question, is_phantom=cohort.is_phantom)
+        for partition in ("tuning", "internal")
+    }
     mode = "off" if run.subdivision.exists() else settings.reading.refusal  # one training of a curve meets no new patient
     watch = None if mode == "off" else Watch()
     text = "Reading the tuning cases"
     slices = SliceLog()  # of all partitions: a case lies in one
-    tuning = read_cases(predictor, cohort, cohort.of("tuning"), progress, text, maps=maps["tuning"], watch=watch, slices=slices)
+    tuning = read_cases(
+        predictor,
+        cohort,
+        cohort.of("tuning"),
+        progress,
+        text,
+        maps=maps["tuning"],
+        watch=watch,
+        slices=slices,
+        pictures=pictures["tuning"],
+    )
     decisions = decide(settings, cohort, tuning, maps["tuning"], run)
     watches: dict[str, Watch] = {}
     if watch is not None:
@@ -162,6 +199,7 @@ def freeze_model(
             maps=maps["internal"],
             watch=watches.get("internal"),
             slices=slices,
+            pictures=pictures["internal"],
         )
     shutil.rmtree(run.predictions, ignore_errors=True)
     for partition, answers in (("tuning", tuning), ("internal", internal)):
@@ -178,6 +216,7 @@ def freeze_model(
             refused=refused if partition == "internal" else None,
             maps=maps[partition],
             slices=slices,
+            pictures=pictures[partition],
         )
     (run.path / FILE).unlink(missing_ok=True)  # that of an earlier freezing
     if card.refusal is not None:
@@ -193,6 +232,8 @@ def decide(settings: Settings, cohort: Cohort, answers: Undecided, maps: MapWrit
     merging and least sizes.
     """
     question, cases, evaluation = cohort.question, cohort.of("tuning"), settings.evaluation
+    if question.is_of_images:
+        return Decisions()
     if question.task == "segmentation":
         decisions = Decisions(temperature=_temperature(evaluation.calibration, cohort, maps, run))
         return fit_cleaning(question, [partial(_pair, cohort, case, answers[case.case_id]) for case in cases], decisions)

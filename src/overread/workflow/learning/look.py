@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -13,12 +14,15 @@ from torch import Tensor, nn
 from overread.batches.cache import PreparedCase
 from overread.batches.sampler import fixed_patches
 from overread.core.grid import Grid
-from overread.core.kinds import Findings, Kind, Measurements
-from overread.core.question import Decisions
+from overread.core.kinds import Findings, Kind, Measurements, Picture
+from overread.core.question import Decisions, Question
 from overread.metrics.quick import quick_scores
+from overread.reading.making import ImageMaker
 from overread.reading.objects import as_kind, surest
 from overread.reading.predictor import Predictor
 from overread.tasks.base import ObjectTask
+from overread.tasks.generative.making import MakingTask
+from overread.workflow.generation.watched import keep_made
 from overread.workflow.learning.object_truths import object_truth, prepared_grid
 from overread.workflow.learning.predict import raw_kind
 from overread.workflow.plan import Planned
@@ -42,6 +46,9 @@ class Look:
         self.fixed = fixed_patches(cases, planned.plan.preparation.patch, planned.plan.preparation.dimensions)
 
     def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
+        if isinstance(self.planned.task, MakingTask):
+            keep_made(self.planned.run, self._maker(network, self.planned.task))
+            return self._loss(network), {}
         return self._loss(network), quick_scores(self.planned.plan.question, *self._pairs(network))
 
     @torch.no_grad()
@@ -62,7 +69,7 @@ class Look:
         )
         if not self.by_windows:
             return self._image_pairs(predictor)
-        pair = self._object_pair if task.question.is_of_objects else self._mask_pair
+        pair = self._pair_of(task.question)
         truths: list[Kind] = []
         answers: list[Kind] = []
         start = time.monotonic()
@@ -74,6 +81,21 @@ class Look:
             answers.append(answer)
         self.cases, self.seconds = self.cases[: len(answers)], None
         return truths, answers
+
+    def _maker(self, network: nn.Module, task: MakingTask) -> ImageMaker:
+        plan = self.planned.plan
+        return ImageMaker(network, task, plan.preparation, plan.precision, str(self.device))
+
+    def _pair_of(self, question: Question) -> Callable[[Predictor, PreparedCase], tuple[Kind, Kind]]:
+        if question.is_of_pictures:
+            return self._picture_pair
+        return self._object_pair if question.is_of_objects else self._mask_pair
+
+    def _picture_pair(self, predictor: Predictor, case: PreparedCase) -> tuple[Kind, Kind]:
+        """In scaled intensities, on the prepared grid."""
+        grid = prepared_grid(case, self.planned.plan.preparation)
+        raw = predictor.raw(case.image.astype(np.float32))
+        return Picture(np.asarray(case.target, np.float32), grid), Picture(raw, grid)
 
     def _mask_pair(self, predictor: Predictor, case: PreparedCase) -> tuple[Kind, Kind]:
         plan, task = self.planned.plan, self.planned.task

@@ -23,15 +23,17 @@ from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements, Structure
+from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements, Picture, Structure
 from overread.core.question import Decisions, Question
 from overread.evaluation.sources.objects_file import NAME, write_objects
+from overread.evaluation.sources.pictures_file import write_picture
 from overread.imaging.nifti import write_nifti
 from overread.metrics.components import clean
 from overread.reading.answering import Answering
 from overread.reading.refusal.header import Header, header_of
 from overread.record.files import write_json, write_text
 from overread.workflow.learning.maps import MapWriter
+from overread.workflow.learning.pictures import PictureWriter
 from overread.workflow.learning.refusing import Watch
 from overread.workflow.learning.slices import SliceLog
 
@@ -58,7 +60,13 @@ class Packed:
         return LabelMap(layers, self.structures, self.grid)
 
 
-Undecided = dict[str, Findings | Measurements | Packed | Boxes | Instances]  # case_id -> answer before any decision
+@dataclass(frozen=True)
+class OnDisk:
+    """A picture that has been written."""
+
+
+Answer = Findings | Measurements | Packed | Boxes | Instances | Picture | OnDisk
+Undecided = dict[str, Answer]  # case_id -> answer before any decision
 
 
 def read_cases(
@@ -73,6 +81,7 @@ def read_cases(
     maps: MapWriter | None = None,
     watch: Watch | None = None,
     slices: SliceLog | None = None,
+    pictures: PictureWriter | None = None,
 ) -> Undecided:
     """Read each case once; raw probabilities before the temperature, masks before the clean-up, objects with low scores too.
 
@@ -81,12 +90,16 @@ def read_cases(
     maps     takes the probabilities of every voxel, where masks are the answer; without it they are lost
     watch    looks at every image first; what it refuses goes into `refused`
     slices   takes the slices that each answer rests on, where the network tells
+    pictures takes the pictures that are answered, which else stay in memory
     """
     if progress is not None:
         progress.start(len(cases), text)
     answers: Undecided = {}
     prepared = _watched(predictor, _prepared(predictor, cohort, cases, refused, adapt, slices), refused, watch)
     for case_id, answer in _read(predictor, prepared, maps):
+        if isinstance(answer, Picture) and pictures is not None:
+            pictures.write(case_id, answer)
+            answer = OnDisk()
         answers[case_id] = answer
         if progress is not None:
             progress.advance(1, case_id)
@@ -95,12 +108,12 @@ def read_cases(
     return answers
 
 
-def _read(
-    predictor: Answering, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None
-) -> Iterator[tuple[str, Findings | Measurements | Packed | Boxes | Instances]]:
+def _read(predictor: Answering, cases: Iterator[tuple[Case, Prepared]], maps: MapWriter | None) -> Iterator[tuple[str, Answer]]:
     """The answers in the form of the question: objects, a mask, or one answer per case."""
     if predictor.task.question.is_of_objects:
         return ((case.case_id, predictor.candidates(prepared)) for case, prepared in cases)
+    if predictor.task.question.is_of_pictures:
+        return ((case.case_id, predictor.picture(predictor.raw_of(prepared), prepared)) for case, prepared in cases)
     if predictor.task.serves == "dense":
         return _by_voxel(predictor, cases, maps)
     return _by_case(predictor, cases)
@@ -176,12 +189,14 @@ def write_answers(
     refused: Mapping[str, str] | None = None,
     maps: MapWriter | None = None,
     slices: SliceLog | None = None,
+    pictures: PictureWriter | None = None,
 ) -> None:
     """Write `predictions/<partition>/`: masks cleaned as decided; probabilities and objects raw (evaluation decides on them).
 
     refused  case_id -> why there is no answer; evaluation counts these as errors
     maps     probabilities of voxels that were written meanwhile, to be put beside the masks
     slices   the slices that answers rest on, to be put beside them
+    pictures the pictures that were written meanwhile, to be moved there
     """
     values: dict[str, Kind] = {}
     objects: dict[str, Boxes | Instances] = {}
@@ -190,8 +205,12 @@ def write_answers(
             _write_label_map(folder, case_id, clean(answer.label_map(), decisions), is_phantom=is_phantom)
         elif isinstance(answer, Boxes | Instances):
             objects[case_id] = answer
-        else:
+        elif isinstance(answer, Picture):
+            write_picture(folder, case_id, answer, question, is_phantom=is_phantom)
+        elif not isinstance(answer, OnDisk):
             values[case_id] = answer
+    if pictures is not None and question.is_of_pictures:
+        pictures.finish(folder)
     if values:
         _write_values(folder, question, values)
     if question.is_of_objects:

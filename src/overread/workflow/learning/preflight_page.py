@@ -35,7 +35,7 @@ def write_page(run: RunFolder, plan: Plan, cohort: Cohort, cache: Cache, batches
         image=image,
         truth=truth,
         prepared=chain.array,
-        prepared_label=None if is_of_objects else _label(np.array(held.target)),
+        prepared_label=None if is_of_objects or plan.question.is_of_images else _label(np.array(held.target)),
         examples=[] if is_of_objects else _examples(held, batches, plan),
         plan=plan.as_dict(),
         is_phantom=cohort.is_phantom,
@@ -78,7 +78,7 @@ def _example(image: torch.Tensor, target: torch.Tensor, plan: Plan) -> tuple[np.
     if plan.preparation.dimensions == 2:
         array = array[:, None]
         label = label[:, None] if label.ndim == 3 else label
-    if label.ndim != 4:
+    if label.ndim != 4 or plan.question.is_of_images:
         return array, None
     return array, label[0] if plan.question.exclusive else label.max(0)
 

@@ -99,9 +99,9 @@ def _looked_at(answering: Answering, cohort: Cohort, cases: Sequence[Case], prog
 
 def chosen(cohort: Cohort) -> list[Case]:
     """At most `MOST` training cases, always the same ones: drawn by the hash of the pseudonyms, a second case of a patient after
-    the first of every other.
+    the first of every other. Images that a network made are none: they do not show what a scanner gives.
     """
-    cases = cohort.of("training")
+    cases = [case for case in cohort.of("training") if not case.is_made]
     if not cases:
         return []
     most = MOST[cohort.grids[cases[0].case_id].is_planar] if cases[0].case_id in cohort.grids else min(MOST.values())

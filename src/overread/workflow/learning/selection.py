@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from overread.cohort.never_tested import trains_beside
 from overread.cohort.progress import Progress
 from overread.cohort.subdivision import Subdivision
-from overread.cohort.subsets import Drawable, drawable, inner_parts
+from overread.cohort.subsets import Drawable, acquired_only, drawable, inner_parts
 from overread.core.errors import OverreadError, Stopped
 from overread.evaluation.learning.selection import (
     Choice,
@@ -65,7 +66,7 @@ class Selection:
 
     def divided(self) -> tuple[Drawable, list[int]]:
         """The open cases with the inner part of each."""
-        cohort = self.project.cohort(self.fold)
+        cohort = acquired_only(self.project.cohort(self.fold))
         refuse_unfit(cohort)
         cases = sorted((*cohort.of("training"), *cohort.of("tuning")), key=lambda case: case.case_id)
         drawn = drawable(cohort, cases, self.project.settings.split.stratify_by, self.progress)
@@ -113,12 +114,18 @@ class Selection:
             held = [k for k, own in enumerate(parts) if own == part]
             others = [k for k, own in enumerate(parts) if own != part]
             about = {"candidate": candidate + 1, "settings": told_overrides(settings), "inner_part_held_out": part + 1}
-            subdivision = Subdivision(drawn.ids(others), drawn.ids(held), PART_OF, about)
+            training = drawn.ids(others) | self._made_beside(drawn.ids(held))
+            subdivision = Subdivision(training, drawn.ids(held), PART_OF, about)
             name = f"{self.name}/try-{candidate + 1}-{part + 1}"
             self.tell(f"{name}: {in_words(settings)}; inner part {part + 1} held out")
             own = {**self.order["overrides"], **settings}
             found.append(train_part(self.project, name, self.fold, subdivision, self.budget, own, self.progress, self.again))
         return found
+
+    def _made_beside(self, held: frozenset[str]) -> frozenset[str]:
+        """Images that a network made train every candidate, but for those of a patient who is held out."""
+        cases = self.project.cohort(self.fold, check=False).cases
+        return trains_beside((c for c in cases if c.is_made), (c for c in cases if c.case_id in held))
 
     def _written(
         self,

@@ -16,6 +16,7 @@ from overread.networks.libraries.table import library_of
 from overread.networks.table import ARCHITECTURES, WANTED
 
 EDGE = {2: 128, 3: 64}  # of the image where no size is named
+CLASSES = 2  # where their number is not named
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Asked:
 
     dimensions, serves  None: the first that it takes
     size     of the image, ([Z,] Y, X); None: a usual one
+    channels of the image; a network that answers with an image, or makes one, does so with as many
+    classes  that it answers with, 2 where left out; that a network which makes images can be asked for, none where left out
     options  of the network, as in [training.network]
     """
 
@@ -32,7 +35,7 @@ class Asked:
     serves: str | None = None
     size: tuple[int, ...] | None = None
     channels: int = 1
-    classes: int = 2
+    classes: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -62,7 +65,7 @@ class Built:
 
 def built(asked: Asked, *, has_values: bool = False) -> Built:
     """Build it; without values, which takes no memory and no time, unless they are wanted."""
-    if asked.channels < 1 or asked.classes < 1:
+    if asked.channels < 1 or (asked.classes is not None and asked.classes < 1):
         raise OverreadError("A network reads one channel or more and answers with one class or more.", "give 1 or more")
     is_of_library = library_of(asked.name) is not None
     if not is_of_library and asked.name not in ARCHITECTURES:
@@ -74,9 +77,8 @@ def built(asked: Asked, *, has_values: bool = False) -> Built:
     serves = asked.serves or next(kind for kind in WANTED if kind in row.serves)
     options = {**_for_the_image(row.options, size), **asked.options}
     network = _network(asked, serves, len(size), options, has_values)
-    return Built(
-        network, asked.name, serves, (asked.channels, *size), asked.classes, options, row.options, row.paper, row.licence
-    )
+    answers = _channels(asked, serves)[1]
+    return Built(network, asked.name, serves, (asked.channels, *size), answers, options, row.options, row.paper, row.licence)
 
 
 def _size(asked: Asked) -> tuple[int, ...]:
@@ -103,8 +105,18 @@ def _for_the_image(options: Mapping[str, Any], size: Sequence[int]) -> dict[str,
     return found
 
 
+def _channels(asked: Asked, serves: str) -> tuple[int, int]:
+    """The numbers of channels that a network of the table is built for."""
+    if serves == "made":
+        return asked.classes or 0, asked.channels
+    if serves == "pictures":
+        return asked.channels, asked.channels
+    return asked.channels, asked.classes or CLASSES
+
+
 def _network(asked: Asked, serves: str, dimensions: int, options: Mapping[str, Any], has_values: bool) -> nn.Module:
-    question: dict[str, Any] = {"in_channels": asked.channels, "out_channels": asked.classes, "dimensions": dimensions}
+    into, answers = _channels(asked, serves)
+    question: dict[str, Any] = {"in_channels": into, "out_channels": answers, "dimensions": dimensions}
     if not has_values:
         try:
             with torch.device("meta"):
@@ -125,5 +137,7 @@ def _of_library(asked: Asked, size: tuple[int, ...], has_values: bool) -> Built:
             refusals.append(refusal)
             continue
         paper, licence = "as its library says", "that of its library"
-        return Built(network, asked.name, serves, (asked.channels, *size), asked.classes, asked.options, {}, paper, licence)
+        return Built(
+            network, asked.name, serves, (asked.channels, *size), _channels(asked, serves)[1], asked.options, {}, paper, licence
+        )
     raise refusals[0]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from overread.networks.device import best_device
+from overread.networks.generative.parts import OfParts
 from overread.networks.layout import memory_format, to_channels_last
 from overread.networks.memory import keep_freed_memory
 from overread.networks.objects.centre_detector import CentreDetector
@@ -24,7 +25,7 @@ def measured(network: nn.Module, shape: tuple[int, ...], *, repeats: int = REPEA
     """Median seconds per image of reading (forward) and of training (forward and backward), in float32, as they are read.
 
     shape  (C, [Z,] Y, X) of one image
-    A network of objects is timed with one object in the middle of each image.
+    A network of objects is timed with one object in the middle of each image, one of several parts learns with all of them.
     """
     keep_freed_memory()
     device = torch.device(best_device())
@@ -59,6 +60,8 @@ def _loss(network: nn.Module, images: Tensor) -> Tensor:
     if isinstance(network, CentreDetector | ObjectsAdapter):
         terms: dict[str, Tensor] = network(images, [_object(images) for _ in images])
         return torch.stack(list(terms.values())).sum()
+    if isinstance(network, OfParts):
+        return network.whole(images).float().mean()
     ask: Any = network.forward_scales if hasattr(network, "forward_scales") else network
     answers = ask(images)
     return torch.stack([answer.float().mean() for answer in (answers if isinstance(answers, list) else [answers])]).sum()

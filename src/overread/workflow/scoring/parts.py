@@ -15,15 +15,18 @@ from overread.cohort.progress import Progress
 from overread.core.case import Case, TruthReference
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Kind
+from overread.core.kinds import Kind, Picture
 from overread.core.question import Decisions
 from overread.evaluation.answered import NO_FOLD, Answered, answered, join
 from overread.evaluation.decisions.operating import fit_decisions
 from overread.evaluation.objects.decisions import as_found, before_and_after
 from overread.evaluation.objects.found_case import FoundCase
+from overread.evaluation.pictures.pair import PicturePair
+from overread.evaluation.pictures.scoring import score_pictures
 from overread.evaluation.results import Cases
 from overread.evaluation.rules import Rules
 from overread.evaluation.scoring import MaskPair, open_answer, score_pairs
+from overread.evaluation.sources.pictures_file import read_picture
 from overread.evaluation.sources.predictions import Predictions
 from overread.evaluation.sources.refused_masks import RefusedPair
 from overread.evaluation.units import units_of
@@ -139,7 +142,7 @@ def _decisions(
     whose = "a hand-made baseline; no network" if is_baseline else "another program; no frozen model of Overread"
     foreign = f"These answers come from {whose} stands behind them."
     task = project.question.task
-    if task == "segmentation":
+    if task == "segmentation" or project.question.is_of_pictures:
         return Decisions(), predictions.identity, (foreign,)
     tuning = Predictions(run.predictions / "tuning", project.question, project.resume_command(run))
     if not tuning.folder.is_dir():
@@ -185,6 +188,9 @@ def score_cases(
     if project.question.task == "segmentation":
         pairs = [pair for part, references in zip(parts, truths, strict=True) for pair in _pairs(part, references)]
         return score_pairs(pairs, project.question.classes, rules.surface_tolerance_mm, progress)
+    if project.question.is_of_pictures:
+        pictures = [pair for part, references in zip(parts, truths, strict=True) for pair in _picture_pairs(part, references)]
+        return score_pictures(pictures, project.question.classes, progress)
     if project.question.is_of_objects:
         return [
             case for part, references in zip(parts, truths, strict=True) for case in _found(part, references, rules, progress)
@@ -211,6 +217,19 @@ def _pairs(part: Part, references: Truths) -> list[MaskPair | RefusedPair]:
             MaskPair(case.case_id, case.patient_id, truth, cohort.truth_folder, cohort.question, grid, masks, part.fold, maps)
         )
     return pairs
+
+
+def _picture_pairs(part: Part, references: Truths) -> list[PicturePair]:
+    return [
+        PicturePair.of(
+            part.cohort,
+            case,
+            references[case.case_id],
+            () if case.case_id in part.predictions.refused else part.predictions.picture(case.case_id),
+            part.fold,
+        )
+        for case in part.cases
+    ]
 
 
 def _found(part: Part, references: Truths, rules: Rules, progress: Progress | None) -> list[FoundCase]:
@@ -268,6 +287,9 @@ class PanelLoader:
         if part.cohort.question.task == "segmentation":
             paths = part.predictions.masks(case.case_id)
             answer: Kind = open_answer(case.case_id, paths, part.cohort.question, part.cohort.grids[case.case_id])
+        elif isinstance(truth, Picture):
+            paths = part.predictions.picture(case.case_id)
+            answer = read_picture(case.case_id, paths, part.cohort.question, truth.grid, truth.units)
         elif part.cohort.question.is_of_objects:
             raw = part.predictions.objects({case.case_id: part.cohort.grids[case.case_id]})[case.case_id]
             answer = apply_decisions(raw, part.decisions, part.cohort.question.classes)

@@ -12,7 +12,9 @@ import torch
 from overread.cohort.fingerprint import fingerprint
 from overread.cohort.index import Cohort
 from overread.cohort.progress import Progress, in_shares
+from overread.core.errors import OverreadError
 from overread.networks.device import best_device
+from overread.tasks.generative.turns import TakesTurns
 from overread.training.plan import Plan
 from overread.training.range_test import range_test
 from overread.training.recipe import recipe_of
@@ -59,6 +61,11 @@ def range_test_of(
     found = decided_of(project, cohort, overrides, progress, fold)
     plan, cohort = found.plan, found.cohort
     task = task_of(plan)
+    if isinstance(task, TakesTurns) and len(task.phases(0, 0.5)) > 1:
+        raise OverreadError(
+            f"A range test follows one falling loss, and {plan.network['name']} is taught in turns.",
+            "leave --range-test out",
+        )
     cache = prepared(project, cohort, plan, task, progress)
     torch.manual_seed(plan.seed)
     network = begun(plan, found.start).network

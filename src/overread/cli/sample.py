@@ -1,0 +1,50 @@
+"""overread sample"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from overread.cli.verb import Outcome, Verb
+
+EXAMPLE = """\
+overread sample runs/first/films-first.overread --out made
+overread sample films-first.overread --count 200 --class PNEUMONIA --out made --seed 4
+overread sample films-first.overread --steps 20 --format dicom --out made"""
+
+
+@click.command(cls=Verb, example=EXAMPLE)
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="A new folder.")
+@click.option("--count", type=int, default=16, show_default=True, help="How many images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same images.")
+@click.option(
+    "--class", "classes", metavar="NAME", multiple=True, help="Ask for images of a class; one for all, or one for each."
+)
+@click.option("--steps", type=int, metavar="N", help="Diffusion: steps from noise to image; fewer are faster and coarser.")
+@click.option(
+    "--format", "form", type=click.Choice(["png", "nifti", "dicom"]), help="PNG for films, NIfTI for volumes if left out."
+)
+@click.option("--no-corner", metavar="REASON", default="", help="Why no word is drawn into the corner of a PNG; it is recorded.")
+def sample(
+    model: Path,
+    out: Path,
+    count: int,
+    seed: int,
+    classes: tuple[str, ...],
+    steps: int | None,
+    form: str | None,
+    no_corner: str,
+) -> Outcome:
+    """Let a model make new images, every one marked as synthetic.
+
+    MODEL is the file of a run of --task synthesize or --task vae. The mark stands in the DICOM header, the NIfTI description,
+    or the text of a PNG and a word in its corner. `init` takes such images into training only.
+    """
+    from overread.workflow.sample import Wanted  # loads torch: not for --help
+    from overread.workflow.sample import sample as make
+
+    record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner))
+    return Outcome(f"{record['count']} synthetic images in {out}; a sheet of them: {out / 'sample.png'}", record)

@@ -1,0 +1,109 @@
+"""A trained network makes images of random numbers: in the units and on the grid of the images that it learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from overread.core.errors import OverreadError
+from overread.core.grid import Grid
+from overread.core.kinds import Picture
+from overread.core.preparation import Preparation
+from overread.core.question import Question
+from overread.reading.predictor import Predictor
+from overread.tasks.generative.diffusing import Diffusing
+from overread.tasks.generative.latent_diffusing import LatentDiffusing
+from overread.tasks.generative.making import MakingTask
+from overread.tasks.generative.variational import Vae
+
+AT_ONCE = 16
+
+
+@dataclass
+class ImageMaker:
+    """A network with everything that it needs to make images."""
+
+    network: nn.Module
+    task: MakingTask | Vae
+    preparation: Preparation
+    precision: str = "float32"
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, predictor: object) -> ImageMaker:
+        """Of the reader that a model file was loaded as; one that makes nothing is refused."""
+        if not isinstance(predictor, Predictor) or not isinstance(predictor.task, MakingTask | Vae):
+            raise OverreadError(
+                "This model answers cases; it makes no images.",
+                "train one with --task synthesize or --task vae, or let this one read with `overread read`",
+            )
+        return cls(predictor.network, predictor.task, predictor.preparation, predictor.precision, predictor.device)
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether an image is made in steps, whose number can be chosen."""
+        return isinstance(self.task, Diffusing | LatentDiffusing)
+
+    @property
+    def question(self) -> Question:
+        return self.task.question
+
+    def make(self, count: int, seed: int, *, steps: int | None = None, classes: Sequence[str] = ()) -> list[Picture]:
+        """`count` pictures; the same seed gives the same ones, however many are asked for.
+
+        steps    diffusion: from noise to image; None for the usual number
+        classes  of each picture, where the network was taught classes: one for all, or one for each; none takes any
+        """
+        condition = self._condition(count, classes)
+        made = []
+        for first in range(0, count, AT_ONCE):
+            some = min(AT_ONCE, count - first)
+            random = torch.Generator().manual_seed(_seed_of(seed, first))
+            asked = None if condition is None else condition[first : first + some]
+            made += [self._picture(each) for each in self._raw(some, random, asked, steps)]
+        return made
+
+    def _raw(self, count: int, random: torch.Generator, condition: Tensor | None, steps: int | None) -> np.ndarray:
+        """(count, C, Z, Y, X) scaled intensities."""
+        kind = self.device.partition(":")[0]
+        asked = None if condition is None else condition.to(self.device)
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            made = self.task.make(self.network.eval(), count, random, condition=asked, steps=steps).float().cpu().numpy()
+        return made[:, :, None] if self.preparation.dimensions == 2 else made
+
+    def _picture(self, raw: np.ndarray) -> Picture:
+        """(C, Z, Y, X) scaled intensities in their units, on a grid of the usual spacing."""
+        rules = self.preparation.normalisation
+        array = np.stack([np.clip(v * r.std + r.mean, r.low, r.high) for v, r in zip(raw, rules, strict=True)])
+        spacing = self.preparation.spacing
+        grid = Grid.from_spacing(
+            raw.shape[1:],
+            spacing or (1.0, 1.0, 1.0),
+            spacing_known=spacing is not None,
+            is_planar=self.preparation.is_planar,
+        )
+        return Picture(array.astype(np.float32), grid, self.preparation.units)
+
+    def _condition(self, count: int, classes: Sequence[str]) -> Tensor | None:
+        known = self.question.conditions
+        if not classes:
+            return torch.zeros(count, len(known)) if known else None
+        unknown = [name for name in classes if name not in known]
+        if unknown:
+            listed = f"it knows {', '.join(known)}" if known else "it was taught none"
+            raise OverreadError(
+                f"This model cannot be asked for '{unknown[0]}': {listed}.",
+                "name one of them" if known else "make a project with --task synthesize --by-class",
+            )
+        each = list(classes) * count if len(classes) == 1 else list(classes)
+        if len(each) != count:
+            raise OverreadError(f"{len(classes)} classes were named for {count} images.", "name one for all, or one for each")
+        return torch.stack([torch.tensor([float(name == other) for other in known]) for name in each])
+
+
+def _seed_of(seed: int, first: int) -> int:
+    return int(np.random.SeedSequence([seed, first]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,55 @@
+"""Questions of images: the grid and the intensities at which a picture is read and answered, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from overread.cohort.fingerprint import Fingerprint, Intensity
+from overread.core.preparation import Normalisation
+from overread.core.question import Question
+
+FIXED = ("HU", "SUV")  # units that mean the same on every scanner
+
+
+def tell_voxels_are_kept(reasons: dict[str, str]) -> None:
+    """A picture is answered voxel for voxel: there is no spacing that all images would be brought to."""
+    reasons["spacing"] = "each image keeps its voxels: resampled to another grid and back, the picture would be blurred"
+
+
+def picture_normalisation(
+    question: Question, facts: Fingerprint, reasons: dict[str, str]
+) -> tuple[tuple[Normalisation, ...], tuple[Normalisation, ...]]:
+    """How the image that is read, and the picture that is answered, are scaled; nothing within the range of training is cut.
+
+    Images that are coded or made anew need one scale for all, or what is made of a code could not be shown.
+    """
+    read = tuple(_fixed(each) for each in (_widened(facts) if question.task == "restore" else facts.intensity))
+    if question.task == "synthesize":
+        reasons["normalisation"] = "one scale for all images, fitted on the training cases: what is made is shown by it"
+        return read, ()
+    answered = tuple(_fixed(each) for each in facts.answered)
+    as_read = tuple(Normalisation("as-read") for _ in question.classes)
+    if question.task in ("autoencode", "vae") or all(unit in FIXED for unit in facts.units.split(", ")):
+        reasons["normalisation"] = "one scale for all images, fitted on the training cases; nothing between their extremes is cut"
+        return read, as_read if question.task == "restore" else answered
+    own = tuple(Normalisation("unclipped") for _ in facts.channels)
+    if question.task == "restore":
+        reasons["normalisation"] = (
+            "intensities have no fixed scale here: each image is scaled by its own mean and spread, the answer back by the same"
+        )
+        return own, as_read
+    reasons["normalisation"] = (
+        "intensities have no fixed scale here: what is read is scaled by its own mean and spread; what is answered has the mean "
+        "and the spread of the training cases"
+    )
+    return own, answered
+
+
+def _widened(facts: Fingerprint) -> tuple[Intensity, ...]:
+    """The range of what is read, widened to that of the truth: the answer is clipped to it."""
+    pairs = zip(facts.intensity, facts.answered, strict=True)
+    return tuple(replace(read, min=min(read.min, true.min), max=max(read.max, true.max)) for read, true in pairs)
+
+
+def _fixed(seen: Intensity) -> Normalisation:
+    return Normalisation("window", seen.min, seen.max, seen.mean, max(seen.std, 1e-6))

@@ -1,0 +1,146 @@
+"""`overread fidelity`: how near made images are to real ones, how varied, and whether training images are repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from overread.batches.prepare import prepare_image
+from overread.cohort.index import Cohort
+from overread.cohort.load import load_image
+from overread.cohort.progress import Progress
+from overread.core.case import Case
+from overread.core.errors import OverreadError
+from overread.core.image import Image
+from overread.core.kinds import Picture
+from overread.evaluation.generation.judge import Real, judge
+from overread.evaluation.generation.memory import memory
+from overread.evaluation.rules import Rules
+from overread.reading.making import ImageMaker
+from overread.record.files import write_bytes, write_json, write_text
+from overread.record.run import RunFolder
+from overread.reporting.generation.fidelity_page import fidelity_page
+from overread.reporting.generation.grid import looks_grid, made_grid, nearest_grid
+from overread.workflow.frozen import model_of, run_of
+from overread.workflow.generation.seen_by import MINUTES, Eyes, eyes_of
+from overread.workflow.generation.watched import SEED as SEED_OF_LOOKS
+from overread.workflow.generation.watched import made_at_looks
+from overread.workflow.project import Project
+
+FILE, PAGE, FOLDER = "fidelity.json", "fidelity.html", "fidelity"
+MOST_REAL = 2000  # images of a partition that are compared, spread evenly
+SHOWN, PAIRS, NEIGHBOURS = 40, 8, 3
+
+
+def fidelity(
+    project: Project,
+    run_name: str | None = None,
+    count: int = 500,
+    *,
+    fold: int | None = None,
+    features: str = "",
+    minutes: float = MINUTES,
+    seed: int = 0,
+    steps: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Make images, compare them with the tuning images by features, look for repeated training images; write record and page.
+
+    features  see `seen_by.eyes_of`; minutes are those in which the project's own encoder learns, once
+    steps     diffusion: from noise to image; None for the usual number
+    """
+    if count < 16:
+        raise OverreadError(f"{count} made images say nothing of a distribution.", "give --count 16 or more; 500 are usual")
+    run = run_of(project, run_name, fold)
+    model = model_of(project, run)
+    maker = ImageMaker.of(model.predictor)
+    cohort = project.cohort_of(run, fold)
+    eyes = eyes_of(project, features, minutes, fold, progress)
+    made = _made(maker, count, seed, steps, progress)
+    of_made = eyes.features([_as_image(picture, maker) for picture in made], progress, "Looking at made images")
+    real, _ = _real(eyes, cohort, "tuning", progress)
+    training, training_cases = _real(eyes, cohort, "training", progress)
+    rules = Rules(level=project.settings.evaluation.interval_level, resamples=project.settings.evaluation.resamples)
+    found = judge(real, of_made, rules, network=eyes.words, floor=training)
+    repeated = memory(training.features, [case.case_id for case in training_cases], of_made, real, rules, network=eyes.words)
+    record = {
+        "format": 1,
+        "run": project.run(run_name).name,
+        "fold": fold,
+        "model": model.card.sha256,
+        "made_by": model.card.network["name"],
+        "is_phantom": cohort.is_phantom,
+        "seed": seed,
+        "steps": steps,
+        "fidelity": found,
+        "memory": {key: value for key, value in repeated.items() if key not in ("nearest", "held_out")},
+    }
+    pictures = _pictures(run, maker, cohort, made, repeated, training_cases)
+    for name, png in pictures.items():
+        write_bytes(run.path / FOLDER / name, png)
+    write_json(run.path / FILE, record)
+    write_text(run.path / PAGE, fidelity_page(f"{project.name}, run {record['run']}", record, pictures))
+    return {**record, "page": str(run.path / PAGE)}
+
+
+def _made(maker: ImageMaker, count: int, seed: int, steps: int | None, progress: Progress | None) -> list[Picture]:
+    if progress is not None:
+        progress.start(None, f"Making {count} images")
+    made = maker.make(count, seed, steps=steps)
+    if progress is not None:
+        progress.finish()
+    return made
+
+
+def _as_image(picture: Picture, maker: ImageMaker) -> Image:
+    return Image(picture.array, picture.grid, picture.units, maker.question.classes)
+
+
+def _real(eyes: Eyes, cohort: Cohort, partition: str, progress: Progress | None) -> tuple[Real, list[Case]]:
+    """Features of the images of a partition; of a large one some, spread evenly."""
+    cases = [case for case in cohort.of(partition) if case.origin != "generated"]
+    chosen = [cases[int(k)] for k in np.unique(np.linspace(0, len(cases) - 1, min(MOST_REAL, len(cases))).round())]
+    images = [load_image(cohort, case) for case in chosen]
+    seen = eyes.features(images, progress, f"Looking at {partition} images")
+    return Real(seen, tuple(case.patient_id for case in chosen)), chosen
+
+
+def _pictures(
+    run: RunFolder,
+    maker: ImageMaker,
+    cohort: Cohort,
+    made: Sequence[Picture],
+    repeated: dict[str, Any],
+    training: Sequence[Case],
+) -> dict[str, bytes]:
+    """The made images; those nearest to training images beside these; what was made during training."""
+    is_phantom = cohort.is_phantom
+    arrays = np.stack([picture.array[0] for picture in made[:SHOWN]])
+    pictures = {"made.png": made_grid(arrays, title=f"{len(arrays)} of {len(made)} made images", is_phantom=is_phantom)}
+    by_id = {case.case_id: case for case in training}
+    nearest = sorted(repeated["nearest"], key=lambda row: row["distance"])[:PAIRS]
+    beside = [_as_learned(load_image(cohort, by_id[row["case_id"]]), maker) for row in nearest]
+    pictures["nearest.png"] = nearest_grid(
+        np.stack([made[row["made"]].array[0] for row in nearest]),
+        np.stack(beside)[:, None],
+        np.array([[row["distance"]] for row in nearest]),
+        names=[[row["case_id"]] for row in nearest],
+        usual=min(repeated["held_out"]) if repeated["held_out"] else None,
+        title="The made images that are nearest to training images",
+        is_phantom=is_phantom,
+    )
+    looks, numbers = made_at_looks(run)
+    if numbers:
+        seeds = [SEED_OF_LOOKS + k for k in range(looks.shape[1])]
+        title = "Made during training from the same random numbers"
+        pictures["looks.png"] = looks_grid(looks, numbers, seeds, title=title, is_phantom=is_phantom)
+    return pictures
+
+
+def _as_learned(image: Image, maker: ImageMaker) -> np.ndarray:
+    """(Z, Y, X) the first channel of a real image as the network saw it, in its units."""
+    prepared = prepare_image(image, maker.preparation)
+    scale = prepared.scales[0]
+    return np.asarray(prepared.array[0] * scale.std + scale.mean, np.float32)

@@ -1,0 +1,121 @@
+"""`overread structures`: does a made image keep the anatomy? One model segments the true and the made image of each case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from overread.cohort.index import Cohort
+from overread.cohort.load import load_truth
+from overread.cohort.progress import Progress
+from overread.core.case import Case
+from overread.core.errors import OverreadError
+from overread.core.image import Image
+from overread.core.kinds import LabelMap, Picture
+from overread.evaluation.pictures.structures import MaskedPair, pairs_in, structure_check
+from overread.evaluation.rules import Rules
+from overread.evaluation.sources.pictures_file import read_picture
+from overread.evaluation.sources.predictions import Predictions
+from overread.reading.model import Model, load_model
+from overread.record.files import write_json
+from overread.workflow.frozen import run_of
+from overread.workflow.project import Project
+from overread.workflow.read import as_trained
+
+FILE = "structures.json"
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """The masks that a model draws on the true and on the made image of a case, when they are asked for."""
+
+    cohort: Cohort
+    case: Case
+    predictions: Predictions
+    model: Model
+
+    @property
+    def case_id(self) -> str:
+        return self.case.case_id
+
+    @property
+    def patient_id(self) -> str:
+        return self.case.patient_id
+
+    def load(self) -> tuple[LabelMap, LabelMap]:
+        truth = load_truth(self.cohort, self.case)
+        assert isinstance(truth, Picture)
+        paths = self.predictions.picture(self.case_id)
+        made = read_picture(self.case_id, paths, self.cohort.question, truth.grid, truth.units)
+        return self._masks(truth), self._masks(made)
+
+    def _masks(self, picture: Picture) -> LabelMap:
+        image = Image(picture.array, picture.grid, picture.units, self.cohort.question.classes)
+        answer = self.model.predictor.answer(self.model.predictor.prepare(as_trained(image, self.model.card)[0]))
+        assert isinstance(answer, LabelMap)
+        return answer
+
+
+def structures(
+    project: Project,
+    by: Path,
+    run_name: str | None = None,
+    *,
+    fold: int | None = None,
+    lesions: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Compare the structures of the tuning cases on true and made images; write `structures.json` into the run.
+
+    by       model file that segments; it reads the channels that the run answers with
+    lesions  structures whose components are counted: erased, invented
+    """
+    if not project.question.is_of_pictures:
+        raise OverreadError(
+            f"This project is of {project.question.task}; structures are compared on images that a model answered with.",
+            "make a project with --task translate or --task restore, or compare folders of masks with --true and --made",
+        )
+    run = run_of(project, run_name, fold)
+    model = _segmenter(by)
+    cohort = project.cohort_of(run, fold)
+    predictions = Predictions(run.predictions / "tuning", project.question, project.resume_command(run))
+    predictions.check_complete([case.case_id for case in cohort.of("tuning")])
+    cases = [case for case in cohort.of("tuning") if case.case_id not in predictions.refused]
+    pairs: list[MaskedPair] = [Segmented(cohort, case, predictions, model) for case in cases]
+    found = structure_check(pairs, model.card.question.classes, _rules(project), lesions=lesions, progress=progress)
+    record = {
+        "format": 1,
+        "run": project.run(run_name).name,
+        "fold": fold,
+        "by": model.card.sha256,
+        "is_phantom": cohort.is_phantom,
+        "refused": len(cohort.of("tuning")) - len(cases),
+        **found,
+    }
+    write_json(run.path / FILE, record)
+    return record
+
+
+def structures_in(
+    true: Path, made: Path, patients: Path | None, lesions: Sequence[str], progress: Progress | None
+) -> dict[str, Any]:
+    """The same of two folders of masks that any program drew, file by file of the same name."""
+    pairs, names = pairs_in(true, made, patients=patients)
+    return {"format": 1, **structure_check(pairs, names, Rules(), lesions=lesions, progress=progress)}
+
+
+def _segmenter(path: Path) -> Model:
+    model = load_model(path)
+    if model.card.question.task != "segmentation":
+        raise OverreadError(
+            f"{path.name} answers {model.card.question.task}; structures are drawn by a model of segmentation.",
+            "give one with --by",
+        )
+    return model
+
+
+def _rules(project: Project) -> Rules:
+    evaluation = project.settings.evaluation
+    return Rules(level=evaluation.interval_level, resamples=evaluation.resamples)

@@ -1,0 +1,163 @@
+"""Questions whose answer is an image, and images made of random numbers: from a folder to a model, an evaluation and a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import overread
+from overread.cohort.load import load_image, load_truth
+from overread.core.errors import OverreadError
+from overread.core.grid import Grid
+from overread.core.kinds import Picture
+from overread.imaging.nifti import write_nifti
+from overread.workflow.project import Project
+from overread.workflow.read import read
+from overread.workflow.sample import Wanted, sample
+
+SMALL = {"training.network.features": "[8,16]"}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighteen films of discs on a ramp, in two classes of their size."""
+    folder, random = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
+    rows, columns = np.mgrid[:16, :16]
+    for k in range(18):
+        kind, radius = ("small", 3) if k % 2 else ("large", 5)
+        y, x = random.uniform(5, 11, 2)
+        disc = (rows - y) ** 2 + (columns - x) ** 2 < radius**2
+        pixels = 40 + 4 * columns + 90 * disc + random.normal(0, 2, disc.shape)
+        (folder / kind).mkdir(exist_ok=True)
+        PIL.Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / kind / f"film{k:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight patients with two channels, the second a function of the first."""
+    folder, random = tmp_path_factory.mktemp("volumes"), np.random.default_rng(1)
+    grid = Grid.from_spacing((8, 12, 12), (2.0, 1.0, 1.0))
+    for k in range(8):
+        t1 = random.normal(100, 20, grid.shape).astype(np.float32)
+        (folder / f"p{k}").mkdir()
+        write_nifti(folder / f"p{k}" / "t1.nii.gz", t1, grid)
+        write_nifti(folder / f"p{k}" / "flair.nii.gz", (220 - t1).astype(np.float32), grid)
+    return folder
+
+
+def test_what_was_made_worse_is_restored(films: Path, tmp_path: Path) -> None:
+    """The answer beats what was read, a new film is answered as a marked PNG, and the report stands."""
+    project = overread.init(tmp_path / "p", images=films, task="restore", degradation="noise:1")
+    cohort = project.cohort()
+    case = cohort.of("training")[0]
+    given, truth = load_image(cohort, case), load_truth(cohort, case)
+    assert isinstance(truth, Picture)
+    assert np.abs(given.array - truth.array).std() > 1
+    assert np.array_equal(given.array, load_image(cohort, case).array)  # the same noise in every run
+    run = project.train(epochs=10, name="first", overrides={"training.network.base_features": "8"})
+    scores = {row["metric"]: row["interval"]["estimate"] for row in project.evaluate(run_name="first")["scores"]}
+    assert scores["psnr"] > scores["psnr_read"]
+    assert scores["psnr_gain"] == pytest.approx(scores["psnr"] - scores["psnr_read"])
+    assert "before it was made worse" in project.report(run_name="first").read_text(encoding="utf-8")
+    (reading,) = read(next(run.path.glob("*.overread")), [next(films.rglob("*.png"))], tmp_path / "out", refusal="off")
+    assert isinstance(reading.answer, Picture)
+    with PIL.Image.open(next((tmp_path / "out").glob("*.png"))) as opened:
+        assert "DERIVED BY A NETWORK" in " ".join(str(value) for value in opened.text.values())  # type: ignore[attr-defined]
+
+
+def test_one_channel_is_made_from_another(volumes: Path, tmp_path: Path) -> None:
+    channels = {"t1.file": "t1", "flair.file": "flair"}
+    project = overread.init(tmp_path / "p", images=volumes, task="translate", series=channels, answer=["flair"])
+    assert (project.question.given, project.question.classes) == (("t1",), ("flair",))
+    project.train(epochs=6, name="voxels", overrides={"training.architecture": "voxelwise", "training.patch": "8,12,12"})
+    scores = {row["metric"]: row["interval"]["estimate"] for row in project.evaluate(run_name="voxels")["scores"]}
+    assert scores["image_mae"] < 30  # it is told that bright is dark; unlearned it is wrong by 40
+    answers = sorted((project.run("voxels").predictions / "internal").glob("*.nii.gz"))
+    assert len(answers) == len(project.cohort().of("internal"))
+
+
+@pytest.mark.parametrize("task", ["autoencode", "vae"])
+def test_a_code_of_an_image_is_learned(films: Path, tmp_path: Path, task: str) -> None:
+    project = overread.init(tmp_path / "p", images=films, task=task)
+    run = project.train(epochs=2, name="first", overrides=SMALL)
+    assert project.evaluate(run_name="first")["n_cases"] == len(project.cohort().of("tuning"))
+    model = next(run.path.glob("*.overread"))
+    if task == "vae":
+        assert sample(model, tmp_path / "made", Wanted(3))["count"] == 3
+    else:
+        with pytest.raises(OverreadError, match="makes no images"):
+            sample(model, tmp_path / "made", Wanted(3))
+
+
+MAKERS = ["diffusion_unet", "wasserstein_gan"]
+FURTHER = [pytest.param(name, marks=pytest.mark.every_row) for name in ("dcgan", "latent_diffusion")]
+
+
+@pytest.mark.parametrize("network", [*MAKERS, *FURTHER])
+def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> None:
+    """The same seed makes the same images, every one is marked, and what was made while learning is kept."""
+    project = overread.init(tmp_path / "p", images=films, task="synthesize", by_class=True)
+    own = {"training.network.autoencoder_features": "[8]"} if network == "latent_diffusion" else {}
+    run = project.train(epochs=1, name="first", overrides={"training.architecture": network, **SMALL, **own})
+    assert list((run.path / "made").glob("look-*.npz"))
+    model = next(run.path.glob("*.overread"))
+    first = sample(model, tmp_path / "one", Wanted(2, seed=3, classes=("large",)))
+    sample(model, tmp_path / "two", Wanted(2, seed=3, classes=("large",)))
+    for name in first["images"]:
+        one, two = ((tmp_path / place / f"{name}.png").read_bytes() for place in ("one", "two"))
+        assert one == two
+        assert b"SYNTHETIC IMAGE" in one
+    with pytest.raises(OverreadError, match="cannot be asked for 'round': it knows large, small"):
+        sample(model, tmp_path / "three", Wanted(1, classes=("round",)))
+    with pytest.raises(OverreadError, match="makes images; it reads none"):
+        overread.load(model)
+    with pytest.raises(OverreadError, match="answers no case"):
+        project.evaluate(run_name="first")
+    assert json.loads((tmp_path / "one" / "sample.json").read_text())["classes"] == ["large"]
+
+
+REFUSED = [
+    ({"task": "restore"}, "needs to know what was done"),
+    ({"task": "restore", "degradation": "low_dose:7"}, "needs an amount from"),
+    ({"task": "translate"}, "needs at least two channels"),
+    ({"task": "vae", "degradation": "noise:0.2"}, "--degradation belongs to --task restore"),
+    ({"task": "synthesize", "label": ["kind"]}, "learns from the images alone(?s:.*)or say --by-class"),
+    ({"task": "autoencode", "by_class": True}, "--by-class belongs to --task synthesize"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED)
+def test_what_does_not_fit_the_question_is_refused(films: Path, tmp_path: Path, words: dict, message: str) -> None:
+    with pytest.raises(OverreadError, match=message):
+        overread.init(tmp_path / "p", images=films, **words)
+    assert not (tmp_path / "p").exists()
+
+
+def test_verbs_about_findings_refuse_images(films: Path, tmp_path: Path) -> None:
+    project = overread.init(tmp_path / "p", images=films, task="autoencode")
+    from overread.workflow.baseline import baseline
+    from overread.workflow.robustness import robustness
+
+    for verb in (baseline, robustness):
+        with pytest.raises(OverreadError, match="this project answers with images"):
+            verb(Project.open(project.path))
+
+
+def test_what_the_task_takes_is_set_kept_and_checked(films: Path, tmp_path: Path) -> None:
+    """It shapes the run, travels in the model file, and an unknown word is refused with those that are known."""
+    project = overread.init(tmp_path / "p", images=films, task="autoencode")
+    run = project.train(epochs=1, name="first", overrides={**SMALL, "training.task.denoising": "0.3"})
+    card = json.loads((run.model / "model.json").read_text(encoding="utf-8"))
+    assert card["task"]["options"] == {"denoising": 0.3}
+    for word, message in (
+        ("beta=1", "takes no option 'beta'(?s:.*)here: denoising"),
+        ("denoising=much", r"denoising = 'much' is not a number"),
+    ):
+        name, value = word.split("=")
+        with pytest.raises(OverreadError, match=message):
+            project.train(epochs=1, name="second", overrides={**SMALL, f"training.task.{name}": value})
