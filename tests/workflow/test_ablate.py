@@ -30,7 +30,7 @@ from overread.workflow.ablating.base import refuse_another_base
 from overread.workflow.ablating.switches import SWITCHES, chosen_switches
 from overread.workflow.evaluate import evaluate
 from overread.workflow.init import init
-from overread.workflow.learning.objective import about, objective
+from overread.workflow.learning.objective import objective
 from overread.workflow.project import Project
 from overread.workflow.searching.planned import decided_of, plan_of
 from overread.workflow.starts.decided import begun
@@ -207,7 +207,7 @@ def test_weights_are_told_apart_by_their_values_too(project: Project, begun_from
 
 def test_rows_are_kept_by_the_same_score_only(project: Project, tmp_path: Path) -> None:
     home, cohort, auc = RunFolder(tmp_path), project.cohort(), objective(project)
-    made = {"format": FORMAT, "cohort": cohort.digest, "fold": None, "endpoint": about(auc), "level": 0.95}
+    made = {"format": FORMAT, "cohort": cohort.digest, "fold": None, "endpoint": auc.as_dict(), "level": 0.95}
     write_json(tmp_path / "ablation.json", {**made, "read": {"rows": []}, "not_read": {}})
     assert _kept(home, cohort, None, auc, 0.95)["read"] == {"rows": []}
     assert _kept(home, cohort, None, auc, 0.9)["read"] is None

@@ -161,3 +161,20 @@ def test_what_the_task_takes_is_set_kept_and_checked(films: Path, tmp_path: Path
         name, value = word.split("=")
         with pytest.raises(OverreadError, match=message):
             project.train(epochs=1, name="second", overrides={**SMALL, f"training.task.{name}": value})
+
+
+def test_few_images_are_made_worse_in_many_ways(films: Path, tmp_path: Path) -> None:
+    """Or the one draw of noise would be learned by heart; what is scored has one."""
+    project = overread.init(tmp_path / "p", images=films, task="restore", degradation="noise:0.5")
+    planned = project.plan()
+    assert planned.plan.draws == 16
+    assert "learned by heart" in planned.plan.reasons["draws"]
+    cases = {part: planned.cache.of(c.case_id for c in planned.cohort.of(part)) for part in ("training", "tuning")}
+    ways = cases["training"][0].further
+    assert ways is not None
+    assert len(ways) == 15
+    assert not np.array_equal(ways[0], ways[1])
+    assert np.abs(ways[0] - cases["training"][0].image).std() > 0.1
+    assert all(case.further is None for case in cases["tuning"])
+    blurred = overread.init(tmp_path / "q", images=films, task="restore", degradation="blur:1")
+    assert blurred.plan().plan.draws == 1

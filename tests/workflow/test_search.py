@@ -28,7 +28,7 @@ from overread.workflow.project import Project
 from overread.workflow.search import ORDER, TRIALS, search
 from overread.workflow.searching import conduct
 from overread.workflow.searching.asked import Asked
-from overread.workflow.searching.default_space import ARCHITECTURES_TRIED, default_space
+from overread.workflow.searching.default_space import ARCHITECTURES_TRIED, default_space, fitting_architectures
 from overread.workflow.searching.early import is_behind, judged_by, looks_of, rivals_of
 from overread.workflow.searching.planned import plan_of
 from overread.workflow.searching.proposals import importances, propose
@@ -451,3 +451,10 @@ def test_the_usual_networks_are_in_the_table() -> None:
     for serves, names in ARCHITECTURES_TRIED.items():
         for name in names:
             assert serves in ARCHITECTURES[name].serves
+
+
+def test_networks_that_cannot_read_such_small_images_are_not_tried(project: Project) -> None:
+    """Films of 24 pixels: ConvNeXt divides by 32, and each of its trials would fail at once."""
+    plan = plan_of(project, project.cohort(), {}, None)
+    assert max(plan.preparation.patch) < 32
+    assert "convnext_tiny" not in fitting_architectures(plan)

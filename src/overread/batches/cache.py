@@ -56,6 +56,7 @@ class PreparedCase:
     points  class index -> (N, 3) voxels of that class, a random choice of at most `FOREGROUND_POINTS`
     objects boxes and classes, where the question is of objects
     clinical (D,) float32 numbers of the clinical variables, where the preparation has any; from the sheet, not from the files
+    further (N, C, Z, Y, X) float16 the same image made worse in N other ways by chance, where it is to be restored; a view
     """
 
     case_id: str
@@ -64,6 +65,7 @@ class PreparedCase:
     points: dict[int, np.ndarray] = field(default_factory=dict)
     objects: ObjectTable | None = None
     clinical: np.ndarray | None = None
+    further: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def open_cache(
     folder: Path,
     encoding: dict[str, Any],
     has_outlines: bool = False,
+    draws: int = 1,
     workers: int | None = None,
     advance: Callable[[int, str], None] = lambda n, note: None,
 ) -> Cache:
@@ -92,8 +95,10 @@ def open_cache(
 
     encoding  what the encoder's result depends on (question, scaling, route); part of the cache's name
     has_outlines  questions of boxes: every object of the truth has its voxels, which are kept beside the boxes
+    draws     restore: in how many ways each training image is made worse
     advance   told (1, case_id) for each case prepared
     """
+    encoding = encoding | {"draws": draws} if draws > 1 else encoding
     cases = [c for part in ("training", "tuning") for c in cohort.of(part)]
     if has_outlines:
         cohort = replace(cohort, question=replace(cohort.question, task="instances"))  # boxes come from the voxels
@@ -102,7 +107,7 @@ def open_cache(
     place = folder / key
     if not _is_whole(place):
         shutil.rmtree(place, ignore_errors=True)
-        _build(place, cohort, cases, preparation, encoder, workers or _cores(), advance)
+        _build(place, cohort, cases, preparation, encoder, draws, workers or _cores(), advance)
     found = _open(place)
     if clinical is not None:
         for case in cases:
@@ -120,13 +125,14 @@ def _build(
     cases: list[Case],
     preparation: Preparation,
     encoder: Encoder | ObjectEncoder,
+    draws: int,
     workers: int,
     advance: Callable[[int, str], None],
 ) -> None:
     beside = place.with_name(f".building-{place.name}-{os.getpid()}")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    work = partial(_prepare_case, cohort, preparation, encoder)
+    work = partial(_prepare_case, cohort, preparation, encoder, draws)
     try:
         with (
             open(beside / "images.f16", "wb") as images,
@@ -136,8 +142,10 @@ def _build(
             index: list[dict[str, Any]] = []
             rows: list[np.ndarray] = []
             for case, made in zip(cases, _in_order(work, cases, workers), strict=True):
-                image, target, points, objects = made
-                row: dict[str, Any] = {"case_id": case.case_id, "image": [images.tell(), list(image.shape)]}
+                several, target, points, objects = made
+                row: dict[str, Any] = {"case_id": case.case_id, "image": [images.tell(), list(several[0].shape)]}
+                if len(several) > 1:
+                    row["further"] = len(several) - 1
                 row["target"] = [targets.tell(), list(target.shape), str(target.dtype)]
                 row["points"] = {}
                 for value, places in points.items():
@@ -146,7 +154,8 @@ def _build(
                 if objects is not None:
                     row["objects"] = [sum(map(len, rows)), len(objects)]
                     rows.append(np.column_stack([objects.boxes, objects.classes]).astype(np.float32))
-                images.write(image.tobytes())
+                for image in several:
+                    images.write(image.tobytes())
                 targets.write(target.tobytes())
                 index.append(row)
                 advance(1, case.case_id)
@@ -189,8 +198,8 @@ def _several(work: Callable[[Case], Any], cases: list[Case]) -> list[Any]:
 
 
 def _prepare_case(
-    cohort: Cohort, preparation: Preparation, encoder: Encoder | ObjectEncoder, case: Case
-) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray], ObjectTable | None]:
+    cohort: Cohort, preparation: Preparation, encoder: Encoder | ObjectEncoder, draws: int, case: Case
+) -> tuple[list[np.ndarray], np.ndarray, dict[int, np.ndarray], ObjectTable | None]:
     stage = "reading the image"
     try:
         image = load_image(cohort, case)
@@ -200,11 +209,14 @@ def _prepare_case(
         truth = load_truth(cohort, case)
         stage = "encoding the truth"
         target, points, objects = _encoded(truth, prepared, cohort, preparation, encoder, case)
+        stage = "making it worse in other ways"
+        others = range(1, draws if cohort.partition[case.case_id] == "training" else 1)
+        further = [prepare_image(load_image(cohort, case, draw), preparation).array for draw in others]
     except OverreadError as error:
         raise OverreadError(f"Case {case.case_id}, while {stage}: {error.what}", error.next) from error
     except Exception as error:
         raise RuntimeError(f"case {case.case_id}, while {stage}: {error}") from error
-    return prepared.array.astype(np.float16), target, points, objects
+    return [array.astype(np.float16) for array in (prepared.array, *further)], target, points, objects
 
 
 def _encoded(
@@ -256,7 +268,7 @@ def _is_whole(place: Path) -> bool:
 
 def _lengths(index: list[dict[str, Any]]) -> dict[str, int]:
     """Bytes in each file, counted from what the index says of each case."""
-    images = sum(2 * math.prod(row["image"][1]) for row in index)
+    images = sum(2 * math.prod(row["image"][1]) * (1 + row.get("further", 0)) for row in index)
     targets = sum(np.dtype(row["target"][2]).itemsize * math.prod(row["target"][1]) for row in index)
     points = sum(3 * 4 * count for row in index for _, count in row["points"].values())
     lengths = {"images.f16": images, "targets.bin": targets, "points.i32": points}
@@ -274,17 +286,19 @@ def _open(place: Path) -> Cache:
     cases = {}
     for row in index:
         offset, shape = row["image"]
-        image = images[offset // 2 : offset // 2 + int(np.prod(shape))].reshape(shape)
+        size, count = int(np.prod(shape)), 1 + row.get("further", 0)
+        several = images[offset // 2 : offset // 2 + count * size].reshape(count, *shape)
         offset, shape, dtype = row["target"]
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         target = targets[offset : offset + size].view(dtype).reshape(shape)
         points = {int(k): voxels[o // 4 : o // 4 + 3 * n].reshape(n, 3) for k, (o, n) in row["points"].items()}
         objects = None
         if table is not None:
-            first, count = row["objects"]
-            rows = np.array(table[first : first + count])
+            first, number = row["objects"]
+            rows = np.array(table[first : first + number])
             objects = ObjectTable(rows[:, :6], rows[:, 6].astype(np.int32))
-        cases[row["case_id"]] = PreparedCase(row["case_id"], image, target, points, objects)
+        further = several[1:] if count > 1 else None
+        cases[row["case_id"]] = PreparedCase(row["case_id"], several[0], target, points, objects, further=further)
     return Cache(place, cases)
 
 

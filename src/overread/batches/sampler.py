@@ -141,7 +141,7 @@ class Batches:
         for place, pick in enumerate(self._choose(step, random)):
             case = self.cases[pick.case]
             start = self._start(case, place, pick, random)
-            images.append(cut(case.image, start, self.region))
+            images.append(cut(_one_of(case, random), start, self.region))
             if self.is_dense:
                 target = case.target if case.target.ndim == 4 else case.target[None]
                 targets.append(cut(target, start, self.region))
@@ -217,6 +217,14 @@ def flatten(batch: Tensor, dimensions: int) -> Tensor:
 def is_of_objects(case: PreparedCase) -> bool:
     """Whether the target of the case is a list of objects; a route by an answer per voxel has a map of classes instead."""
     return case.objects is not None and case.target.ndim == 4
+
+
+def _one_of(case: PreparedCase, random: np.random.Generator) -> np.ndarray:
+    """The image of a case, or one of the ways in which chance made it worse."""
+    if case.further is None:
+        return case.image
+    number = int(random.integers(1 + len(case.further)))
+    return np.asarray(case.further[number - 1]) if number else case.image
 
 
 def is_picture(case: PreparedCase) -> bool:

@@ -26,11 +26,14 @@ from overread.imaging.door import open_image
 from overread.imaging.labels import open_labels
 
 
-def load_image(cohort: Cohort, case: Case) -> Image:
-    """The pixels of a case: the channels that are read, on the grid of the first one; and what its row of the sheet says."""
+def load_image(cohort: Cohort, case: Case, draw: int = 0) -> Image:
+    """The pixels of a case: the channels that are read, on the grid of the first one; and what its row of the sheet says.
+
+    draw  restore: which of the many ways in which chance could have made the image worse; 0 is the one that is scored
+    """
     image = load_whole_image(cohort, case)
     if cohort.question.is_of_pictures:
-        image = given_image(image, cohort.question, case.case_id)
+        image = given_image(image, cohort.question, f"{case.case_id}/{draw}" if draw else case.case_id)
     return replace(image, clinical=case.covariates, region=cohort.boxes.get(case.case_id))
 
 

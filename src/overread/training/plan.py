@@ -27,6 +27,7 @@ from overread.training.teaching import (
     choose_augmentation,
     choose_class_weights,
     choose_deep_supervision,
+    choose_draws,
     choose_early_stopping,
     choose_loss,
     choose_optimisation,
@@ -46,6 +47,7 @@ OFF = {
     "layer_decay": 1.0,
     "semi": "none",
     "task_options": {},
+    "draws": 1,
 }  # as if not there
 RUN = "run:"  # before the name of a run whose weights another one begins with
 NOT_THE_CURVE = ("reasons", "expected", "precision", "channels_last")  # of a plan: measured or told, not chosen
@@ -86,6 +88,7 @@ class Plan:
     layer_decay: float = 1.0
     semi: str = "none"
     task_options: dict[str, Any] = field(default_factory=dict)
+    draws: int = 1  # restore: in how many ways each training image is made worse
     reasons: dict[str, str] = field(default_factory=dict)
     expected: dict[str, Any] = field(default_factory=dict)  # memory and time, measured here
 
@@ -186,6 +189,7 @@ def make_plan(
         layer_decay=freezing.layer_decay,
         semi=semi,
         task_options=choose_task_options(question, wishes, reasons),
+        draws=choose_draws(question, facts, reasons),
         reasons=reasons,
     )
 

@@ -12,6 +12,7 @@ from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.preparation import Preparation
 from overread.core.question import Question
+from overread.imaging.degrade.simulated import parse_degradation
 from overread.networks.needs import has_scales
 from overread.tasks import losses_of, make
 from overread.tasks.generative.table import USUAL
@@ -21,6 +22,7 @@ from overread.training.optimizers import OPTIMIZERS, SCHEDULES
 from overread.training.wishes import Wishes
 
 OBJECT_RATE = 5e-3  # of muon: objects fill few voxels, and at the usual 2e-3 short trainings ended before they were learned
+DRAWN_VOXELS, MOST_DRAWS = 5e8, 16  # of training images in all ways, in float16: 1 GB
 IN_TURNS = {"pix2pix": "adam_gan", "cycle": "adam_gan", "dcgan": "adam_gan", "wgan_gp": "adam_wgan"}  # loss -> optimizer
 _WHY_LOSS = {
     "segmentation": "Dice is what is judged, cross-entropy is what learns steadily; their sum does both",
@@ -205,6 +207,18 @@ def choose_task_options(question: Question, wishes: Wishes, reasons: dict[str, s
     if wishes.task:
         reasons["task_options"] = "set in project.toml"
     return dict(wishes.task)
+
+
+def choose_draws(question: Question, facts: Fingerprint, reasons: dict[str, str]) -> int:
+    """As many as a cache of a reasonable size holds: of few images a network learns one draw of noise by heart."""
+    if question.task != "restore" or not parse_degradation(question.degradation).is_by_chance:
+        return 1
+    voxels = float(np.prod(facts.median_shape)) * facts.n_cases * len(facts.channels)
+    draws = int(np.clip(DRAWN_VOXELS // max(voxels, 1.0), 1, MOST_DRAWS))
+    reasons["draws"] = f"each training image is made worse in {draws} ways, so that no one draw of chance is learned by heart"
+    if draws == 1:
+        reasons["draws"] = "one for each image: there are so many voxels that none is seen often"
+    return draws
 
 
 def refuse_for_images(question: Question, wishes: Wishes) -> None:

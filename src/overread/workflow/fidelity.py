@@ -100,7 +100,7 @@ def _as_image(picture: Picture, maker: ImageMaker) -> Image:
 
 def _real(eyes: Eyes, cohort: Cohort, partition: str, progress: Progress | None) -> tuple[Real, list[Case]]:
     """Features of the images of a partition; of a large one some, spread evenly."""
-    cases = [case for case in cohort.of(partition) if case.origin != "generated"]
+    cases = [case for case in cohort.of(partition) if not case.is_made]
     chosen = [cases[int(k)] for k in np.unique(np.linspace(0, len(cases) - 1, min(MOST_REAL, len(cases))).round())]
     images = [load_image(cohort, case) for case in chosen]
     seen = eyes.features(images, progress, f"Looking at {partition} images")

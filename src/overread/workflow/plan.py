@@ -160,6 +160,7 @@ def prepared(project: Project, cohort: Cohort, plan: Plan, task: Task, progress:
         folder=project.path / "cohort" / "cache",
         encoding=encoding,
         has_outlines=plan.has_outlines,
+        draws=plan.draws,
         advance=lambda n, note: advance(n, note),
     )
     if progress is not None:

@@ -80,6 +80,7 @@ ROWS = (
         lambda v: f"saved as JPEG of quality {v:g} in 8 bits of the display range",
     ),
 )  # fmt: skip
+BY_CHANCE = ("low_dose", "k_space", "noise", "motion", "bias_field")  # come out otherwise each time
 RESTORABLE = {row.degradation.name.replace("-", "_"): row for row in ROWS}
 
 
@@ -94,6 +95,11 @@ class Simulated:
     def text(self) -> str:
         """As in project.toml."""
         return f"{self.name}:{self.amount:g}"
+
+    @property
+    def is_by_chance(self) -> bool:
+        """Whether the same image can be made worse in many ways."""
+        return self.name in BY_CHANCE
 
     @property
     def sentence(self) -> str:

@@ -14,6 +14,7 @@ from overread.networks.blocks.activations import make_activation
 from overread.networks.blocks.convolution import convolution
 from overread.networks.blocks.initial import he_initialise
 from overread.networks.dense.one_scale import OneScale
+from overread.networks.fit import refuse_indivisible
 
 HIDDEN = (64, 64)  # neurons of each hidden layer
 
@@ -37,6 +38,7 @@ class Voxelwise(OneScale):
         return answer
 
     def encode(self, images: Tensor) -> list[Tensor]:
+        refuse_indivisible(images.shape[2:], self.divisor, "this voxelwise network")
         return [self.hidden(images)]
 
 

@@ -62,9 +62,9 @@ def _reads(row: Architecture, plan: Plan) -> bool:
     """Whether a network reads images as small as these; asked without memory for its weights."""
     seen = plan.preparation.patch[3 - plan.network["dimensions"] :]
     options = {"image_size": list(seen)} if "image_size" in row.options else {}
-    network = outline({**plan.network, "name": row.name, "options": options})
-    device = next(network.parameters()).device
     try:
+        network = outline({**plan.network, "name": row.name, "options": options})
+        device = next(network.parameters()).device
         with torch.no_grad():
             network(torch.zeros(2, plan.network["in_channels"], *seen, device=device))
     except OverreadError:
