@@ -15,6 +15,7 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Picture
 from overread.imaging.nifti import write_nifti
+from overread.record.events import read_events
 from overread.workflow.project import Project
 from overread.workflow.read import read
 from overread.workflow.sample import Wanted, sample
@@ -79,6 +80,17 @@ def test_one_channel_is_made_from_another(volumes: Path, tmp_path: Path) -> None
     assert scores["image_mae"] < 30  # it is told that bright is dark; unlearned it is wrong by 40
     answers = sorted((project.run("voxels").predictions / "internal").glob("*.nii.gz"))
     assert len(answers) == len(project.cohort().of("internal"))
+
+
+@pytest.mark.parametrize("network", ["pix2pix", "cycle_gan"])
+def test_a_critic_teaches_a_translation(volumes: Path, tmp_path: Path, network: str) -> None:
+    """Taught in turns, read and scored as any other; each term of the loss has its own curve."""
+    channels = {"t1.file": "t1", "flair.file": "flair"}
+    project = overread.init(tmp_path / "p", images=volumes, task="translate", series=channels, answer=["flair"])
+    run = project.train(epochs=1, name="first", overrides={"training.architecture": network, "training.patch": "8,16,16"})
+    (epoch,) = [event for event in read_events(run.events_path) if event["event"] == "epoch"]
+    assert {name for name in epoch["losses"] if name.startswith(("critic", "adversarial"))}
+    assert project.evaluate(run_name="first")["n_cases"] == len(project.cohort().of("tuning"))
 
 
 @pytest.mark.parametrize("task", ["autoencode", "vae"])

@@ -35,6 +35,11 @@ def has_scales(name: str) -> bool:
     return name in ARCHITECTURES and ARCHITECTURES[name].scales
 
 
+def answers_with_pictures(name: str) -> bool:
+    """Whether it was made for images as answers, beside those per voxel that can give one, too."""
+    return name in ARCHITECTURES and "pictures" in ARCHITECTURES[name].serves
+
+
 def on_processor(name: str) -> Mapping[str, Any]:
     """Options that make it narrower than published, for where there is no GPU."""
     return ARCHITECTURES[name].on_processor if name in ARCHITECTURES else {}

@@ -14,6 +14,7 @@ from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.preparation import Normalisation, Preparation
 from overread.core.question import Question
+from overread.networks import needs
 from overread.networks.image.network import SMALL_IMAGE
 from overread.networks.stages import plan_stages
 from overread.networks.table import ARCHITECTURES
@@ -90,7 +91,8 @@ def for_voxels(
         else "set in project.toml"
     )
     outputs = len(question.classes) + (1 if question.exclusive and not question.is_of_pictures else 0)
-    network = network_row(name, len(facts.channels), outputs, dimensions, "dense", options)
+    serves = "pictures" if question.is_of_pictures and needs.answers_with_pictures(name) else "dense"
+    network = network_row(name, len(facts.channels), outputs, dimensions, serves, options)
     answer: tuple[Normalisation, ...] = ()
     if question.is_of_pictures:
         normalisation, answer = picture_normalisation(question, facts, reasons)
