@@ -117,6 +117,8 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
     own = {"training.network.autoencoder_features": "[8]"} if network == "latent_diffusion" else {}
     run = project.train(epochs=1, name="first", overrides={"training.architecture": network, **SMALL, **own})
     assert list((run.path / "made").glob("look-*.npz"))
+    project.train(epochs=2, name="first", resume=True)
+    assert "resumed" in [event["event"] for event in read_events(run.events_path)]
     model = next(run.path.glob("*.overread"))
     first = sample(model, tmp_path / "one", Wanted(2, seed=3, classes=("large",)))
     sample(model, tmp_path / "two", Wanted(2, seed=3, classes=("large",)))
@@ -130,6 +132,9 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
         overread.load(model)
     with pytest.raises(OverreadError, match="answers no case"):
         project.evaluate(run_name="first")
+    assert {path.suffix for path in (tmp_path / "one").iterdir()} == {".png", ".json"}
+    assert len(list((tmp_path / "one").glob("*.png"))) == 2, "the sheet is no image of the folder"
+    assert (tmp_path / "one-sheet.png").exists()
     assert json.loads((tmp_path / "one" / "sample.json").read_text())["classes"] == ["large"]
 
 

@@ -43,8 +43,8 @@ def sample(
     MODEL is the file of a run of --task synthesize or --task vae. The mark stands in the DICOM header, the NIfTI description,
     or the text of a PNG and a word in its corner. `init` takes such images into training only.
     """
-    from overread.workflow.sample import Wanted  # loads torch: not for --help
+    from overread.workflow.sample import Wanted, sheet_of  # loads torch: not for --help
     from overread.workflow.sample import sample as make
 
     record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner))
-    return Outcome(f"{record['count']} synthetic images in {out}; a sheet of them: {out / 'sample.png'}", record)
+    return Outcome(f"{record['count']} synthetic images in {out}; a sheet of them: {sheet_of(out)}", record)

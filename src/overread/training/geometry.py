@@ -271,7 +271,9 @@ def network_row(name: str, channels: int, outputs: int, dimensions: int, serves:
         "out_channels": outputs,
         "dimensions": dimensions,
         "serves": serves,
-        "options": options,
+        "options": {
+            key: list(value) if isinstance(value, tuple) else value for key, value in options.items()
+        },  # as a file has it
     }
 
 

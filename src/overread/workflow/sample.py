@@ -20,7 +20,7 @@ from overread.reporting.generation.grid import made_grid
 
 FORMATS = {"png": ".png", "nifti": ".nii.gz", "dicom": ""}
 SHOWN = 40  # images on the sheet
-RECORD, SHEET = "sample.json", "sample.png"
+RECORD = "sample.json"
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,13 @@ class Wanted:
 
 
 def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
-    """Make images and write them into a new folder, with a sheet of them and a record of how they were made."""
-    out = Path(out)
-    if out.exists() and any(out.iterdir()):
-        raise OverreadError(f"{out} holds files already.", "give a new folder with --out")
+    """Make images and write them into a new folder with a record of how they were made; a sheet of them lies beside the folder.
+
+    Not in it: whoever takes the folder as images would take the sheet for one.
+    """
+    out, sheet = Path(out), sheet_of(Path(out))
+    if sheet.exists() or (out.exists() and any(out.iterdir())):
+        raise OverreadError(f"{sheet if sheet.exists() else out} is there already.", "give a new folder with --out")
     if wanted.count < 1:
         raise OverreadError(f"{wanted.count} images cannot be made.", "give --count 1 or more")
     loaded = load_model(Path(model))
@@ -62,10 +65,15 @@ def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
     names = [f"synthetic-{wanted.seed}-{k + 1:04d}" for k in range(len(made))]
     for name, picture in zip(names, made, strict=True):
         write_picture(out / f"{name}{FORMATS[form]}", picture, mark=mark)
-    write_bytes(out / SHEET, marked_png(_sheet(made, wanted, is_phantom=loaded.card.is_phantom), mark))
+    write_bytes(sheet, marked_png(_sheet(made, wanted, is_phantom=loaded.card.is_phantom), mark))
     record = _record(wanted, form, names, loaded.card)
     write_json(out / RECORD, record)
     return record
+
+
+def sheet_of(out: Path) -> Path:
+    """Where the sheet of the images of a folder lies."""
+    return out.with_name(f"{out.name}-sheet.png")
 
 
 def _form(asked: str | None, maker: ImageMaker) -> str:
