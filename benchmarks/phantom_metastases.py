@@ -1,15 +1,17 @@
 """Metastases in phantom CTs, found in 3D: lesion sensitivity at one false positive per scan, by size, beside an HU threshold.
 
     python benchmarks/phantom_metastases.py
+    python benchmarks/phantom_metastases.py --architecture unet
     python benchmarks/phantom_metastases.py --patients 24 --size 128 --minutes 5 --on tuning
 
 PHANTOM: drawn livers with metastases among what is mistaken for them (cysts, haemangiomas, perfusion differences,
 calcifications); whatever is called there and is no metastasis is a false positive. Nothing measured here says anything about
 patients.
 
-Ours is the detector that the plan chooses. Beside it stands what needs no training: voxels within a band of HU inside the body
-that hang together, the band fitted on the training cases (hu_threshold.py). Both have their score threshold fitted on the
-tuning cases, for one false positive per scan, and the internal test is opened once for each; with --on tuning it stays shut.
+Ours is the detector that the plan chooses, or the one that --architecture names (`unet` segments and then boxes). Beside it
+stands what needs no training: voxels within a band of HU inside the body that hang together, the band fitted on the training
+cases (hu_threshold.py). Both have their score threshold fitted on the tuning cases, for one false positive per scan, and the
+internal test is opened once for each; with --on tuning it stays shut.
 """
 
 from __future__ import annotations
@@ -46,22 +48,24 @@ def main() -> None:
     options.add_argument("--size", type=int, default=192, help="pixels in each direction of the plane")
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--minutes", type=float, default=30.0, help="of training")
+    options.add_argument("--architecture", help="instead of the one that the plan chooses")
     options.add_argument("--on", choices=("internal", "tuning"), default="internal", help="which cases to score")
     options.add_argument("--out", type=Path, default=WORK / "phantom-metastases", help="folder for phantom and project")
     asked, started = options.parse_args(), Started()
     phantom = asked.out / "phantom"
     draw(phantom, {"patients": asked.patients, "size": asked.size, "seed": asked.seed})
     project = open_or_init(asked.out / "project", phantom, "detection", phantom / "metastases")
-    name = f"{asked.minutes:g}min"
-    took = {name: train_or_resume(project, name, asked.minutes), THRESHOLD: threshold(project)}
+    name = "-".join(filter(None, (asked.architecture, f"{asked.minutes:g}min")))
+    overrides = {"training.architecture": asked.architecture} if asked.architecture else None
+    took = {name: train_or_resume(project, name, asked.minutes, overrides=overrides), THRESHOLD: threshold(project)}
     results = {each: scored(project, each, asked.on) for each in took}
     figures: dict[str, Any] = {each: {**took[each], **figures_of(result)} for each, result in results.items()}
     openings = count_openings("phantom-metastases", project) if asked.on == "internal" else None
-    settings = {key: getattr(asked, key) for key in ("patients", "size", "seed", "minutes", "on")}
+    settings = {key: getattr(asked, key) for key in ("patients", "size", "seed", "minutes", "architecture", "on")}
     first = next(iter(results.values()))
     settings |= {"n_cases": first["n_cases"], "n_patients": first["n_patients"], "aim": {"from_mm": AIM_MM, "sensitivity": AIM}}
     spread = {each: spread_of([row["sensitivity"]["estimate"] or 0.0 for row in f["sizes"]]) for each, f in figures.items()}
-    stem = "phantom-metastases" + ("-tuning" if asked.on == "tuning" else "")
+    stem = "-".join(filter(None, ("phantom-metastases", asked.architecture, "tuning" if asked.on == "tuning" else "")))
     path = write_result(stem, started, settings=settings, figures={**figures, "openings": openings}, spread=spread, notes=[NOTE])
     say_result(path, [*lines_of(figures, asked.on), "", openings_line(openings) if openings else "No seal was opened."])
 
