@@ -11,7 +11,7 @@ import pytest
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image
-from overread.imaging.degrade import k_space
+from overread.imaging.degrade import k_space, low_dose
 from overread.imaging.degrade.coarse import LOW_RESOLUTION, THICK_SLICES
 from overread.imaging.degrade.ct_noise import corner_of, noise_of, noise_power, variances
 from overread.imaging.degrade.degradation import random_of
@@ -71,6 +71,18 @@ def test_a_share_of_the_dose_has_the_noise_that_theory_says(share: float) -> Non
     assert after.level / before.level == pytest.approx(np.sqrt(1 / share), rel=0.15)
     assert after.corner == pytest.approx(before.corner, rel=0.25)
     assert (lower.grid, lower.array.dtype, lower.units) == (image.grid, image.array.dtype, "HU")
+
+
+def test_what_was_measured_in_one_image_is_not_taken_for_another() -> None:
+    """The measurement of the last image is kept; one of other pixels, or of other size of pixel, is measured anew."""
+    coarser = replace(body(), grid=Grid.from_spacing((6, 128, 128), (3.0, 2 * PIXEL, 2 * PIXEL)))
+    images = (body(8.0), body(15.0), coarser, body(8.0))
+    dose = Simulated("low_dose", 0.25)
+    one_after_another = [dose.apply(image, "case-0001").array for image in images]
+    for image, found in zip(images, one_after_another, strict=True):
+        low_dose._measured.cache_clear()
+        np.testing.assert_array_equal(dose.apply(image, "case-0001").array, found)
+    assert not np.array_equal(one_after_another[0], one_after_another[2])
 
 
 def test_noise_is_strongest_where_rays_were_weakened_most_and_drawn_out_along_them() -> None:
