@@ -19,7 +19,14 @@ from overread.networks.image.network import SMALL_IMAGE
 from overread.networks.stages import plan_stages
 from overread.networks.table import ARCHITECTURES
 from overread.training.exam_geometry import is_over_slices, plan_slices, which_suits
-from overread.training.picture_geometry import picture_normalisation, tell_voxels_are_kept
+from overread.training.picture_geometry import (
+    UNPAIRED,
+    picture_normalisation,
+    refuse_pairs,
+    tell_voxels_are_kept,
+    usual_network,
+    with_small_windows,
+)
 from overread.training.voxel_networks import base_features, fit_network
 from overread.training.wishes import PLANE_VOXELS, Budget, Shape, Wishes
 
@@ -80,16 +87,16 @@ def for_voxels(
     median_shape = np.maximum(np.rint(edges / steps), 1).astype(int)
     if dimensions == 2:
         median_shape[0] = 1
-    patch, stages = plan_window(median_shape, steps, dimensions, wishes, budget, device, reasons)
-    name = "unet" if wishes.architecture == "auto" else wishes.architecture
+    smaller = with_small_windows(question, budget, dimensions, device)
+    patch, stages = plan_window(median_shape, steps, dimensions, wishes, smaller, device, reasons)
+    if wishes.patch == "auto" and smaller.patch_voxels < budget.patch_voxels:
+        reasons["patch"] += ": every voxel is a truth, and more steps in the time teach more than wider windows"
+    reasons["architecture"] = "set in project.toml"
+    name = usual_network(question, len(stages.features), reasons) if wishes.architecture == "auto" else wishes.architecture
+    refuse_pairs(question, "architecture", name, UNPAIRED)
     options, patch = fit_network(name, dimensions, stages, patch, wishes, device, reasons)
     axes = 1 if dimensions == 2 else 0
     batch = _dense_batch(patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
-    reasons["architecture"] = (
-        f"U-Net with {len(stages.features)} stages: each axis is halved while it has 8 voxels or more"
-        if wishes.architecture == "auto"
-        else "set in project.toml"
-    )
     outputs = len(question.classes) + (1 if question.exclusive and not question.is_of_pictures else 0)
     serves = "pictures" if question.is_of_pictures and needs.answers_with_pictures(name) else "dense"
     network = network_row(name, len(facts.channels), outputs, dimensions, serves, options)

@@ -5,15 +5,52 @@ from __future__ import annotations
 from dataclasses import replace
 
 from overread.cohort.fingerprint import Fingerprint, Intensity
+from overread.core.errors import OverreadError
 from overread.core.preparation import Normalisation
 from overread.core.question import Question
+from overread.training.wishes import Budget
 
+UNPAIRED = "cycle_gan"  # the network that learns from two heaps
 FIXED = ("HU", "SUV")  # units that mean the same on every scanner
+WINDOW = {"restore": 32_768, "translate": 131_072}  # voxels of a volume that a processor learns from at once
+
+
+def usual_network(question: Question, stages: int, reasons: dict[str, str]) -> str:
+    """stages  of a U-Net for the window"""
+    if question.is_unpaired:
+        reasons["architecture"] = (
+            f"cycle_gan: no patient has images of both kinds, so {question.conditions[0]} is taught to look like "
+            f"{question.conditions[1]} by critics, and to come back the same"
+        )
+        return UNPAIRED
+    reasons["architecture"] = f"U-Net with {stages} stages: each axis is halved while it has 8 voxels or more"
+    return "unet"
+
+
+def refuse_pairs(question: Question, what: str, asked: str, fitting: str) -> None:
+    """Whatever learns by comparing an answer with the truth of its case has nothing to learn from without pairs.
+
+    what     "architecture" or "loss"
+    fitting  the one that learns without pairs
+    """
+    if question.is_unpaired and asked != fitting:
+        raise OverreadError(
+            f"The {what} '{asked}' learns from pairs, and here no case has images of both {' and '.join(question.conditions)}.",
+            f'set [training] {what} = "{fitting}", or leave it at "auto"',
+        )
 
 
 def tell_voxels_are_kept(reasons: dict[str, str]) -> None:
     """A picture is answered voxel for voxel: there is no spacing that all images would be brought to."""
     reasons["spacing"] = "each image keeps its voxels: resampled to another grid and back, the picture would be blurred"
+
+
+def with_small_windows(question: Question, budget: Budget, dimensions: int, device: str) -> Budget:
+    """On a processor a window of a volume is small: what a voxel looked like before noise is told by those near it, and every
+    voxel of a picture is a truth, so that a short training needs steps more than surroundings."""
+    if dimensions == 2 or device != "cpu" or question.task not in WINDOW:
+        return budget
+    return replace(budget, patch_voxels=min(budget.patch_voxels, WINDOW[question.task]))
 
 
 def picture_normalisation(
