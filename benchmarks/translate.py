@@ -43,7 +43,7 @@ from overread.workflow.structures import structures
 
 NETWORKS = ("unet", "voxelwise")
 CYCLE, ERASER = "cycle_gan", "eraser"
-SHOWN = ("psnr", "ssim", "body_psnr", "body_ssim", "mae")
+SHOWN = ("psnr", "ssim", "body_psnr", "body_ssim", "body_mae")
 DECLARED = {"hypothesis": "A U-Net translates better than a regression of every voxel by itself", "primary_endpoint": "ssim/mr"}
 
 
@@ -123,7 +123,7 @@ def gain(project: Project, on: str) -> list[dict[str, Any]]:
     """Of each score, what the U-Net has more than the regression, paired by case; empty where one patient is scored."""
     if len({case.patient_id for case in project.cohort().of(on)}) < 2:
         return []
-    found = compare([project.folder], runs=list(NETWORKS), on=on, endpoints=tuple(f"{m}/mr" for m in SHOWN))
+    found = compare([project.path], runs=list(reversed(NETWORKS)), on=on, endpoints=tuple(f"{m}/mr" for m in SHOWN))
     return [dict(row) for row in found["comparisons"]]
 
 
@@ -162,7 +162,7 @@ def lines_of(figures: Mapping[str, Any]) -> list[str]:
     for name, found in figures.get("structures", {}).items():
         rows += [[name, f"{s['name']} ({s['subject']})", Interval.from_dict(s["interval"]).short] for s in found["scores"]]
     gains = [
-        f"U-Net less voxelwise, {row.get('endpoint')}: {Interval.from_dict(row['interval']).short}" for row in figures["gain"]
+        f"U-Net less voxelwise, {row['endpoint']}: {Interval.from_dict(row['difference']).short}" for row in figures["gain"]
     ]
     said = [f"{name}: {sentence}" for name, found in figures.get("structures", {}).items() for sentence in found["sentences"]]
     return [*table(["run", "figure", "value"], rows), "", *gains, *said]

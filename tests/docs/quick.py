@@ -27,6 +27,7 @@ ADDED = {
     "select": [*SET, "--inner", "2"],
     "search": SET,
     "ablate": [*SET, "--seeds", "1"],
+    "usefulness": [*SET, "--repeats", "1"],
     "learning-curve": [*SET, "--shares", "50", "--repeats", "1"],
     "anomaly": ["--rate", "0.4"],
     "fidelity": ["--count", "16", "--minutes", MINUTES],
@@ -53,7 +54,7 @@ def quick(line: str) -> list[str]:
             "--repeats",
             "1",
         ]
-    opens = words[0] == "evaluate" and "--on" in words and words[words.index("--on") + 1] != "tuning"
+    opens = words[0] in ("evaluate", "usefulness") and "--on" in words and words[words.index("--on") + 1] != "tuning"
     return [*words, *ADDED.get(words[0], []), *(["--yes"] if opens and "--yes" not in words else [])]
 
 

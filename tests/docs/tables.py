@@ -9,6 +9,8 @@ import nibabel
 import numpy as np
 
 from docs.studies import Row, write_sheet
+from overread.core.grid import Grid
+from overread.imaging.nifti import write_nifti
 
 CASES = 40
 
@@ -37,6 +39,18 @@ def moved_masks(masks: Path, out: Path, by: int = 1) -> None:
         nibabel.save(nibabel.Nifti1Image(np.roll(np.asarray(mask.dataobj), by, axis=0), mask.affine), out / path.name)
     if (masks / "dataset.json").exists():
         shutil.copy(masks / "dataset.json", out)
+
+
+def images_and_answers(truth: Path, answers: Path) -> None:
+    """True volumes, and what another program made: the same with noise."""
+    grid = Grid.from_spacing((12, 24, 24), (3.0, 1.0, 1.0))
+    for folder in (truth, answers):
+        folder.mkdir()
+    for k in range(8):
+        random = np.random.default_rng(k)
+        volume = random.normal(0, 20, grid.shape).cumsum(-1)
+        for folder, noise in ((truth, 0.0), (answers, 5.0)):
+            write_nifti(folder / f"p{k}.nii.gz", (volume + noise * random.normal(0, 1, grid.shape)).astype(np.float32), grid)
 
 
 def reader_study(folder: Path) -> None:

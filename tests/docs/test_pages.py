@@ -61,6 +61,7 @@ PAGES = {
     "docs/how-to/learning-curve.md": Page(worlds.liver_project),
     "docs/how-to/semi-supervised.md": Page(worlds.pneumonia_and_more_films),
     "docs/how-to/pretrain.md": Page(worlds.pneumonia_and_more_films),
+    "docs/how-to/do-made-images-help.md": Page(worlds.films_and_maker),
     "docs/how-to/make-images.md": Page(worlds.films_with_labels),
     "docs/how-to/codes-of-images.md": Page(worlds.films_with_values),
     "docs/how-to/translate-images.md": Page(worlds.pairs_of_sequences),
@@ -97,6 +98,11 @@ LEFT_BEHIND: dict[str, dict[str, str]] = {
         "pneumonia/runs/longer/report.html": "",
     },
     "docs/explanation/blocks.md": {"pneumonia/runs/blocks/plan.toml": "squeeze_excitation", "blocks.svg": "<svg"},
+    "docs/how-to/translate-images.md": {
+        "answers/*.nii.gz": "",
+        "as_ge/*.png": "",
+        "harmonise/runs/first/fidelity.html": "Do they look like ge?",
+    },
     "docs/how-to/audit-a-cohort.md": {"films-audit/audit.html": "", "look/audit.html": "", "liver/audit/audit.json": ""},
     "docs/how-to/baseline.md": {"pneumonia/runs/baseline/baseline.json": ""},
     "docs/how-to/cascade.md": {"lesions/runs/first/evaluation-tuning.json": "stages", "answers/answers.csv": ""},
@@ -131,6 +137,11 @@ LEFT_BEHIND: dict[str, dict[str, str]] = {
         "nodules/runs/first/report.html": "FROC",
         "nodules/runs/other/predictions/tuning/objects.json": "score",
         "crowded/metastases/*.nii.gz": "",
+    },
+    "docs/how-to/do-made-images-help.md": {
+        "made/labels.csv": "yes",
+        "pneumonia/runs/usefulness/usefulness.html": "On the internal test",
+        "pneumonia/cohort/ledger.jsonl": "usefulness/with-0",
     },
     "docs/how-to/external-cohort.md": {"liver/runs/*/evaluation-external*.json": "", "liver-sites/cohort/splits.json": "fold"},
     "docs/how-to/find-anomalies.md": {

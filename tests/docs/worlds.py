@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from docs.quick import SETTINGS, run
 from docs.studies import drawn_nodules, films, livers, write_sheet, write_study
-from docs.tables import agreeing_reads, labels, moved_masks, probabilities, reader_study
+from docs.tables import agreeing_reads, images_and_answers, labels, moved_masks, probabilities, reader_study
 from overread.core.errors import Stopped
 from overread.imaging.door import open_path
 from overread.imaging.nifti import write_nifti
@@ -241,13 +241,16 @@ def films_with_labels(folder: Path, stock: Stock) -> None:
 
 
 def pairs_of_sequences(folder: Path, stock: Stock) -> None:
-    """Exams of two sequences, and one of which only the T1 was taken."""
+    """Exams of two sequences, and one of which only the T1 was taken; films of two scanners, and one more."""
     two_sequences(folder)
     (folder / "images").rename(folder / "exams")
     (folder / "masks").rename(folder / "masks_on_true")
     write_json(folder / "masks_on_true" / "dataset.json", {"labels": {"background": 0, "lesion": 1}})
     moved_masks(folder / "masks_on_true", folder / "masks_on_made")
     write_exam(folder / "new_exam", "new", 99, lacking="flair")
+    rows = films(folder / "films", patients=96)
+    write_sheet(folder / "scanners.csv", [{**row, "scanner": ("siemens", "ge")[row.pop("ill")]} for row in rows])
+    shutil.copy(folder / "films" / "film00.png", folder / "new_film.png")
 
 
 def films_and_split(folder: Path, stock: Stock) -> None:
@@ -288,6 +291,15 @@ def films_and_samples(folder: Path, stock: Stock) -> None:
         saved = {"format": 1, "room": room["room"], "reader": reader, "answers": calls}
         write_json(folder / f"{reader}.json", saved)
         write_json(folder / "answers" / f"{reader}.json", saved)
+
+
+def films_and_maker(folder: Path, stock: Stock) -> None:
+    """The pneumonia project, and a model that makes such films by class."""
+    chest_films(folder, "labels.csv")
+    made = (
+        "overread init films-made --images films --sheet labels.csv --task synthesize --by-class --label pneumonia --group-by mrn"
+    )
+    _lived(folder, [PNEUMONIA, made, "overread train films-made --minutes 1"])
 
 
 def normal_films(folder: Path, stock: Stock) -> None:
@@ -350,11 +362,12 @@ def names_in_headers(folder: Path, stock: Stock) -> None:
 
 
 def predictions(folder: Path, stock: Stock) -> None:
-    """Truths and answers of another program, as masks and as sheets."""
+    """Truths and answers of another program, as masks, as sheets and as images."""
     _copied(stock.cohort / "masks", folder / "masks")
     moved_masks(folder / "masks", folder / "predictions")
     labels(folder)
     probabilities(folder / "probabilities.csv", 0, 0.6)
+    images_and_answers(folder / "true_images", folder / "made_images")
 
 
 def reads(folder: Path, stock: Stock) -> None:

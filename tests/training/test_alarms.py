@@ -12,6 +12,19 @@ def test_images_that_are_alike_are_told_after_three_looks():
     assert "0.05 times as much as real ones" in (collapse([0.9, 0.1, 0.1, 0.05]) or "")
 
 
+def test_wgan_gp_is_no_remedy_for_itself():
+    """Advice by what is in use: the penalty among the terms tells which loss it is."""
+
+    def told(terms: dict[str, float]) -> str:
+        watch = Watch()
+        return " ".join(text for _ in range(3) for text in watch.hear(terms, {DIVERSITY: 0.05}, 0.5))
+
+    assert 'try loss = "wgan_gp"' in told({"critic real": 1.0, "critic made": 1.0})
+    penalised = told({"critic real": 1.0, "critic made": 1.0, "penalty": 0.1})
+    assert 'loss = "wgan_gp"' not in penalised
+    assert "diffusion_unet" in penalised
+
+
 def test_a_term_explodes_that_is_large_and_still_grows():
     assert "5e+04 (exploding critic)" in (exploding("critic made", [1.0, 2.0, 40.0, 900.0, -5e4]) or "")
     assert exploding("critic made", [1.0, 2.0, 3.0, 4.0, 5.0]) is None, "small"

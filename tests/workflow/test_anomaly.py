@@ -83,6 +83,13 @@ def test_planted_spots_are_found_in_the_tuning_cases(world: Path) -> None:
     page = (folder / "anomaly.html").read_text(encoding="utf-8")
     assert "Abnormal cases that raise the alarm" in page
     assert len(list(folder.glob("case-*.png"))) == 2
+    report = Project(world / "normals").report(run_name="first").read_text(encoding="utf-8")
+    assert '<h2 id="anomalies">What does not look normal</h2>' in report
+    assert f"{record['scores']['auc']['estimate']:.3f}" in report
+    assert '<a href="anomaly/labelled/anomaly.html">' in report
+    found = json.loads((folder / "anomaly.json").read_text(encoding="utf-8"))
+    (folder / "anomaly.json").write_text(json.dumps({**found, "model": "sha256:earlier"}), encoding="utf-8")
+    assert "What does not look normal" not in Project(world / "normals").report(run_name="first").read_text(encoding="utf-8")
 
 
 def test_new_studies_are_ranked(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

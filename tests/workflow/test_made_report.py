@@ -83,6 +83,9 @@ def test_fidelity_copies_and_grids_stand_in_the_report(project: Project) -> None
     page = report(project, "first").read_text(encoding="utf-8")
     assert '<h2 id="made">Made images</h2>' in page
     assert "0.417 (0.317 to 0.517)" in page
+    assert "Synthesis of images" in page
+    assert "A made image shows nobody, so it has no truth" in page
+    assert "How the reference standard came about" not in page
     assert page.count(SENTENCE) == 2  # at the head of the page, and beside the pairs
     assert page.count("data:image/png") == 3
     assert "answers no case" in page

@@ -64,6 +64,16 @@ def test_what_was_made_worse_is_restored(films: Path, tmp_path: Path) -> None:
     scores = {row["metric"]: row["interval"]["estimate"] for row in project.evaluate(run_name="first")["scores"]}
     assert scores["psnr"] > scores["psnr_read"]
     assert scores["psnr_gain"] == pytest.approx(scores["psnr"] - scores["psnr_read"])
+    for case in cohort.of("tuning"):  # the same answers as those of any program, with the same scores
+        read_image, true_picture = load_image(cohort, case), load_truth(cohort, case)
+        for folder, picture in (("given", read_image), ("true", true_picture)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write_nifti(tmp_path / folder / f"{case.case_id}.nii.gz", picture.array[0], picture.grid)
+    anybody = overread.evaluate_answers(
+        tmp_path / "true", run.predictions / "tuning", "restore", read=tmp_path / "given", resamples=50
+    )
+    found = {row["metric"]: row["interval"]["estimate"] for row in anybody["scores"]}
+    assert found == {metric: pytest.approx(value, rel=1e-5) if value is not None else None for metric, value in scores.items()}
     assert "before it was made worse" in project.report(run_name="first").read_text(encoding="utf-8")
     (reading,) = read(next(run.path.glob("*.overread")), [next(films.rglob("*.png"))], tmp_path / "out", refusal="off")
     assert isinstance(reading.answer, Picture)
@@ -132,7 +142,12 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
         overread.load(model)
     with pytest.raises(OverreadError, match="answers no case"):
         project.evaluate(run_name="first")
-    assert {path.suffix for path in (tmp_path / "one").iterdir()} == {".png", ".json"}
+    assert {path.suffix for path in (tmp_path / "one").iterdir()} == {".png", ".json", ".csv"}
+    told = sample(model, tmp_path / "each", Wanted(2, each_class=True))
+    rows = [f"{name}.png,{label}" for name, label in zip(told["images"], ("large", "large", "small", "small"), strict=True)]
+    assert (tmp_path / "each" / "labels.csv").read_text().splitlines() == ["image,class", *rows]
+    with pytest.raises(OverreadError, match="every class is asked for"):
+        sample(model, tmp_path / "both", Wanted(2, classes=("large",), each_class=True))
     assert len(list((tmp_path / "one").glob("*.png"))) == 2, "the sheet is no image of the folder"
     assert (tmp_path / "one-sheet.png").exists()
     assert json.loads((tmp_path / "one" / "sample.json").read_text())["classes"] == ["large"]
@@ -158,11 +173,14 @@ def test_what_does_not_fit_the_question_is_refused(films: Path, tmp_path: Path, 
 def test_verbs_about_findings_refuse_images(films: Path, tmp_path: Path) -> None:
     project = overread.init(tmp_path / "p", images=films, task="autoencode")
     from overread.workflow.baseline import baseline
+    from overread.workflow.explanations.subject import subject_of
     from overread.workflow.robustness import robustness
 
-    for verb in (baseline, robustness):
-        with pytest.raises(OverreadError, match="this project answers with images"):
+    for verb in (baseline, robustness, lambda opened: subject_of(opened, None, None, None)):
+        with pytest.raises(OverreadError, match="this project answers with images") as refused:
             verb(Project.open(project.path))
+        for instead in ("evaluate", "external", "latent"):
+            assert f"overread {instead} " in refused.value.next
 
 
 def test_what_the_task_takes_is_set_kept_and_checked(films: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from overread.core.grid import Grid
 from overread.core.kinds import LabelMap, Structure
 from overread.core.question import Question
 from overread.imaging.nifti import open_nifti, write_nifti
+from overread.record.files import read_json, write_json
 from overread.workflow import structures as room
 
 GRID = Grid.from_spacing((8, 16, 16), (2.0, 1.0, 1.0))
@@ -70,6 +71,13 @@ def test_an_eraser_is_caught(project, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "erased" in found["sentences"][0]
     assert (project.run("first").path / room.FILE).exists()
     assert {row["case_id"] for row in found["cases"]} == {case.case_id for case in project.cohort().of("tuning")}
+    page = project.report(run_name="first").read_text(encoding="utf-8")
+    assert '<h2 id="structures">Structures before and after</h2>' in page
+    assert found["sentences"][0] in page
+    assert "An erased lesion cannot be seen by anybody who is shown the answer alone" in page
+    described = read_json(folder / "answers.json")
+    write_json(folder / "answers.json", {**described, "model": "sha256:of a later training"})
+    assert "Structures before and after" not in project.report(run_name="first").read_text(encoding="utf-8")
 
 
 def test_only_a_model_of_segmentation_draws_structures(project, tmp_path: Path) -> None:

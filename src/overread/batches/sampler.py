@@ -25,6 +25,8 @@ from overread.batches.padding import put_back
 from overread.batches.windows import Shape, centred_start, cut
 from overread.core.clinical import Clinical
 
+CASES, PARTNERS = 1_000_003, 1_000_033  # what tells the orders of two heaps apart
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -53,6 +55,8 @@ class Batches:
     spacing  (Z, Y, X) of the prepared grid; only ratios matter
     clinical variables whose values the cases hold, to be read beside the image; one answer per case only
     slices   array axis along which the network reads slices, which leaves padding out; None for other networks
+    partners translation without pairs: cases whose pictures are the targets. Both heaps are gone through, each in an order and at
+             places of its own, so that which picture stands beside which image is left to chance
     """
 
     def __init__(
@@ -68,9 +72,10 @@ class Batches:
         device: torch.device | str = "cpu",
         clinical: Clinical | None = None,
         slices: int | None = None,
+        partners: Sequence[PreparedCase] = (),
     ) -> None:
         self.clinical, self.slices = clinical, slices
-        self.cases, self.patch, self.sampling, self.rules = cases, patch, sampling, rules
+        self.cases, self.patch, self.sampling, self.rules, self.partners = cases, patch, sampling, rules, partners
         self.spacing, self.dimensions, self.seed, self.device = spacing, dimensions, seed, torch.device(device)
         self.region = region_shape(patch, rules, spacing)
         self.is_of_objects = is_of_objects(cases[0])
@@ -142,12 +147,15 @@ class Batches:
             case = self.cases[pick.case]
             start = self._start(case, place, pick, random)
             images.append(cut(_one_of(case, random), start, self.region))
-            if self.is_dense:
+            if self.is_dense and not self.partners:
                 target = case.target if case.target.ndim == 4 else case.target[None]
                 targets.append(cut(target, start, self.region))
-            else:
+            elif not self.partners:
                 targets.append(np.array(case.target))
             values.append(case.clinical)
+        for place, number in enumerate(self._in_turn(step, len(self.partners), PARTNERS)):
+            partner = self.partners[number]
+            targets.append(cut(partner.target, self._start(partner, place, Pick(number), random), self.region))
         regions = torch.from_numpy(np.stack(images)).to(self.device).float()
         return regions, torch.from_numpy(np.stack(targets)).to(self.device), self._values(stacked(values), step)
 
@@ -164,12 +172,16 @@ class Batches:
         batch, count = self.sampling.batch, len(self.cases)
         if self.weights is not None:
             return [Pick(int(c)) for c in random.choice(count, batch, p=self.weights)]
-        positions = step * batch + np.arange(batch)
-        orders = {int(turn): self._order(int(turn)) for turn in np.unique(positions // count)}
-        return [Pick(int(orders[int(p) // count][int(p) % count])) for p in positions]
+        return [Pick(number) for number in self._in_turn(step, count, CASES)]
 
-    def _order(self, turn: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, 1_000_003, turn]).permutation(len(self.cases))
+    def _in_turn(self, step: int, count: int, heap: int) -> list[int]:
+        """Of so many each once per pass, in a new order of the heap's own."""
+        if not count:
+            return []
+        positions = step * self.sampling.batch + np.arange(self.sampling.batch)
+        turns = np.unique(positions // count)
+        orders = {int(turn): np.random.default_rng([self.seed, heap, int(turn)]).permutation(count) for turn in turns}
+        return [int(orders[int(p) // count][int(p) % count]) for p in positions]
 
     def _start(self, case: PreparedCase, place: int, pick: Pick, random: np.random.Generator) -> Shape:
         """Start of the region: centred on an object, on a voxel of a random structure, or on a random place of the grid."""
@@ -237,12 +249,17 @@ def is_list(targets: Targets) -> TypeGuard[list[ObjectTarget]]:
     return isinstance(targets, list)
 
 
-def fixed_patches(cases: Sequence[PreparedCase], patch: Shape, dimensions: int, limit: int = 64) -> tuple[Tensor, Targets]:
-    """The same patch of the same cases every time, for the tuning loss: centred on the middle of what is asked for."""
+def fixed_patches(
+    cases: Sequence[PreparedCase], patch: Shape, dimensions: int, limit: int = 64, partners: Sequence[PreparedCase] = ()
+) -> tuple[Tensor, Targets]:
+    """The same patch of the same cases every time, for the tuning loss: centred on the middle of what is asked for.
+
+    partners  as those of `Batches`: each case keeps one of them
+    """
     images, values = [], []
     dense: list[np.ndarray] = []
     objects: list[ObjectTarget] = []
-    for case in cases[:: max(1, len(cases) // limit)][:limit]:
+    for number, case in enumerate(cases[:: max(1, len(cases) // limit)][:limit]):
         start = _middle_start(case, patch)
         images.append(cut(case.image, start, patch).astype(np.float32))
         values.append(case.clinical)
@@ -250,6 +267,9 @@ def fixed_patches(cases: Sequence[PreparedCase], patch: Shape, dimensions: int, 
             boxes = torch.from_numpy(case.objects.boxes - np.tile(np.array(start, np.float32), 2))
             layers = torch.from_numpy(cut(case.target, start, patch).astype(np.int32)) if len(case.target) else None
             objects.append(object_target(boxes, case.objects.classes, layers, patch, dimensions))
+        elif partners:
+            partner = partners[number % len(partners)]
+            dense.append(cut(partner.target, _middle_start(partner, patch), patch))
         elif case.target.ndim >= 3:
             dense.append(cut(case.target if case.target.ndim == 4 else case.target[None], start, patch))
         else:

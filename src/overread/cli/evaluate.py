@@ -13,7 +13,7 @@ from overread.cli.progress import reporter
 from overread.cli.scores import describe
 from overread.cli.verb import Outcome, Verb, command, fold_option, run_option
 from overread.core.errors import OverreadError
-from overread.core.question import TASKS
+from overread.core.question import PICTURES, TASKS
 from overread.evaluation.result import Result
 from overread.evaluation.rules import SAMPLINGS
 from overread.workflow.evaluate import evaluate as score_run
@@ -28,6 +28,7 @@ overread evaluate liver --on internal --hypothesis "The liver's Dice is above 0.
 overread evaluate liver --on external:twente
 overread evaluate --truth masks --answers predictions --task segmentation
 overread evaluate --truth coco.json --answers results.json --task detection
+overread evaluate --truth true_images --answers made_images --task translate --patients patients.csv
 overread evaluate --truth outcomes.csv --answers risks.csv --task survival"""
 
 PATH = click.Path(exists=True, path_type=Path)
@@ -36,6 +37,7 @@ OURS = ("run_name", "on", "fold", "yes", *DECLARATION)
 LABELS = ("positive", "ordered", "threshold", "sampling", "prevalence")
 MASKS = ("spacing", "tolerance_mm")
 OBJECTS = ("matching",)
+IMAGES = ("read",)
 COMMON = ("truth", "answers", "task", "patients", "out")
 HEARD = {  # by task: the options of anybody's answers that it listens to
     "classification": (*COMMON, "id_column", "classes", *LABELS),
@@ -43,6 +45,11 @@ HEARD = {  # by task: the options of anybody's answers that it listens to
     "segmentation": (*COMMON, "classes", *MASKS),
     "detection": (*COMMON, "classes", "threshold", "spacing", *OBJECTS),
     "instances": (*COMMON, "classes", "threshold", "spacing", *OBJECTS),
+    "autoencode": (*COMMON, "classes"),
+    "vae": (*COMMON, "classes"),
+    "translate": (*COMMON, "classes", *IMAGES),
+    "restore": (*COMMON, "classes", *IMAGES),
+    "synthesize": COMMON,
     "survival": (*COMMON, "id_column", "edges"),
 }
 SECTIONS = {
@@ -52,6 +59,7 @@ SECTIONS = {
     "Anybody's classes": LABELS,
     "Anybody's masks": MASKS,
     "Anybody's objects": OBJECTS,
+    "Anybody's images": IMAGES,
     "Anybody's risks": ("edges",),
 }  # fmt: skip
 
@@ -86,7 +94,7 @@ class On(click.ParamType):
 @click.option("--threshold-rule", help="How the operating point was chosen, e.g. 'sensitivity >= 0.95'.")
 @click.option("--declare", metavar="METRIC[/SUBJECT]", multiple=True, help="A secondary endpoint. May be repeated.")
 @click.option("--yes", is_flag=True, help="Open the seal without asking.")
-@click.option("--truth", type=PATH, help="The truth: a folder of masks, a sheet, or label files.")
+@click.option("--truth", type=PATH, help="The truth: a folder of masks or images, a sheet, or label files.")
 @click.option("--answers", type=PATH, help="The answers, in the same form.")
 @click.option("--task", type=click.Choice([*TASKS, "survival"]), help="The task.")
 @click.option("--patients", metavar="COLUMN|SHEET", help="Column of the truth, or a sheet, that names the patient.")
@@ -106,7 +114,9 @@ class On(click.ParamType):
     multiple=True,
     help="Share of positives where the model is to be used, e.g. 0.02.",
 )
-@click.option("--class", "classes", metavar="NAME[=VALUE]", multiple=True, help="A column, or a structure and its value.")
+@click.option(
+    "--class", "classes", metavar="NAME[=VALUE]", multiple=True, help="A column, a structure and its value, or a channel."
+)
 @click.option("--id-column", metavar="COLUMN", help="The column that names the case.")
 @click.option("--spacing", type=float, nargs=3, metavar="Z Y X", help="Millimetres between pixels, for masks that do not say.")
 @click.option("--tolerance-mm", type=float, default=2.0, show_default=True, help="Tolerance of the surface Dice.")
@@ -117,6 +127,7 @@ class On(click.ParamType):
     show_default=True,
     help="When an answer finds an object: 'iou 0.5', 'distance 10 mm', 'hit'.",
 )
+@click.option("--read", type=PATH, help="Images that the model was given, to be scored beside its answers.")
 @click.option("--edge", "edges", type=float, multiple=True, help="Where groups of risk part; thirds where not given.")
 @click.option(
     "--out",
@@ -135,6 +146,7 @@ def evaluate(project: Path | None, **words: Any) -> Outcome:
     Detection and instances: COCO truth and results; YOLO text and other label files; sheets with a row
     per box (case, class, x0, y0, x1, y1 as pixel edges, z0 and z1 in volumes, score in the answers); or folders
     of masks (with --class NAME=VALUE every connected part is an object, without it every value is one).
+    Autoencode, vae, translate and restore: two folders of images with the same names (NIfTI, PNG, DICOM), one per case.
     Survival: the truth holds id, time and event, the answers id and risk.
     """
     said = _said(click.get_current_context())
@@ -162,7 +174,7 @@ def _refuse_unheard(said: dict[str, str], heard: tuple[str, ...], what: str) -> 
 def _anybody(said: dict[str, str], truth: Path | None, answers: Path | None, task: str | None, **words: Any) -> Outcome:
     if truth is None or answers is None or task is None:
         raise click.UsageError("Give the project's folder DIR, or --truth with --answers and --task.")
-    _refuse_unheard(said, HEARD[task], f"a {task}" if task != "survival" else task)
+    _refuse_unheard(said, HEARD[task], task if task in (*PICTURES, "synthesize", "survival") else f"a {task}")
     edges = words.pop("edges")
     if task == "survival":
         named = {name: words[name] for name in ("patients", "id_column", "out")}
@@ -203,7 +215,7 @@ def _run(folder: Path, run_name: str | None, on: str, fold: int | None, yes: boo
     if on != "tuning":
         again = command("evaluate", folder, *_again(on, run_name, fold, words), "--yes")
         words["declared"] = words.pop("declare")
-        declared = words if yes else _asked(project, on, words, again)
+        declared = words if yes else asked_before_opening(project, on, words, again)
     result: Result = score_run(
         project, run_name, on, fold, declared, progress=reporter(), tell=lambda line: click.echo(line, err=True)
     )
@@ -219,7 +231,7 @@ def _again(on: str, run_name: str | None, fold: int | None, declared: dict[str, 
     return words
 
 
-def _asked(project: Project, on: str, said: dict[str, Any], again: str) -> dict[str, Any]:
+def asked_before_opening(project: Project, on: str, said: dict[str, Any], again: str) -> dict[str, Any]:
     """What neither the options nor project.toml declare is asked for, and then whether the seal shall be opened.
 
     again  the command that needs nobody to be asked

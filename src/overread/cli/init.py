@@ -17,6 +17,7 @@ EXAMPLE = """\
 overread init liver --images studies --truth masks --sheet patients.xlsx --group-by patient
 overread init pneumonia --images films --sheet labels.csv --label pneumonia --positive yes --group-by mrn
 overread init liver --images studies --truth masks --folds 5 --dry-run
+overread init harmonise --images films --task translate --unpaired siemens:ge
 overread init lesions --images studies --truth coco.json --task detection --group-by patient --sheet patients.xlsx
 overread init liver --images studies --dry-run"""
 
@@ -24,8 +25,8 @@ PATH = click.Path(exists=True, path_type=Path)
 SECTIONS = {
     "What is there": ("images", "truth", "sheet"),
     "The question": (
-        "task", "label", "positive", "names", "classes", "objects", "answer", "degradation", "by_class", "multi_label", "ordered",
-        "units", "unit", "aggregation", "index_exam",
+        "task", "label", "positive", "names", "classes", "objects", "answer", "degradation", "by_class", "unpaired",
+        "multi_label", "ordered", "units", "unit", "aggregation", "index_exam",
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
     "The split": ("splits", "folds", "split_by", "split_after", "tuning", "internal", "stratify_by", "seed", "leak_override"),
@@ -67,6 +68,11 @@ SECTIONS = {
 )
 @click.option(
     "--by-class", is_flag=True, help="Synthesize: images can be asked for by class; --label, folders or the archive tell it."
+)
+@click.option(
+    "--unpaired",
+    metavar="KIND:KIND",
+    help="Translate without pairs: from the first kind to the second; --label, folders or the archive tell of which an image is.",
 )
 @click.option("--multi-label", is_flag=True, help="A column of 0 and 1 is a finding of its own, not one of two classes.")
 @click.option("--ordered", is_flag=True, help="The classes are grades, in the order of their values.")

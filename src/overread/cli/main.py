@@ -37,6 +37,7 @@ VERBS = {
     "select": "Choose among ways to train, without the test having any part in it.",
     "search": "Try many settings for a short time each, and train the best: the best model within a budget.",
     "ablate": "Switch one part of a training or of a reading off at a time: what does it add?",
+    "usefulness": "Train without and with made images: do they help?",
     "learning-curve": "Would more patients help? Train on parts of the patients and forecast the score at twice as many.",
     "label-next": "Which unlabelled studies should a reader label next, and does that save labels?",
     "ensemble": "Let several trained models answer together, as one run with one model file.",

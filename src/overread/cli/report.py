@@ -36,8 +36,8 @@ def report(project: Path, run_name: str | None) -> Outcome:
 
 
 def _next(opened: Project, project: Path, report: Path) -> str:
-    """Tuning scores lead to the internal test; after that the model may read. Made images are compared with real ones."""
-    if opened.question.task == "synthesize":
+    """Tuning scores lead to the internal test; after that the model may read. What has no truth is compared with real images."""
+    if opened.question.task == "synthesize" or opened.question.is_unpaired:
         return command("fidelity", project, "--run", report.parent.name)
     if (report.parent / "evaluation-internal.json").exists() or not has_internal_test(read_splits(project)):
         models = sorted(report.parent.glob("*.overread"))

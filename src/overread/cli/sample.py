@@ -23,6 +23,7 @@ overread sample films-first.overread --steps 20 --format dicom --out made"""
 @click.option(
     "--class", "classes", metavar="NAME", multiple=True, help="Ask for images of a class; one for all, or one for each."
 )
+@click.option("--each-class", is_flag=True, help="Make --count images of every class that the model was taught.")
 @click.option("--steps", type=int, metavar="N", help="Diffusion: steps from noise to image; fewer are faster and coarser.")
 @click.option(
     "--format", "form", type=click.Choice(["png", "nifti", "dicom"]), help="PNG for films, NIfTI for volumes if left out."
@@ -34,6 +35,7 @@ def sample(
     count: int,
     seed: int,
     classes: tuple[str, ...],
+    each_class: bool,
     steps: int | None,
     form: str | None,
     no_corner: str,
@@ -42,9 +44,10 @@ def sample(
 
     MODEL is the file of a run of --task synthesize or --task vae. The mark stands in the DICOM header, the NIfTI description,
     or the text of a PNG and a word in its corner. `init` takes such images into training only.
+    Where classes were asked for, labels.csv in the folder says which image is of which.
     """
     from overread.workflow.sample import Wanted, sheet_of  # loads torch: not for --help
     from overread.workflow.sample import sample as make
 
-    record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner))
+    record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner, each_class))
     return Outcome(f"{record['count']} synthetic images in {out}; a sheet of them: {sheet_of(out)}", record)

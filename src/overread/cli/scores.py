@@ -8,6 +8,7 @@ from typing import Any
 from overread.cli.verb import PHANTOM
 from overread.core.score import Interval
 from overread.evaluation.result import Result
+from overread.reporting.of_images import task_title
 
 PARTITIONS = {"tuning": "tuning cases", "internal": "the internal test", "answers": "the given answers"}
 VERDICTS = {True: "met", False: "not met", None: "no margin was set, so it is neither met nor missed"}
@@ -22,7 +23,7 @@ ROLES = {
 def describe(result: Result) -> str:
     """What was scored, what was declared before, the scores with their intervals, and the operating points."""
     lines = [
-        f"{result['task'].capitalize()} on {cases_of(result['partition'])}: {counts(result['n_cases'], result['n_patients'])}."
+        f"{task_title(result['task'])} on {cases_of(result['partition'])}: {counts(result['n_cases'], result['n_patients'])}."
     ]
     if result["is_phantom"]:
         lines.append(PHANTOM)

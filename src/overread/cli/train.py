@@ -56,6 +56,9 @@ def train(
     lines = [f"Run '{name}' is trained{spent}.", *(f"Model: {model}" for model in models), *warned]
     held = ["--fold", str(fold)] if isinstance(fold, int) else []
     values = {"run": name, "folder": str(run.path), "models": [str(model) for model in models], "warnings": list(warned)}
-    is_maker = bool(plans) and plans[0].question.task == "synthesize"
-    made = command("sample", *models, "--out", f"{name}-made")
-    return Outcome("\n".join(lines), values, made if is_maker else command("evaluate", project, "--run", name, *held))
+    step = command("evaluate", project, "--run", name, *held)
+    if plans and plans[0].question.task == "synthesize":
+        step = command("sample", *models, "--out", f"{name}-made")
+    elif plans and plans[0].question.is_unpaired:
+        step = command("fidelity", project, "--run", name, *held)
+    return Outcome("\n".join(lines), values, step)

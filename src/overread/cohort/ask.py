@@ -30,6 +30,7 @@ class Said:
     answer     translate: channels of the image that are to be made from the others
     degradation  restore: what is done to an image before it is read
     by_class   synthesize: images are to be made by class
+    unpaired   translate without pairs: the kind of image that is read, and the kind that is answered
     """
 
     task: str | None = None
@@ -50,6 +51,7 @@ class Said:
     answer: tuple[str, ...] = ()
     degradation: str = ""
     by_class: bool = False
+    unpaired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def classification(said: Said, cells: Sequence[str | None], columns: Sequence[st
         )
         return question, reasons
     classes = said.classes or classes_in(cells)
-    positive = None if said.by_class else _positive(said, classes)
+    positive = None if said.by_class or said.unpaired else _positive(said, classes)
     if positive is not None:
         reasons["question.positive"] = "you said so"
     question = Question(

@@ -22,17 +22,41 @@ WHY = "you said so; the truth is made of the images themselves"
 
 
 def image_truths(request: Request, drafts: Sequence[Draft], joined: Joined | None) -> tuple[Truths, tuple[str, ...]]:
-    """Every case has a truth, its own image; and its class, where images are to be made by class. Columns of the classes."""
-    how = request.how
+    """Every case has a truth, its own image; and its class or kind, where images are told apart. Columns that tell it."""
+    how, said = request.how, replace(request.said, classes=())  # of a project these are channels, and no classes of images
     own = TruthReference(format=OF_THE_IMAGE, reader=how.reader, method=how.method, date=how.date)
-    if not request.said.by_class:
+    if not said.by_class and not said.unpaired:
         return Truths(dict.fromkeys((d.name for d in drafts), own)), ()
-    source, columns = _where_classes_stand(request.said, drafts, joined)
-    found = label_truths("classification", source, columns, drafts, joined, request.said, request.aggregation, how)
+    source, columns = _where_classes_stand(said, drafts, joined)
+    found = label_truths("classification", source, columns, drafts, joined, said, request.aggregation, how)
     if found.question is None or not found.question.exclusive:
-        raise OverreadError("Images are made of one class each; several findings were named.", "name one column with --label")
+        what = "Images are of one kind each" if said.unpaired else "Images are made of one class each"
+        raise OverreadError(f"{what}; several findings were named.", "name one column with --label")
     by_name = {name: replace(truth, format=OF_THE_IMAGE) for name, truth in found.by_name.items()}
-    return replace(found, by_name=by_name), columns
+    found = replace(found, by_name=by_name)
+    return (_of_two_kinds(found, said.unpaired) if said.unpaired else found), columns
+
+
+def _of_two_kinds(found: Truths, kinds: Sequence[str]) -> Truths:
+    """The images of the two kinds that were named; those of further kinds stay out."""
+    assert found.question is not None
+    there = [name for name in found.question.classes if any(truth.values.get(name) == 1 for truth in found.by_name.values())]
+    if unknown := [kind for kind in kinds if kind not in there]:
+        raise OverreadError(f"No image is of kind '{unknown[0]}'; there are {', '.join(there)}.", "correct --unpaired")
+    kept, why_not = {}, dict(found.why_not)
+    for name, truth in found.by_name.items():
+        if any(truth.values.get(kind) == 1 for kind in kinds):
+            kept[name] = replace(truth, values={kind: truth.values[kind] for kind in kinds})
+        else:
+            why_not[name] = "of another kind than the two that were named"
+    return replace(found, by_name=kept, why_not=why_not, question=replace(found.question, classes=tuple(kinds)))
+
+
+def kinds_of(said: Said, drafts: Sequence[Draft], truths: Truths) -> list[str]:
+    """The kind of each image, where there are two without pairs; else none."""
+    if not said.unpaired:
+        return []
+    return [next(kind for kind in said.unpaired if truths.by_name[d.name].values[kind] == 1) for d in drafts]
 
 
 def _where_classes_stand(said: Said, drafts: Sequence[Draft], joined: Joined | None) -> tuple[str, tuple[str, ...]]:
@@ -42,17 +66,22 @@ def _where_classes_stand(said: Said, drafts: Sequence[Draft], joined: Joined | N
         return "sheet", tuple(joined.sheet.find(column) for column in said.labels)
     if any(d.label is not None for d in drafts):
         return "layout", ()
+    word, what = ("--unpaired", "kind") if said.unpaired else ("--by-class", "class")
     raise OverreadError(
-        "--by-class needs the class of each image, and neither folders nor an archive tell it.",
-        "name its column with --sheet FILE --label COLUMN, or leave --by-class out",
+        f"{word} needs the {what} of each image, and neither folders nor an archive tell it.",
+        f"name its column with --sheet FILE --label COLUMN, or leave {word} out",
     )
 
 
 def refuse_other_truth(said: Said, has_truth: bool) -> None:
     """Masks, labels and what belongs to them have no place here; nor has what belongs to another of these tasks."""
-    if has_truth or (said.labels and not said.by_class):
+    if has_truth or (said.labels and not said.by_class and not said.unpaired):
         word = "--truth" if has_truth else "--label"
-        more = "" if has_truth or said.task != "synthesize" else ", or say --by-class"
+        more = (
+            ""
+            if has_truth
+            else {"synthesize": ", or say --by-class", "translate": ", or say --unpaired"}.get(said.task or "", "")
+        )
         raise OverreadError(f"--task {said.task} learns from the images alone, and {word} was given.", f"leave {word} out{more}")
     for given, word, task in (
         (said.degradation, "--degradation", "restore"),
@@ -66,14 +95,19 @@ def refuse_other_truth(said: Said, has_truth: bool) -> None:
 def of_images(said: Said, channels: Sequence[str], units: str, classes: Sequence[str] = ()) -> Question:
     """The question of images with these channels, in these units.
 
-    classes  synthesize: those of which images can be asked for
+    classes  synthesize: those of which images can be asked for; without pairs: the two kinds
     """
     task = str(said.task)
     if task == "restore":
         _refuse_without_degradation(said)
         parse_degradation(said.degradation)
-    given = _given(said, channels) if task == "translate" else tuple(channels)
-    answered = said.answer if task == "translate" else tuple(channels)
+    if said.unpaired and said.answer:
+        raise OverreadError(
+            "--unpaired answers with all channels of the other kind, and --answer was given.", "leave one of the two out"
+        )
+    is_paired = task == "translate" and not said.unpaired
+    given = _given(said, channels) if is_paired else tuple(channels)
+    answered = said.answer if is_paired else tuple(channels)
     return Question(
         task,
         answered,
@@ -106,7 +140,8 @@ def _given(said: Said, channels: Sequence[str]) -> tuple[str, ...]:
     if len(channels) < 2:
         raise OverreadError(
             f"To translate, each case needs at least two channels; these have one ({listed}).",
-            "name the channels with --series, for example --series t1.file=T1 --series flair.file=FLAIR",
+            "name the channels with --series, for example --series t1.file=T1 --series flair.file=FLAIR; where every image is of "
+            "one of two kinds, say --unpaired KIND:KIND",
         )
     if not said.answer:
         raise OverreadError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from overread.cohort import ask
 from overread.cohort.ask import Said
 from overread.cohort.ask_objects import of_objects
-from overread.cohort.ask_pictures import IMAGE_TASKS, of_images
+from overread.cohort.ask_pictures import IMAGE_TASKS, kinds_of, of_images
 from overread.cohort.chosen_classes import refuse_choice
 from overread.cohort.columns import Roles
 from overread.cohort.draft import Draft, LeftOut, Step
@@ -111,7 +111,8 @@ def question_of(
         asked = ask.segmentation if task == "segmentation" else partial(of_objects, task)
         return asked(said, truths.structures or declared_names(drafts, seen), found)
     if task in IMAGE_TASKS:
-        return of_images(said, seen[0].channels, seen[0].units, truths.question.classes if truths.question else ()), {}
+        like = seen[kinds_of(said, drafts, truths).index(said.unpaired[1])] if said.unpaired else seen[0]
+        return of_images(said, like.channels, like.units, truths.question.classes if truths.question else ()), {}
     assert truths.question is not None
     return truths.question, dict(truths.reasons)
 

@@ -19,6 +19,7 @@ from overread.cohort.index import Cohort
 from overread.cohort.looked import Looked, look
 from overread.cohort.object_facts import ObjectFacts, object_facts
 from overread.cohort.progress import Progress, counted
+from overread.cohort.unpaired import as_read, as_wanted, refuse_one_heap
 from overread.core.clinical import Clinical
 from overread.core.errors import OverreadError
 from overread.core.region import Region
@@ -49,7 +50,7 @@ class Fingerprint:
 
     shapes       canonical (Z, Y, X) percentiles 0, 10, 50, 90, 100 over cases, one row per percentile
     spacings     the same of the spacing in mm; empty where it is not known
-    channels, units, modality
+    channels, units, modality   of the images that are read
     intensity    one per channel: of the whole image
     foreground   one per channel: inside the structures; empty where the task has none
     class_counts cases per class, finding or structure; of objects, cases with at least one of the class
@@ -111,6 +112,7 @@ def fingerprint(
     clinical  columns of the sheet that are to be read beside the image
     region    the part of every image that is to be read, where a first model has looked
     """
+    refuse_one_heap(cohort)
     fitted = fit_clinical(cohort, clinical)  # first: a column that is not there costs no time
     cases = cohort.of("training")
     if not cases:
@@ -125,10 +127,12 @@ def fingerprint(
                 progress,
             )
         )
-    first = looked[0]
+    by_id = {case.case_id: seen for case, seen in zip(cases, looked, strict=True)}
+    read, wanted = ([by_id[c.case_id] for c in kind.of("training")] for kind in (as_read(cohort), as_wanted(cohort)))
+    first = read[0]
     known = all(x.spacing_known for x in looked)
     values = [c.truth.values for c in cases if c.truth is not None]
-    medians = np.array([np.nanmedian(np.abs(x.voxels)) for x in looked])
+    medians = np.array([np.nanmedian(np.abs(x.voxels)) for x in read])
     names = cohort.question.classes
     is_regression, of_objects = cohort.question.task == "regression", cohort.question.is_of_objects
     return Fingerprint(
@@ -140,8 +144,8 @@ def fingerprint(
         _percentiles([x.spacing for x in looked]) if known else (),
         first.channels,
         first.units,
-        Counter(x.modality for x in looked).most_common(1)[0][0],
-        _intensities([x.voxels for x in looked], [x.extremes for x in looked]),
+        Counter(x.modality for x in read).most_common(1)[0][0],
+        _intensities([x.voxels for x in read], [x.extremes for x in read]),
         _intensities([x.inside for x in looked], None),
         {} if is_regression else _class_counts(cohort, looked, values),
         {n: _quantity([v.get(n) for v in values]) for n in names} if is_regression else {},
@@ -161,7 +165,7 @@ def fingerprint(
         of_objects and all(x.drawn.have_voxels for x in looked),
         fitted,
         region,
-        _intensities([x.answered for x in looked], [x.answered_extremes for x in looked]),
+        _intensities([x.answered for x in wanted], [x.answered_extremes for x in wanted]),
         tuple(float(v) for v in np.mean([x.changed for x in looked], axis=0)),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overread.cohort.ask import OBJECT_TASKS
-from overread.cohort.ask_pictures import IMAGE_TASKS, WHY, image_truths, refuse_other_truth
+from overread.cohort.ask_pictures import IMAGE_TASKS, WHY, image_truths, kinds_of, refuse_other_truth
 from overread.cohort.choose_truth import (
     drawn_objects,
     follow_renamed,
@@ -183,7 +183,7 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
     )
     drafts, seen, steps = keep_usable(drafts, seen, steps, request.faulty)
     refuse_mixture(drafts, seen)
-    refuse_unlike(drafts, seen)
+    refuse_unlike(drafts, seen, kinds_of(request.said, drafts, truths))
     told = others_note(seen, truths.others, of_objects=task in OBJECT_TASKS)
     seen = without_others(seen, truths.others)
     question, more = question_of(task, request.said, truths, drafts, seen)

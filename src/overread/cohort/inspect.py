@@ -156,13 +156,22 @@ def refuse_mixture(drafts: Sequence[Draft], seen: Sequence[Seen]) -> None:
         )
 
 
-def refuse_unlike(drafts: Sequence[Draft], seen: Sequence[Seen]) -> None:
-    """All cases of a cohort have the same channels, units and number of directions."""
-    for what, values in (
-        ("channels", [", ".join(s.channels) for s in seen]),
-        ("units", [s.units for s in seen]),
-        ("kind", ["2D" if s.grid is not None and s.grid.is_planar else "3D" for s in seen]),
-    ):
+def refuse_unlike(drafts: Sequence[Draft], seen: Sequence[Seen], kinds: Sequence[str] = ()) -> None:
+    """All cases of a cohort have the same channels, units and number of directions.
+
+    kinds  translation without pairs: the kind of each image; their units may differ between kinds
+    """
+    for kind in dict.fromkeys(kinds or ("",)):
+        own = [k for k in range(len(seen)) if not kinds or kinds[k] == kind]
+        _refuse_several([drafts[k] for k in own], {"units": [seen[k].units for k in own]})
+    channels = [", ".join(s.channels) for s in seen]
+    directions = ["2D" if s.grid is not None and s.grid.is_planar else "3D" for s in seen]
+    _refuse_several(drafts, {"channels": channels, "kind": directions})
+
+
+def _refuse_several(drafts: Sequence[Draft], found: Mapping[str, Sequence[str]]) -> None:
+    """found  what -> its value for each draft, which is to be the same for all"""
+    for what, values in found.items():
         counts = Counter(values)
         if len(counts) > 1:
             usual, rare = counts.most_common(1)[0][0], counts.most_common()[-1][0]

@@ -35,7 +35,8 @@ class Question:
     objects    detection and instances, where the truth is a mask: "components", connected voxels of one structure are one
                object; "values", every value of the mask is one object, all of the one class
     given      pictures: channels of the case's own image that are read; the truth is made of the channels in `classes`
-    conditions synthesize: classes of which images can be asked for; empty where they are made without being asked
+    conditions synthesize: classes of which images can be asked for; empty where they are made without being asked. translate
+               without pairs: the kind of image that is read, and the kind that is answered; each case is of one of them
     degradation  restore: what is done to the image before it is read, as `imaging/degrade` writes it; the truth is the image
                as it came
     """
@@ -65,6 +66,11 @@ class Question:
         return self.is_of_pictures or self.task == "synthesize"
 
     @property
+    def is_unpaired(self) -> bool:
+        """Images of one kind are to become images of another, and no case has both: none has a true picture."""
+        return self.task == "translate" and bool(self.conditions)
+
+    @property
     def is_of_objects(self) -> bool:
         """The answer is a list of objects: boxes, or instances with their voxels."""
         return self.task in ("detection", "instances")
@@ -79,7 +85,7 @@ class Question:
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         absent: tuple[str, ...] = () if self.is_of_objects else ("objects",)
         absent += () if self.is_of_pictures else ("given", "degradation")
-        absent += () if self.task == "synthesize" else ("conditions",)
+        absent += () if self.task == "synthesize" or self.is_unpaired else ("conditions",)
         return {k: v for k, v in values.items() if k not in absent}
 
     @classmethod

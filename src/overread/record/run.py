@@ -20,6 +20,7 @@ class RunFolder:
     """Where one training leaves everything: `runs/<name>/` of a project.
 
     subdivision.json  who trains and who tunes, where the run is part of a learning curve or a selection
+    made.json         images that a network made and this run alone trains on
     plan.toml         every automatic choice and its reason
     events.jsonl      what happened, line by line
     checkpoint.safetensors     the state to resume from
@@ -40,6 +41,7 @@ class RunFolder:
     report = property(lambda self: self.path / "report.html")
     events_path = property(lambda self: self.path / "events.jsonl")
     subdivision = property(lambda self: self.path / "subdivision.json")
+    made = property(lambda self: self.path / "made.json")
 
     @property
     def events(self) -> EventLog:

@@ -51,6 +51,8 @@ class ReportInput:
     case_files   what stands beside single cases: small pictures, maps, similar cases, groups, notes
     part         what has to be said where the run is one training of a learning curve or a selection; "" for others
     made         training -> fidelity.json of its model as it is now, with its pictures; of a run that makes images
+    structures   training -> structures.json of its answers as they are now
+    anomalies    training -> anomaly.json of each labelled project that its model as it is now judged
     beside       partition -> the scores of such a baseline, and what the run differs by; see `reporting.baseline`
     """
 
@@ -85,6 +87,8 @@ class ReportInput:
     matching: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
     case_files: CaseFiles = field(default_factory=CaseFiles)
     made: Mapping[str, Part] = field(default_factory=dict)
+    structures: Mapping[str, Record] = field(default_factory=dict)
+    anomalies: Mapping[str, Sequence[Record]] = field(default_factory=dict)
 
     @property
     def shown(self) -> str | None:

@@ -19,11 +19,13 @@ from overread.reporting.charts.voxels import voxel_section
 from overread.reporting.generation.fidelity_page import lead as fidelity_lead
 from overread.reporting.given import Panel, Record, ReportInput
 from overread.reporting.glossary import terms_used
+from overread.reporting.of_images import is_unpaired, sealed, task_title
 from overread.reporting.page import environment
 from overread.reporting.paper.carried_over import fallen
 from overread.reporting.paper.sections import paper_sections
 from overread.reporting.paper.undone import test_openings, times_opened, undone
 from overread.reporting.proportions import in_words
+from overread.reporting.sections.anomalies import anomaly_sections
 from overread.reporting.sections.baseline import beside_baseline, model_sentence, tried_rows
 from overread.reporting.sections.errors import errors_section, notes_of
 from overread.reporting.sections.explanations import explanation_section
@@ -55,6 +57,7 @@ from overread.reporting.sections.results import (
 )
 from overread.reporting.sections.robustness import robustness_section
 from overread.reporting.sections.selection import selection_table
+from overread.reporting.sections.structures import structure_section
 from overread.reporting.sections.verdict import judge, kept_epoch
 
 _FOREIGN = "These answers come from another program; no frozen model of Overread stands behind them."
@@ -109,9 +112,14 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "curve": curve_section(given.curve) if given.curve else None,
         "refusal": [refusal_section(name, found) for name, found in given.refusal.items()],
         "robustness": [robustness_section(name, found, given.degraded.get(name)) for name, found in given.robustness.items()],
-        "makes_images": given.question["task"] == "synthesize",
+        "task_title": task_title(given.question["task"]),
+        "sealed": sealed(given.question),
+        "makes_images": given.question["task"] == "synthesize" or is_unpaired(given.question),
+        "is_unpaired": is_unpaired(given.question),
         "made": [section for name, part in given.made.items() for section in made_sections(name, part)],
         "made_lead": next((fidelity_lead(part.record) for part in given.made.values() if part.record), ""),
+        "structures": [structure_section(name, found) for name, found in given.structures.items()],
+        "anomalies": [s for name, several in given.anomalies.items() for found in several for s in anomaly_sections(name, found)],
         "explanations": [explanation_section(name, found) for name, found in given.explanations.items()],
         "results": [_result(name, given) for name in _in_order(given.evaluations)],
         "notes_on_cases": notes_of(given.case_files),

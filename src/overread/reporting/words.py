@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from overread.imaging.degrade.simulated import parse_degradation
+from overread.reporting.of_images import is_unpaired, own_truth, task_title
 
 PARTITIONS = {"training": "training", "tuning": "tuning", "internal": "internal test", "answers": "given answers"}
 
@@ -41,6 +42,9 @@ def question_sentence(question: Mapping[str, Any]) -> str:
         return f"Where in each {unit} does a {listed_or(classes)} lie, and how many are there?"
     if question["task"] == "instances":
         return f"Which voxels of each {unit} belong to which {listed_or(classes)}, one by one?"
+    if is_unpaired(question):
+        first, second = question["conditions"]
+        return f"What would the image of each {unit}, which is of kind {first}, look like if it were of kind {second}?"
     if question["task"] in _IMAGES:
         given = listed(list(question.get("given") or ()))
         answer = "" if list(classes) == ["image"] else f" {listed(classes)}"  # an only channel has no name of its own
@@ -67,7 +71,7 @@ def question_facts(
     truth = settings.get("truth", {})
     planned = settings.get("evaluation", {})
     opening = (evaluation or {}).get("opening") or {}
-    facts = [("Task", question["task"]), ("Unit of analysis", question.get("unit", "exam"))]
+    facts = [("Task", task_title(question["task"])), ("Unit of analysis", question.get("unit", "exam"))]
     if question["task"] == "classification":
         facts.append(("Classes", listed(question["classes"])))
         of = f" (column “{question['finding']}”)" if question.get("finding") else ""
@@ -86,8 +90,11 @@ def question_facts(
     facts.append(
         ("Index exam", {"all": "all exams of a patient are used"}.get(asked.get("index_exam", "all"), asked.get("index_exam")))
     )
-    facts.append(("Reference standard given by", _known(truth.get("reader"))))
-    facts.append(("Reference standard established by", _known(truth.get("method"))))
+    if own := own_truth(question):
+        facts.append(("Truth", own))
+    else:
+        facts.append(("Reference standard given by", _known(truth.get("reader"))))
+        facts.append(("Reference standard established by", _known(truth.get("method"))))
     facts.append(("Hypothesis", opening.get("hypothesis") or planned.get("hypothesis") or "none was declared"))
     facts.append(("Primary endpoint", opening.get("primary_endpoint") or planned.get("primary_endpoint") or "none was declared"))
     margin = opening.get("margin") if opening else planned.get("margin")

@@ -19,20 +19,27 @@ ALIKE = 0.2  # made images lie this much closer together than real ones
 SILENT = 0.5  # nats of an image's code, below which it says next to nothing
 BOUND, TIMES = 100.0, 10.0  # a critic's term explodes beyond the bound and beyond so many times what it was
 EARLY = 0.1  # share of the budget in which nothing is told: at first every network makes noise
-JUDGING = ("critic", "penalty")  # how the names of a critic's terms begin
+PENALTY = "penalty"  # the term by which WGAN-GP is known
+JUDGING = ("critic", PENALTY)  # how the names of a critic's terms begin
+
+AGAINST_COLLAPSE = 'try loss = "wgan_gp", a lower learning_rate, or more images'
+AGAINST_PENALISED = (
+    "the loss, WGAN-GP, resists this best of those with a critic: try a lower learning_rate or more images, or make images "
+    'without a critic (architecture = "diffusion_unet")'
+)
 
 
-def collapse(diversity: Sequence[float]) -> str | None:
+def collapse(diversity: Sequence[float], *, is_penalised: bool = False) -> str | None:
     """Images made of different random numbers are nearly alike.
 
-    diversity  oldest first: mean distance between two made images, over that between two real ones
+    diversity     oldest first: mean distance between two made images, over that between two real ones
+    is_penalised  the loss is WGAN-GP already, so it is no remedy
     """
     last = diversity[-IN_A_ROW:]
     if len(last) < IN_A_ROW or max(last) >= ALIKE:
         return None
-    return (
-        f"the images that are made are nearly alike: they differ {last[-1]:.2f} times as much as real ones do (collapse); "
-        'try loss = "wgan_gp", a lower learning_rate, or more images'
+    return f"the images that are made are nearly alike: they differ {last[-1]:.2f} times as much as real ones do (collapse); " + (
+        AGAINST_PENALISED if is_penalised else AGAINST_COLLAPSE
     )
 
 
@@ -62,7 +69,7 @@ def vanished(kl: Sequence[float], active: Sequence[float]) -> str | None:
         return None
     return (
         f"the code says nothing of the image: {nats[-1]:.2f} nats, {numbers[-1]:.0f} numbers in use (posterior collapse); "
-        'train longer, or take loss = "l1", whose error weighs more beside the code'
+        'train longer; of the losses "l1" weighs most beside the code'
     )
 
 
@@ -84,7 +91,7 @@ class Watch:
         for name, value in (judged | dict(signs)).items():
             self.seen.setdefault(name, []).append(value)
         found = {name: exploding(name, self.seen[name]) for name in judged}
-        found[DIVERSITY] = collapse(self.seen.get(DIVERSITY, ()))
+        found[DIVERSITY] = collapse(self.seen.get(DIVERSITY, ()), is_penalised=PENALTY in self.seen)
         found[KL] = vanished(self.seen.get(KL, ()), self.seen.get(ACTIVE, ()))
         if progress < EARLY:
             return []

@@ -19,7 +19,7 @@ def usual_network(question: Question, stages: int, reasons: dict[str, str]) -> s
     """stages  of a U-Net for the window"""
     if question.is_unpaired:
         reasons["architecture"] = (
-            f"cycle_gan: no patient has images of both kinds, so {question.conditions[0]} is taught to look like "
+            f"cycle_gan: no case has images of both kinds, so {question.conditions[0]} is taught to look like "
             f"{question.conditions[1]} by critics, and to come back the same"
         )
         return UNPAIRED

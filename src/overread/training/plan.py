@@ -146,8 +146,10 @@ def make_plan(
     centre, scale = choose_scaling(question, facts, reasons)
     weights = choose_class_weights(question, facts, wishes, reasons)
     sampling = choose_sampling(question, facts, wishes, preparation, batch, reasons)
-    steps = int(np.clip(np.ceil(facts.n_cases / batch), 10, 250))
-    reasons["steps_per_epoch"] = f"about one look at each of {facts.n_cases} training cases, between 10 and 250 steps"
+    seen = max(facts.class_counts[kind] for kind in question.conditions) if question.is_unpaired else facts.n_cases
+    steps = int(np.clip(np.ceil(seen / batch), 10, 250))
+    whose = "the larger heap's training cases" if question.is_unpaired else "training cases"
+    reasons["steps_per_epoch"] = f"about one look at each of {seen} of {whose}, between 10 and 250 steps"
     deep = choose_deep_supervision(question, wishes, network["name"], reasons)
     why_frozen(freezing, reasons)
     semi = choose_semi(question, wishes, network["serves"], reasons)

@@ -16,9 +16,11 @@ from overread.imaging.degrade.simulated import parse_degradation
 from overread.networks.needs import has_scales
 from overread.tasks import losses_of, make
 from overread.tasks.generative.table import USUAL
+from overread.tasks.generative.unpaired import CYCLE
 from overread.training.object_networks import PER_VOXEL
 from overread.training.object_teaching import object_augmentation, object_sampling, refuse_without_voxels
 from overread.training.optimizers import OPTIMIZERS, SCHEDULES
+from overread.training.picture_geometry import refuse_pairs
 from overread.training.wishes import Wishes
 
 OBJECT_RATE = 5e-3  # of muon: objects fill few voxels, and at the usual 2e-3 short trainings ended before they were learned
@@ -41,6 +43,7 @@ def choose_loss(question: Question, wishes: Wishes, reasons: dict[str, str], net
     )
     if wishes.loss != "auto":
         reasons["loss"] = "set in project.toml"
+        refuse_pairs(question, "loss", wishes.loss, CYCLE)
         return make(question, loss=wishes.loss, route=route).loss  # an unknown name is refused here
     if question.is_of_images:
         return _loss_of_pictures(question, network, route, reasons)
@@ -306,4 +309,9 @@ def choose_sampling(
         reasons["sampling"] = "each class equally often, as set in project.toml (training cases only)"
         return Sampling(batch, is_balanced=True)
     reasons["sampling"] = "each case once per pass, in a new order: natural frequencies"
+    if question.is_unpaired:
+        reasons["sampling"] = (
+            f"each step takes {batch} images of kind {question.conditions[0]} and {batch} of kind {question.conditions[1]}; each "
+            "kind once per pass of its own, in a new order: which stand side by side is left to chance"
+        )
     return Sampling(batch)

@@ -27,7 +27,7 @@ from overread.workflow.learning.objective import objective
 from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken, settings_digest, told_overrides
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import Project
-from overread.workflow.unfit import refuse_makers
+from overread.workflow.unfit import refuse_unscored
 
 ORDER = "ablation-order.json"
 FILE = "ablation.json"
@@ -73,7 +73,7 @@ def ablate(
     name       of the folder in runs/ that holds all of it
     What an earlier call was told and this one is not, is taken from there.
     """
-    refuse_makers(project)
+    refuse_unscored(project)
     (fold,) = project.folds_asked(fold, "give --fold K to hold one out")
     home = project.run(name or DEFAULT_NAME)
     before = kept_order(home.path / ORDER)

@@ -24,6 +24,7 @@ from overread.reporting.generation.anomaly_page import anomaly_page
 from overread.workflow.anomalies.judged import Judged, judge, tables, with_worst_seen, worst_first
 from overread.workflow.anomalies.looking import Looker
 from overread.workflow.anomalies.normals import Normal, learn_normal
+from overread.workflow.anomalies.record import FILE, FOLDER
 from overread.workflow.anomalies.shown import pictures_of
 from overread.workflow.anomalies.truths import Rule, truth_of
 from overread.workflow.anomalies.unseen import unseen
@@ -31,7 +32,7 @@ from overread.workflow.frozen import model_of, run_of
 from overread.workflow.project import Project
 from overread.workflow.readings.exams import Exam, exams_in
 
-FILE, PAGE, FOLDER = "anomaly.json", "anomaly.html", "anomaly"
+PAGE = "anomaly.html"
 SHOWN = 12  # cases that are drawn
 MAP_NOTE = "Overread anomaly, usual standard deviations, for research"
 MEANING = (

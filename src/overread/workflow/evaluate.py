@@ -36,7 +36,7 @@ from overread.workflow.scoring.parts import PanelLoader, Part, parts_of, post_pr
 from overread.workflow.scoring.shift import compared_with, shift_of
 from overread.workflow.scoring.stages import stages_of
 from overread.workflow.scoring.threshold import threshold_rows
-from overread.workflow.unfit import refuse_makers
+from overread.workflow.unfit import refuse_unscored
 
 __all__ = ["evaluate", "evaluate_answers"]
 
@@ -74,7 +74,7 @@ def evaluate(
     is_external = on.startswith(PREFIX)
     if on not in ("tuning", "internal") and not is_external:
         raise OverreadError(f"There is no partition '{on}' to evaluate on.", "say tuning, internal or external:NAME")
-    refuse_makers(project)
+    refuse_unscored(project)
     rules = _rules(project)
     parts = parts_of(project, run_name, on, fold)
     reference = _reference(project, parts, fold, panels=panels) if is_external else None
@@ -134,12 +134,12 @@ def _reference(project: Project, parts: Sequence[Part], fold: int | None, *, pan
     if is_over_folds(parts[0].run):
         return None
     found = compared_with(parts[0])
-    return found if found is not None else evaluate(project, _run_name(parts[0]), "tuning", fold, panels=panels)
+    return found if found is not None else evaluate(project, _run_name(project, parts[0]), "tuning", fold, panels=panels)
 
 
-def _run_name(part: Part) -> str:
-    run = part.run
-    return run.path.parent.name if run.name.startswith("fold-") else run.name
+def _run_name(project: Project, part: Part) -> str:
+    """As it is named on the command line; one of several that lie in a folder with the folder's name before it."""
+    return project.run_words(part.run)[1]
 
 
 def _with_levels(project: Project, table: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -179,7 +179,7 @@ def _open(
             declaration,
             partition=partition,
             model=part.model,
-            run=_run_name(part),
+            run=_run_name(project, part),
             external=None if part.external is None else part.external.path,
             cohort=current_digest(part.cohort.folder),
             thresholds={point.class_name: point.threshold for point in part.decisions.operating_points},

@@ -7,14 +7,15 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overread.cohort.progress import Progress
 from overread.core.errors import OverreadError
-from overread.core.question import TASKS, Decisions, OperatingPoint, Question
+from overread.core.question import PICTURES, TASKS, Decisions, OperatingPoint, Question
 from overread.evaluation.answered import NO_FOLD, answered
 from overread.evaluation.objects.found_case import found_case
+from overread.evaluation.pictures.scoring import score_pictures
 from overread.evaluation.result import Result
 from overread.evaluation.results import About, evaluate
 from overread.evaluation.rules import SAMPLINGS, Rules
@@ -22,6 +23,7 @@ from overread.evaluation.scoring import score_pairs
 from overread.evaluation.sources.foreign import ForeignCases, no_patients_note, read_foreign, read_patients
 from overread.evaluation.sources.foreign_masks import ForeignPair, match_folders, structures
 from overread.evaluation.sources.foreign_objects import ForeignObjects, read_foreign_objects
+from overread.evaluation.sources.foreign_pictures import ForeignPictures, read_foreign_pictures
 from overread.evaluation.voxels.maps import find_maps
 from overread.metrics.table import positive_class
 from overread.record.files import write_json, write_text
@@ -43,6 +45,7 @@ def evaluate_answers(
     spacing: tuple[float, float, float] | None = None,
     tolerance_mm: float = 2.0,
     matching: str = "auto",
+    read: Path | str | None = None,
     resamples: int = 2000,
     sampling: str = "unknown",
     prevalence: float | Mapping[str, float] | None = None,
@@ -53,14 +56,16 @@ def evaluate_answers(
     """Evaluate anybody's predictions; no project and no torch are needed.
 
     truth, answers  two sheets (classification, regression), or two folders of masks with the same file names; detection and
-                    instances also COCO truth and results, YOLO and other label files, and two sheets of boxes
+                    instances also COCO truth and results, YOLO and other label files, and two sheets of boxes; tasks that
+                    answer with an image two folders of images with the same file names
     patients        column of the truth sheet that names the patient, or a sheet of id and patient
     positive        the class that counts as disease where there are two
     threshold       of every finding, chosen by you beforehand
-    classes         segmentation: structure -> label value; otherwise names of the columns to evaluate
+    classes         segmentation: structure -> label value; images: names of their channels; otherwise of the columns to evaluate
     ordered         the classes are grades, named from low to high in `classes`: kappa with linear and quadratic weights is added
     spacing         (Z, Y, X) mm, for files that carry none
     matching        detection and instances: when an answer finds an object, "iou 0.5", "distance 10 mm" (or px), "hit" or "auto"
+    read            translate and restore: a folder of the images that the model was given, scored beside the answers
     sampling        "consecutive", "enriched" or "unknown": how the cases were gathered; an enriched sample cannot tell what
                     depends on the share of positives
     prevalence      share of positives where the model is to be used: one number, or by class
@@ -70,6 +75,13 @@ def evaluate_answers(
     truth, answers = Path(truth), Path(answers)
     if task not in TASKS:
         raise OverreadError(f"The task '{task}' is not known.", f"say {', '.join(TASKS)}")
+    if task == "synthesize":
+        raise OverreadError(
+            "Images that show nobody have no truth, so they are not scored case by case.",
+            "compare them with real ones as a whole: `overread fidelity` in a project of --task synthesize",
+        )
+    if read is not None and task not in ("translate", "restore"):
+        raise OverreadError(f"What was read means nothing to the task {task}.", "leave --read out")
     if sampling not in SAMPLINGS:
         raise OverreadError(f"The sampling '{sampling}' is not known.", f"say {', '.join(SAMPLINGS)}")
     if task != "classification" and (ordered or sampling != "unknown" or prevalence is not None):
@@ -88,6 +100,17 @@ def evaluate_answers(
         named = {str(k): int(v) for k, v in classes.items()} if isinstance(classes, Mapping) else None
         understood: tuple[str, ...] = ()
         result, names = _masks(truth, answers, named, patients, spacing, rules, hide, progress)
+    elif task in PICTURES:
+        pictures = read_foreign_pictures(
+            truth,
+            answers,
+            task,
+            classes=list(classes) if classes is not None else None,
+            given=None if read is None else Path(read),
+            patients=None if patients is None else Path(patients),
+        )
+        understood = ()
+        result, names = _pictures(pictures, rules, hide, progress)
     elif task in OBJECTS:
         objects = read_foreign_objects(truth, answers, task, classes=classes, patients=patients, spacing=spacing)
         understood = ()
@@ -122,6 +145,18 @@ def _objects(objects: ForeignObjects, threshold: float, rules: Rules, hide: bool
         for case, patient, truth, answer in zip(names.cases, names.patients, objects.truths, objects.answers, strict=True)
     ]
     return evaluate(question, cases, {NO_FOLD: decisions}, rules, About("answers", notes=objects.notes)), names
+
+
+def _pictures(pictures: ForeignPictures, rules: Rules, hide: bool, progress: Progress | None) -> tuple[Result, _Names]:
+    question, pairs = pictures.question, pictures.pairs
+    names = _Names.of([pair.case_id for pair in pairs], [pair.patient_id for pair in pairs], hide)
+    scored = score_pictures(pairs, question.classes, progress)
+    cases = [
+        replace(case, case_id=name, patient_id=patient)
+        for case, name, patient in zip(scored, names.cases, names.patients, strict=True)
+    ]
+    about = About("answers", pictures.is_phantom, notes=pictures.notes)
+    return evaluate(question, cases, {NO_FOLD: Decisions()}, rules, about), names
 
 
 def _masks(

@@ -31,6 +31,7 @@ from overread.workflow.cohorts.summary import summarise
 from overread.workflow.project import Project, Summary
 from overread.workflow.settings import Settings
 from overread.workflow.settings_file import write_settings
+from overread.workflow.unfit import refuse_unscored
 
 PREFIX = "external:"
 FOLDER = "external"
@@ -61,6 +62,7 @@ def external(
     leak_override  why patients or images that the project has too are accepted; recorded in the ledger
     """
     project = project if isinstance(project, Project) else Project.open(Path(project))
+    refuse_unscored(project)
     folder = project.path.resolve() / FOLDER / name
     _refuse_name(folder, name)
     request = request_elsewhere(

@@ -11,6 +11,7 @@ from overread.batches.prepare import prepare_image
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image
 from overread.cohort.progress import Progress
+from overread.cohort.unpaired import as_wanted
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.image import Image
@@ -25,6 +26,7 @@ from overread.reporting.generation.fidelity_page import fidelity_page
 from overread.reporting.generation.grid import looks_grid, made_grid, nearest_grid
 from overread.workflow.frozen import model_of, run_of
 from overread.workflow.generation.seen_by import MINUTES, Eyes, eyes_of
+from overread.workflow.generation.translated import refuse_few, translated
 from overread.workflow.generation.watched import SEED as SEED_OF_LOOKS
 from overread.workflow.generation.watched import made_at_looks
 from overread.workflow.project import Project
@@ -48,9 +50,14 @@ def fidelity(
 ) -> dict[str, Any]:
     """Make images, compare them with the tuning images by features, look for repeated training images; write record and page.
 
+    Without pairs it is the translated tuning images that are compared with tuning images of the kind that was wanted.
+
+    count     images to make; without pairs at most so many tuning images are taken
     features  see `seen_by.eyes_of`; minutes are those in which the project's own encoder learns, once
     steps     diffusion: from noise to image; None for the usual number
     """
+    if project.question.is_unpaired:
+        return _of_translation(project, run_name, count, fold, features, minutes, steps, progress)
     if count < 16:
         raise OverreadError(f"{count} made images say nothing of a distribution.", "give --count 16 or more; 500 are usual")
     run = run_of(project, run_name, fold)
@@ -75,14 +82,65 @@ def fidelity(
         "seed": seed,
         "steps": steps,
         "fidelity": found,
-        "memory": {key: value for key, value in repeated.items() if key not in ("nearest", "held_out")},
+        "memory": _kept(repeated),
     }
-    pictures = _pictures(run, maker, cohort, made, repeated, training_cases)
+    return _written(project, run, record, _pictures(run, maker, cohort, made, repeated, training_cases))
+
+
+def _of_translation(
+    project: Project,
+    run_name: str | None,
+    count: int,
+    fold: int | None,
+    features: str,
+    minutes: float,
+    steps: int | None,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Translated images beside real ones of the kind that was wanted; and what the same images score as they were read."""
+    if steps is not None:
+        raise OverreadError("A translation takes one step; --steps is of diffusion.", "leave --steps out")
+    run = run_of(project, run_name, fold)
+    card, cohort = model_of(project, run).card, project.cohort_of(run, fold)
+    wanted, done = as_wanted(cohort), translated(project, run, cohort, count)
+    refuse_few(done, wanted.of("tuning"), project.question.conditions)
+    eyes = eyes_of(project, features, minutes, fold, progress)
+    after = eyes.features(done.after, progress, "Looking at translated images")
+    before = eyes.features(done.before, progress, "Looking at the same images as they were read")
+    real, real_cases = _real(eyes, wanted, "tuning", progress)
+    training, training_cases = _real(eyes, wanted, "training", progress)
+    rules = Rules(level=project.settings.evaluation.interval_level, resamples=project.settings.evaluation.resamples)
+    found = judge(real, after, rules, network=eyes.words, floor=training)
+    untouched = judge(real, before, rules, network=eyes.words)
+    repeated = memory(training.features, [case.case_id for case in training_cases], after, real, rules, network=eyes.words)
+    record = {
+        "format": 1,
+        "run": project.run(run_name).name,
+        "fold": fold,
+        "model": card.sha256,
+        "made_by": card.network["name"],
+        "is_phantom": cohort.is_phantom,
+        "kinds": list(project.question.conditions),
+        "n_patients_translated": len({case.patient_id for case in done.cases}),
+        "fidelity": found,
+        "untouched": untouched["scores"],
+        "memory": _kept(repeated),
+    }
+    return _written(project, run, record, {"translated.png": done.shown(cohort, real_cases)})
+
+
+def _written(project: Project, run: RunFolder, record: dict[str, Any], pictures: dict[str, bytes]) -> dict[str, Any]:
+    """Leave the record, its pictures and the page in the run."""
     for name, png in pictures.items():
         write_bytes(run.path / FOLDER / name, png)
     write_json(run.path / FILE, record)
     write_text(run.path / PAGE, fidelity_page(f"{project.name}, run {record['run']}", record, pictures))
     return {**record, "page": str(run.path / PAGE)}
+
+
+def _kept(repeated: dict[str, Any]) -> dict[str, Any]:
+    """Of the test of memory what goes into the record: no row per image."""
+    return {key: value for key, value in repeated.items() if key not in ("nearest", "held_out")}
 
 
 def _made(maker: ImageMaker, count: int, seed: int, steps: int | None, progress: Progress | None) -> list[Picture]:

@@ -65,6 +65,7 @@ def init(
     answer: Sequence[str] = (),
     degradation: str = "",
     by_class: bool = False,
+    unpaired: str | None = None,
     ordered: bool = False,
     tuning: float = 0.15,
     internal: float = 0.2,
@@ -105,6 +106,7 @@ def init(
     answer       translate: channels of the images that are to be made from the others
     degradation  restore: what is done to an image before it is read, such as "low_dose:0.25"
     by_class     synthesize: images can be asked for by class, which `label`, folders or the archive tell
+    unpaired     translate: "A:B" where every image is of one of two kinds, which `label`, folders or the archive tell; A is read
     internal     share of the patients for the internal test; with 0 there is none, and nothing can be claimed of a model
     split_by     a fold for each value of this column: leave one site out; "date": the newest patients are the internal test
     split_after  patients whose first exam is of this day (2020-01-01) or later are the internal test
@@ -132,6 +134,7 @@ def init(
         answer=tuple(answer),
         degradation=degradation,
         by_class=by_class,
+        unpaired=_two_kinds(task, unpaired),
     )
     request = Request(
         Path(images),
@@ -192,6 +195,22 @@ def _refuse_objects_of(task: str | None, objects: str | None) -> None:
         raise OverreadError(
             f"--objects {objects} says how masks tell objects apart, and {asked}.", "add --task detection or --task instances"
         )
+
+
+def _two_kinds(task: str | None, unpaired: str | None) -> tuple[str, ...]:
+    """The kind that is read and the kind that is wanted; none where nothing was said."""
+    if unpaired is None:
+        return ()
+    if task != "translate":
+        asked = f"not to {task}" if task else "and no --task asks for it"
+        raise OverreadError(f"--unpaired belongs to --task translate, {asked}.", "leave it out, or say --task translate")
+    kinds = tuple(part.strip() for part in unpaired.split(":"))
+    if len(kinds) != 2 or not all(kinds):
+        step = "name them, the one that is read first: --unpaired A:B"
+        raise OverreadError(f"--unpaired {unpaired}: two kinds were expected.", step)
+    if kinds[0] == kinds[1]:
+        raise OverreadError(f"--unpaired {unpaired}: both kinds are the same.", "name the kind that is read and another one")
+    return kinds
 
 
 def _day(text: str | None) -> date | None:

@@ -39,7 +39,7 @@ from overread.workflow.learning.series import (
 )
 from overread.workflow.plan import refuse_unfit, with_overrides
 from overread.workflow.project import CURVE, Project
-from overread.workflow.unfit import refuse_makers
+from overread.workflow.unfit import refuse_unscored
 
 FILE = "learning-curve.json"
 DEFAULT_NAME = "curve"
@@ -72,7 +72,7 @@ def learning_curve(
     tell     is told what is about to be trained
     What an earlier call was told and this one is not, is taken from there.
     """
-    refuse_makers(project)
+    refuse_unscored(project)
     (fold,) = project.folds_asked(fold, "give --fold K to hold one out")
     home = project.run(name or DEFAULT_NAME)
     mark = home.path / CURVE

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from overread.batches.augment import NONE
-from overread.batches.cache import Cache, open_cache
+from overread.batches.cache import Cache, PreparedCase, open_cache
 from overread.batches.sampler import Batches
 from overread.cohort.fingerprint import Fingerprint, fingerprint
 from overread.cohort.index import Cohort
 from overread.cohort.progress import Progress
+from overread.cohort.unpaired import as_read, as_wanted
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.question import Question
@@ -118,7 +119,7 @@ def plan_run(
     run.path.mkdir(parents=True, exist_ok=True)
     write_plan(run.plan, made)
     if preflight:
-        write_page(run, made, cohort, cache, batches_of(made, cache, cohort, "cpu"), facts)
+        write_page(run, made, as_read(cohort), cache, batches_of(made, cache, cohort, "cpu"), facts)
     return Planned(run, made, cohort, cache, task, first)
 
 
@@ -170,7 +171,7 @@ def prepared(project: Project, cohort: Cohort, plan: Plan, task: Task, progress:
 
 def batches_of(plan: Plan, cache: Cache, cohort: Cohort, device: torch.device | str, *, augmented: bool = True) -> Batches:
     return Batches(
-        cache.of(c.case_id for c in cohort.of("training")),
+        cache.of(c.case_id for c in as_read(cohort).of("training")),
         plan.preparation.patch,
         plan.sampling,
         plan.augmentation if augmented else NONE,
@@ -180,7 +181,13 @@ def batches_of(plan: Plan, cache: Cache, cohort: Cohort, device: torch.device | 
         device=device,
         clinical=plan.preparation.clinical,
         slices=slices_axis(plan.network),
+        partners=partners_of(plan, cache, cohort, "training"),
     )
+
+
+def partners_of(plan: Plan, cache: Cache, cohort: Cohort, partition: str) -> list[PreparedCase]:
+    """Without pairs the cases of the second kind, whose pictures are the targets; else none."""
+    return cache.of(c.case_id for c in as_wanted(cohort).of(partition)) if plan.question.is_unpaired else []
 
 
 def refuse_unfit(cohort: Cohort) -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from overread.cohort.beside import read_beside
 from overread.cohort.check import check_unchanged
 from overread.cohort.index import Cohort, fold_numbers, load_cohort, read_splits
 from overread.cohort.rules import image_rules
@@ -25,7 +26,14 @@ DEFAULT_RUN = "first"
 PLANNED = ("plan.toml", "fold-*/plan.toml")
 OF_A_MODEL = ("model/model.json", "predictions", "evaluation-*.json")  # what a run holds that can be evaluated or reported
 CURVE = "curve.json"  # in runs/<name>/ of a learning curve, which holds runs and is none
-NO_RUNS = (CURVE, "ablation-order.json", "ablation.json")  # what lies where runs are held, of a curve or an ablation
+USEFULNESS = "usefulness-order.json"  # likewise of a trial of made images
+HOLDS = {
+    CURVE: "a learning curve",
+    "ablation-order.json": "an ablation",
+    "ablation.json": "an ablation",
+    USEFULNESS: "a trial of made images",
+}
+NO_RUNS = tuple(HOLDS)  # what lies where runs are held, and is none
 
 
 @dataclass(frozen=True)
@@ -128,9 +136,13 @@ class Project:
         return load_cohort(self.path, self.question, self.images_folder, self.truth_folder, fold, rules=rules)
 
     def cohort_of(self, run: RunFolder, fold: int | None = None, *, check: bool = True) -> Cohort:
-        """The cohort as this run sees it: the project's, or the subdivision of its open cases that the run was given."""
-        cohort, given = self.cohort(fold, check=check), read_subdivision(run.subdivision)
-        return cohort if given is None else given.of(cohort)
+        """The cohort as this run sees it: the project's, or the subdivision of its open cases that the run was given.
+
+        Made images that this run alone trains on are among its training cases.
+        """
+        cohort, given, made = self.cohort(fold, check=check), read_subdivision(run.subdivision), read_beside(run.made)
+        cohort = cohort if given is None else given.of(cohort)
+        return cohort if made is None else made.joined(cohort)
 
     def run(self, name: str | None = None, fold: int | None = None) -> RunFolder:
         """The folder of a run: `runs/<name>/`, or `runs/<name>/fold-<k>/` of one fold.
@@ -232,6 +244,11 @@ def question_of(settings: Settings) -> Question:
         raise OverreadError(
             f"question.given in project.toml is empty, and {asked.task} reads channels of the image.",
             "name the channels that are read, as `overread init` does",
+        )
+    if asked.task == "translate" and asked.conditions and len(set(asked.conditions)) != 2:
+        raise OverreadError(
+            f"question.conditions in project.toml names {', '.join(asked.conditions)}; two different kinds were expected.",
+            "name the kind that is read and the kind that is wanted, or none where images come in pairs",
         )
     is_drawn = asked.task in ("segmentation", "detection", "instances")
     if is_drawn and not by_value and len(asked.values) != len(asked.classes):

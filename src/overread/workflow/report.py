@@ -27,11 +27,13 @@ from overread.reporting.paper.answers import FILE, keep_answers
 from overread.reporting.paper.cards import data_card, model_card
 from overread.reporting.paper.methods import as_text
 from overread.reporting.report import write_report
+from overread.workflow.anomalies.record import anomalies_of
 from overread.workflow.baselines.report import beside_baseline, fitted_baseline
 from overread.workflow.ensembles.record import as_plan, ensemble_of, made_by
 from overread.workflow.explanations.record import records_of
 from overread.workflow.external import external_cohorts
 from overread.workflow.generation.made_record import made_of
+from overread.workflow.generation.structures_record import structures_of
 from overread.workflow.learning.case_files import case_files
 from overread.workflow.learning.part_of import part_note
 from overread.workflow.learning.refusal_record import refusal_of
@@ -156,6 +158,8 @@ def gather(project: Project, run: RunFolder) -> ReportInput:
         case_files=case_files(project, run, home, members, evaluations, clean),
         refusal=clean({name: found for name, m in members.items() if (found := refusal_of(m))}),
         made={name: replace(part, record=clean(part.record)) for name, part in made.items()},
+        structures=clean({name: found for name, m in members.items() if (found := structures_of(m, project.question))}),
+        anomalies=clean({name: found for name, m in members.items() if (found := anomalies_of(m))}),
         degraded={name: picture for name, m in members.items() if (picture := degraded_picture(m))},
     )
 

@@ -28,7 +28,7 @@ from overread.workflow.searching.proposals import optuna_library, propose
 from overread.workflow.searching.space import Space, as_dicts, from_dicts, space_of
 from overread.workflow.searching.trials import FAILED, Trial, append_trial, best_of, read_trials
 from overread.workflow.train import is_finished, train
-from overread.workflow.unfit import refuse_makers
+from overread.workflow.unfit import refuse_unscored
 
 ORDER = "search-order.json"
 TRIALS = "search-trials.jsonl"
@@ -56,7 +56,7 @@ def search(
     overrides  settings of every trial
     resume     go on with a search that was stopped; what is not said again is taken from its record
     """
-    refuse_makers(project)
+    refuse_unscored(project)
     optuna_library()
     (fold,) = project.folds_asked(fold, "give --fold K to hold one out")
     home = project.run(name or DEFAULT_NAME, fold)

@@ -17,7 +17,7 @@ from overread.workflow.learning.selection import Selection
 from overread.workflow.learning.series import budget_of, keep_order, kept_order, refuse_taken, settings_digest
 from overread.workflow.plan import with_overrides
 from overread.workflow.project import Project
-from overread.workflow.unfit import refuse_makers
+from overread.workflow.unfit import refuse_unscored
 
 ORDER = "select.json"
 DEFAULT_NAME = "selected"
@@ -45,7 +45,7 @@ def select(
     overrides  settings of every candidate
     What an earlier call was told and this one is not, is taken from there.
     """
-    refuse_makers(project)
+    refuse_unscored(project)
     numbers = project.folds_asked(fold)
     home = project.run(name or DEFAULT_NAME)
     refuse_taken(home, home.path / ORDER, "selection")

@@ -90,7 +90,7 @@ class QuestionSection(_Section):
     sided: bool = False  # left and right are different answers: no mirroring
     objects: Literal["components", "values"] = "components"  # in masks: connected voxels are one object, or each value is
     given: tuple[str, ...] = ()  # translate, restore ...: channels that are read; `classes` are those of the answer
-    conditions: tuple[str, ...] = ()  # synthesize: classes of which images can be asked for
+    conditions: tuple[str, ...] = ()  # synthesize: classes that can be asked for; translate without pairs: kind read, kind wanted
     degradation: str = ""  # restore: what is done to an image before it is read, e.g. "low_dose:0.25"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
+from overread.cohort.unpaired import as_read
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.image import Image
@@ -21,15 +22,17 @@ from overread.evaluation.sources.predictions import Predictions
 from overread.reading.model import Model, load_model
 from overread.record.files import write_json
 from overread.workflow.frozen import run_of
+from overread.workflow.generation.structures_record import FILE
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
-
-FILE = "structures.json"
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """The masks that a model draws on the true and on the made image of a case, when they are asked for."""
+    """The masks that a model draws on the true and on the made image of a case, when they are asked for.
+
+    Without pairs the image that was read stands for the true one: translated, it has to show the same anatomy.
+    """
 
     cohort: Cohort
     case: Case
@@ -79,7 +82,7 @@ def structures(
         )
     run = run_of(project, run_name, fold)
     model = _segmenter(by)
-    cohort = project.cohort_of(run, fold)
+    cohort = as_read(project.cohort_of(run, fold))
     predictions = Predictions(run.predictions / "tuning", project.question, project.resume_command(run))
     predictions.check_complete([case.case_id for case in cohort.of("tuning")])
     cases = [case for case in cohort.of("tuning") if case.case_id not in predictions.refused]
@@ -89,6 +92,7 @@ def structures(
         "format": 1,
         "run": project.run(run_name).name,
         "fold": fold,
+        "model": predictions.identity,
         "by": model.card.sha256,
         "is_phantom": cohort.is_phantom,
         "refused": len(cohort.of("tuning")) - len(cases),

@@ -30,7 +30,7 @@ from overread.workflow.learning.freeze import freeze, snapshot
 from overread.workflow.learning.look import Look
 from overread.workflow.learning.plan_file import read_plan
 from overread.workflow.plan import Planned, batches_of
-from overread.workflow.project import CURVE, NO_RUNS, PLANNED, Project
+from overread.workflow.project import HOLDS, PLANNED, Project
 from overread.workflow.starts.decided import begun, decided, event_of
 from overread.workflow.starts.start import Start, start_of
 from overread.workflow.unlabelled.consistency import REST, consistency_of
@@ -62,10 +62,9 @@ def train(
     numbers = project.folds_asked(fold)
     refuse_leaks_found(project)
     chosen = name or (project.latest(*PLANNED) if resume else "") or planning.next_name(project)
-    if (project.run(chosen).path / CURVE).exists():
-        raise OverreadError(f"'{chosen}' is a learning curve, not a run.", "choose another name with --name")
-    if any((project.run(chosen).path / mark).exists() for mark in NO_RUNS):
-        raise OverreadError(f"'{chosen}' is an ablation, not a run.", "choose another name with --name")
+    held = next((what for mark, what in HOLDS.items() if (project.run(chosen).path / mark).exists()), "")
+    if held:
+        raise OverreadError(f"'{chosen}' is {held}, not a run.", "choose another name with --name")
     planning.refuse_ensemble(project, chosen)
     for number in numbers:
         run = project.run(chosen, number)

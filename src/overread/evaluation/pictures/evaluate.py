@@ -32,12 +32,14 @@ IN_ROWS = tuple(metric for metric in rows.ROWS if not metric.key.endswith(rows.R
 
 
 def evaluate_pictures(question: Question, cases: Sequence[PictureCase], rules: Rules) -> Evaluated:
-    """Every score of every channel, the same of what was read, what was gained, and a row per case."""
+    """Every score of every channel, the same of what was read where it is known, what was gained, and a row per case."""
     patients = Patients.of([case.patient_id for case in cases])
+    scored = {key for case in cases for channel in case.channels.values() for key in channel.scores}
     scores = [
         _score(in_its_unit(metric, question, subject, cases), subject, question, cases, patients, rules)
         for subject, metrics in metrics_for(question).items()
         for metric in metrics
+        if metric.key in scored
     ]
     return Evaluated(
         tuple(scores),
@@ -149,9 +151,14 @@ def _rules(question: Question, cases: Sequence[PictureCase]) -> dict[str, str]:
         "patients are resampled whole",
         "empty_truth": "a truth of one intensity everywhere has neither PSNR nor SSIM; it is left out of these and said",
     }
-    if rows.is_of_another_image(question):
+    if rows.is_of_another_image(question) and _is_read_known(cases):
         found["read"] = read_rule(question, any(case.read_scaled for case in cases), _not_compared(question, cases))
     return found
+
+
+def _is_read_known(cases: Sequence[PictureCase]) -> bool:
+    """Answers of another program may come without the images that it was given."""
+    return any(rows.MAE.key + rows.READ in channel.scores for case in cases for channel in case.channels.values())
 
 
 def _not_compared(question: Question, cases: Sequence[PictureCase]) -> dict[str, int]:

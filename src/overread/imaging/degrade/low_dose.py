@@ -66,7 +66,7 @@ class _Slices:
 
     @cached_property
     def _content(self) -> tuple[bytes, tuple[int, ...], str, tuple[float, float]]:
-        digest = hashlib.blake2b(np.ascontiguousarray(self.array), digest_size=16).digest()
+        digest = hashlib.blake2b(np.ascontiguousarray(self.array).data, digest_size=16).digest()
         return digest, self.array.shape, str(self.array.dtype), self.spacing
 
     def __hash__(self) -> int:

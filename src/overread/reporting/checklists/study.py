@@ -7,6 +7,7 @@ from typing import Any
 
 from overread.reporting.checklists.known import Known, Maker, member_file, partly, run_file, whole
 from overread.reporting.given import ReportInput
+from overread.reporting.of_images import task_title, technique
 from overread.reporting.paper import facts, facts_model
 from overread.reporting.paper.undone import test_openings
 from overread.reporting.sections.results import primary
@@ -27,7 +28,7 @@ _MACHINE = {
 
 def _technique(given: ReportInput) -> Known:
     network = facts_model.network(given)
-    phrase = f"Deep learning for {given.question['task']}." if network else ""
+    phrase = technique(given.question["task"]) if network else ""
     return partly(f"{phrase} {network}".strip(), "report.html#plan")
 
 
@@ -46,7 +47,7 @@ def _hypothesis(given: ReportInput) -> Known:
 
 
 def _goal(given: ReportInput) -> Known:
-    return partly(f"{given.question['task'].capitalize()}. {question_sentence(given.question)}", "report.html#question")
+    return partly(f"{task_title(given.question['task'])}. {question_sentence(given.question)}", "report.html#question")
 
 
 def _sources(given: ReportInput) -> Known:

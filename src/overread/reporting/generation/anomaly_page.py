@@ -11,7 +11,7 @@ from markupsafe import Markup
 from overread.core.score import Interval
 from overread.reporting.charts.froc import froc_chart
 from overread.reporting.charts.probability import roc_chart
-from overread.reporting.page import environment
+from overread.reporting.page import environment, upper_first
 from overread.reporting.page_parts import Block, Chart, Picture, Pictures, Section, Table, Words
 
 Record = Mapping[str, Any]
@@ -20,7 +20,7 @@ LISTED = 50  # cases and regions in a table; the CSV files have all
 
 def anomaly_page(title: str, record: Record, pictures: Mapping[str, bytes]) -> str:
     """The page as HTML, from what `anomaly.json` holds and the pictures by name, worst first."""
-    sections = [_cases(record), _lesions(record), _worst(record, pictures), _ranking(record), _how(record)]
+    sections = [*anomaly_scores(record), _worst(record, pictures), _ranking(record), _how(record)]
     return (
         environment()
         .get_template("anomaly.html.j2")
@@ -28,12 +28,17 @@ def anomaly_page(title: str, record: Record, pictures: Mapping[str, bytes]) -> s
             title=title,
             lead=lead(record),
             dateline=dateline(record),
-            sections=[section for section in sections if section is not None],
+            sections=sections,
             are_pseudonyms="scores" in record,
             is_phantom=record["is_phantom"],
             written=datetime.now(UTC).strftime("%-d %B %Y"),
         )
     )
+
+
+def anomaly_scores(record: Record) -> list[Section]:
+    """How well cases and lesions were told; empty where no truths are known."""
+    return [section for section in (_cases(record), _lesions(record)) if section is not None]
 
 
 def lead(record: Record) -> str:
@@ -89,7 +94,7 @@ def _lesions(record: Record) -> Section | None:
     rows = [("Mean sensitivity at 1/8 to 8 false regions per case", _short(found["froc"]))]
     blocks: list[Block] = [Table(f"{found['lesions']} lesions, {found['regions']} regions", ("score", "value"), rows)]
     if found["curve"] is not None:
-        blocks.append(Chart(Markup(froc_chart("lesions", found["curve"])), found["criterion"]))
+        blocks.append(Chart(Markup(froc_chart("lesions", found["curve"])), f"{upper_first(found['criterion'])}."))
     lead_words = "Only regions above the alarm count, so the curve ends where the alarm does."
     return Section("lesions", "Which lesions", lead_words, blocks)
 

@@ -7,16 +7,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 from overread.core.score import Interval
+from overread.reporting.generation.translated_page import (
+    BETTER,
+    is_translation,
+    translated_dateline,
+    translated_lead,
+    translated_sections,
+)
 from overread.reporting.page import environment
 from overread.reporting.page_parts import Block, Picture, Pictures, Section, Table, Words
 
 Record = Mapping[str, Any]
-BETTER = {"lower": "lower is better", "higher": "higher is better"}
 
 
 def fidelity_page(title: str, record: Record, pictures: Mapping[str, bytes]) -> str:
     """The page as HTML, from what `fidelity.json` holds and the pictures by name."""
     found = record["fidelity"]
+    dateline = (
+        translated_dateline(record)
+        if is_translation(record)
+        else f"{found['n_made']} images made by {record['made_by']}, {found['n_real']} real ones of {found['n_real_patients']} "
+        "patients of the tuning partition"
+    )
     return (
         environment()
         .get_template("searches.html.j2")
@@ -24,8 +36,7 @@ def fidelity_page(title: str, record: Record, pictures: Mapping[str, bytes]) -> 
             kicker="Fidelity of made images",
             title=title,
             lead=lead(record),
-            dateline=f"{found['n_made']} images made by {record['made_by']}, {found['n_real']} real ones of "
-            f"{found['n_real_patients']} patients of the tuning partition",
+            dateline=dateline,
             warning="Every image here that is not called real was made by a network. None is evidence about a patient.",
             sections=fidelity_sections(record, pictures),
             is_phantom=record["is_phantom"],
@@ -37,11 +48,15 @@ def fidelity_page(title: str, record: Record, pictures: Mapping[str, bytes]) -> 
 
 def fidelity_sections(record: Record, pictures: Mapping[str, bytes]) -> list[Section]:
     """What was made, how near it is to real images, and whether training images are repeated."""
+    if is_translation(record):
+        return translated_sections(record, pictures)
     return [_seen(record, pictures), _near(record), _repeated(record, pictures)]
 
 
 def lead(record: Record) -> str:
     """What was found, in two sentences."""
+    if is_translation(record):
+        return translated_lead(record)
     kid = next(row for row in record["fidelity"]["scores"] if row["metric"] == "kid")
     return f"Kernel distance to real images {Interval.from_dict(kid['interval']).short}. {record['memory']['sentence']}"
 

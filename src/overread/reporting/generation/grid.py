@@ -65,6 +65,41 @@ def nearest_grid(
     return sheet_of(rows, title, column_names=columns, is_phantom=is_phantom)
 
 
+def translated_grid(
+    before: Sequence[np.ndarray],
+    after: Sequence[np.ndarray],
+    like: Sequence[np.ndarray],
+    *,
+    kinds: tuple[str, str],
+    names: Sequence[str],
+    title: str,
+    is_phantom: bool = False,
+) -> bytes:
+    """Images of one kind, what became of them, and real images of the kind that was wanted, of other patients.
+
+    before, after, like  N images ([Z,] Y, X) each, of any size; one window holds for what was read, another for the rest
+    names                pseudonyms of the cases that were read
+    """
+    read, wanted = _window(_flat(before)), _window(_flat([*like, *after]))
+    rows = []
+    for name, one, made, real in zip(names, before, after, like, strict=True):
+        windows = ((one, read), (made, wanted), (real, wanted))
+        first, second, third = (_grey(image[None], window, 1)[0] for image, window in windows)
+        rows.append(
+            [
+                Tile(first, (name,), is_synthetic=False),
+                Tile(second, (f"{name}, translated",)),
+                Tile(third, ("another patient",), is_synthetic=False),
+            ]
+        )
+    columns = (f"real {kinds[0]}", f"as {kinds[1]}", f"real {kinds[1]}")
+    return sheet_of(rows, title, column_names=columns, is_phantom=is_phantom)
+
+
+def _flat(images: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([image.ravel() for image in images])
+
+
 def looks_grid(made: np.ndarray, looks: Sequence[int], seeds: Sequence[int], *, title: str, is_phantom: bool = False) -> bytes:
     """made (L, S, [Z,] Y, X): a row per look during training, a column per seed, the same seeds throughout."""
     _check_table(made, looks, seeds, "looks", "seeds")

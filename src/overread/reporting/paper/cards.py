@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from overread.core.question import PICTURES
 from overread.reporting.given import ReportInput
+from overread.reporting.of_images import own_truth
 from overread.reporting.paper import facts, facts_model
 from overread.reporting.paper.limitations import limitations
 from overread.reporting.proportions import in_words
@@ -82,7 +83,9 @@ def data_card(given: ReportInput) -> str:
         ),
         (
             "Labels (reference standard)",
-            ["Computed together with the images."]
+            [own_truth(given.question)]
+            if own_truth(given.question)
+            else ["Computed together with the images."]
             if given.is_phantom
             else [
                 _recorded("Given by", truth.get("reader")),

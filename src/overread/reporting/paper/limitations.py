@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from overread.reporting.given import Record, ReportInput
+from overread.reporting.of_images import own_truth
 from overread.reporting.paper.carried_over import fallen, uncalibrated, uncovered
 from overread.reporting.paper.limitation import Limitation
 from overread.reporting.paper.limitations_objects import of_objects
@@ -122,7 +123,7 @@ def _of_its_size(evaluation: Record) -> Iterator[Limitation]:
 
 
 def _of_the_reference(given: ReportInput) -> Iterator[Limitation]:
-    if given.is_phantom:
+    if given.is_phantom or own_truth(given.question):
         return
     truth = given.settings.get("truth", {})
     missing = [name for name in ("reader", "method") if truth.get(name, "unknown") in ("", "unknown", None)]

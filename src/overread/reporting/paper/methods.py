@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from overread.reporting.given import ReportInput
+from overread.reporting.of_images import own_truth
 from overread.reporting.page import upper_first
 from overread.reporting.paper import facts, facts_model
 from overread.reporting.paper.facts import not_stated
@@ -72,6 +73,8 @@ def _reference(given: ReportInput) -> str:
     asked = f"The question was: {question_sentence(given.question)}"
     by = f"The reference standard was given by {reader}." if reader else f"{not_stated('who gave the reference standard')}."
     how = f"It was established by {method}." if method else f"{not_stated('how the reference standard was established')}."
+    if own := own_truth(given.question):
+        return f"{asked} {own}"
     if given.is_phantom:
         return f"{asked} The reference standard was computed together with the images."
     extra = given.answer("claim.14")

@@ -12,8 +12,7 @@ from overread.core.errors import OverreadError
 from overread.reading.answering import Answering
 from overread.reading.codes import Coder
 from overread.reading.predictor import Predictor
-
-CODED = ("autoencode", "vae")
+from overread.workflow.unfit import CODED
 
 
 @dataclass(frozen=True)

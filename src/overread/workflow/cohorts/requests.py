@@ -27,9 +27,10 @@ def request_of(project: Project) -> Request:
         question.sided,
         objects=question.objects if task in OBJECT_TASKS else None,
         others=question.others,
-        answer=question.classes if task == "translate" else (),
+        answer=question.classes if task == "translate" and not question.conditions else (),
         degradation=question.degradation,
-        by_class=bool(question.conditions),
+        by_class=task == "synthesize" and bool(question.conditions),
+        unpaired=question.conditions if task == "translate" else (),
     )
     sheet = project.path / s.truth.sheet if s.truth.sheet else None
     return Request(

@@ -148,6 +148,9 @@ def _section(title: str, items: Sequence[str]) -> list[str]:
 def _asked(gathered: Gathered) -> list[str]:
     question = gathered.question
     names, by_class = ", ".join(question.classes), bool(question.conditions)
+    translated = f"the image {names} from {', '.join(question.given)}"
+    if question.is_unpaired:
+        translated = "an image of kind {1} from one of kind {0}, without pairs".format(*question.conditions)
     what = {
         "classification": f"which of {names}" if question.exclusive else f"which of {names} (any number)",
         "regression": f"how much: {names}",
@@ -156,7 +159,7 @@ def _asked(gathered: Gathered) -> list[str]:
         "instances": f"the outline of each {_or(question.classes)}",
         "autoencode": f"the same image ({names}) from a short code of it",
         "vae": f"the same image ({names}) from a short code of it, whose distribution is known",
-        "translate": f"the image {names} from {', '.join(question.given)}",
+        "translate": translated,
         "restore": f"the image ({names}) as it was before it was made worse",
         "synthesize": f"new images ({names}) like these" + (f", by class: {', '.join(question.conditions)}" if by_class else ""),
     }[question.task]

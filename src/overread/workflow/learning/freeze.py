@@ -14,6 +14,7 @@ from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
 from overread.cohort.rules import ImageRules
 from overread.cohort.subdivision import read_subdivision
+from overread.cohort.unpaired import as_read
 from overread.core.case import Case
 from overread.core.kinds import Boxes, Findings, Instances, Kind, LabelMap, Measurements
 from overread.core.question import Decisions
@@ -119,7 +120,7 @@ def freeze(project: Project, settings: Settings, planned: Planned, outcome: Outc
     file = file_name(project, parent, run.name)
     if cohort.question.task == "synthesize":
         return _freeze_maker(run, file, card, outcome.network)
-    return freeze_model(settings, run, file, cohort, card, outcome.network, progress, first=_first(planned))
+    return freeze_model(settings, run, file, as_read(cohort), card, outcome.network, progress, first=_first(planned))
 
 
 def _freeze_maker(run: RunFolder, file: str, card: ModelCard, network: nn.Module) -> ModelCard:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from overread.batches.cache import PreparedCase
 from overread.batches.sampler import fixed_patches
+from overread.cohort.unpaired import as_read
 from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind, Measurements, Picture
 from overread.core.question import Decisions, Question
@@ -25,7 +26,7 @@ from overread.tasks.generative.making import MakingTask
 from overread.workflow.generation.watched import keep_made
 from overread.workflow.learning.object_truths import object_truth, prepared_grid
 from overread.workflow.learning.predict import raw_kind
-from overread.workflow.plan import Planned
+from overread.workflow.plan import Planned, partners_of
 
 FEWEST = 2  # cases in a look, however slow
 LOOK_CASES = 24  # tuning cases looked at where a look reads whole volumes
@@ -40,14 +41,18 @@ class Look:
 
     def __init__(self, planned: Planned, device: torch.device, seconds: float | None = None) -> None:
         self.planned, self.device, self.seconds = planned, device, seconds
-        cases = planned.cache.of(c.case_id for c in planned.cohort.of("tuning"))
+        cases = planned.cache.of(c.case_id for c in as_read(planned.cohort).of("tuning"))
         self.by_windows = planned.task.serves != "image"
         self.cases = cases[:: max(1, math.ceil(len(cases) / LOOK_CASES))] if self.by_windows else cases
-        self.fixed = fixed_patches(cases, planned.plan.preparation.patch, planned.plan.preparation.dimensions)
+        preparation = planned.plan.preparation
+        partners = partners_of(planned.plan, planned.cache, planned.cohort, "tuning")
+        self.fixed = fixed_patches(cases, preparation.patch, preparation.dimensions, partners=partners)
 
     def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
         if isinstance(self.planned.task, MakingTask):
             keep_made(self.planned.run, self._maker(network, self.planned.task))
+            return self._loss(network), {}
+        if self.planned.plan.question.is_unpaired:  # no case has a true picture that an answer could be compared with
             return self._loss(network), {}
         return self._loss(network), quick_scores(self.planned.plan.question, *self._pairs(network))
 

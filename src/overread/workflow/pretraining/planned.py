@@ -41,7 +41,7 @@ VIEWS_AT_LEAST = 32  # images of a step of contrastive learning: each is told fr
 def base_plan(question: Question, facts: Fingerprint, wishes: Wishes, device: str) -> Plan:
     """The plan of the training that may follow, so that its network and its windows are the same."""
     bare = replace(wishes, weights="random", freeze="none", unfreeze=0.0, layer_decay=1.0, clinical=(), loss="auto")
-    if question.task in WITHOUT_ENCODER:
+    if question.task in WITHOUT_ENCODER or question.is_unpaired:
         asks = Question("classification", ("image",), exclusive=False)
         return make_plan(asks, facts, replace(bare, architecture="auto", network={}), device=device)
     return make_plan(question, facts, bare, device=device)
