@@ -161,9 +161,7 @@ def lines_of(figures: Mapping[str, Any]) -> list[str]:
         rows += [[n, metric, interval_text(figures[n]["scores"][metric])] for n in NETWORKS if metric in figures[n]["scores"]]
     for name, found in figures.get("structures", {}).items():
         rows += [[name, f"{s['name']} ({s['subject']})", Interval.from_dict(s["interval"]).short] for s in found["scores"]]
-    gains = [
-        f"U-Net less voxelwise, {row['endpoint']}: {Interval.from_dict(row['difference']).short}" for row in figures["gain"]
-    ]
+    gains = [f"U-Net less voxelwise, {row['endpoint']}: {Interval.from_dict(row['difference']).short}" for row in figures["gain"]]
     said = [f"{name}: {sentence}" for name, found in figures.get("structures", {}).items() for sentence in found["sentences"]]
     return [*table(["run", "figure", "value"], rows), "", *gains, *said]
 
