@@ -62,7 +62,7 @@ PAGES = {
     "docs/how-to/semi-supervised.md": Page(worlds.pneumonia_and_more_films),
     "docs/how-to/pretrain.md": Page(worlds.pneumonia_and_more_films),
     "docs/how-to/do-made-images-help.md": Page(worlds.films_and_maker),
-    "docs/how-to/make-images.md": Page(worlds.films_with_labels),
+    "docs/how-to/make-images.md": Page(worlds.films_with_labels_and_masks),
     "docs/how-to/codes-of-images.md": Page(worlds.films_with_values),
     "docs/how-to/translate-images.md": Page(worlds.pairs_of_sequences),
     "docs/how-to/restore-images.md": Page(worlds.exams_at_full_dose),

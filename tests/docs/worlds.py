@@ -9,6 +9,7 @@ from contextlib import chdir
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from docs.quick import SETTINGS, run
@@ -238,6 +239,22 @@ def new_films(folder: Path, stock: Stock) -> None:
 def films_with_labels(folder: Path, stock: Stock) -> None:
     """So many that the tuning partition has patients enough to be compared with."""
     chest_films(folder, "labels.csv", patients=48)
+
+
+def films_with_labels_and_masks(folder: Path, stock: Stock) -> None:
+    """The films with labels, and small ones with a nodule that somebody drew."""
+    films_with_labels(folder, stock)
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:16, :16]
+    for name in ("drawn_films", "masks", "new_masks"):
+        (folder / name).mkdir()
+    for k in range(48):
+        y, x = random.uniform(4, 12, 2)
+        nodule = (rows - y) ** 2 + (columns - x) ** 2 < 3.5**2
+        film = (60 + 120 * nodule + random.normal(0, 4, nodule.shape)).clip(0, 255)
+        Image.fromarray(film.astype(np.uint8)).save(folder / "drawn_films" / f"nodule{k:02d}.png")
+        Image.fromarray(nodule.astype(np.uint8)).save(folder / "masks" / f"nodule{k:02d}.png")
+    shutil.copy(folder / "masks" / "nodule00.png", folder / "new_masks" / "wanted.png")
 
 
 def pairs_of_sequences(folder: Path, stock: Stock) -> None:

@@ -116,6 +116,20 @@ def prepare_truth(truth: LabelMap, prepared: Prepared) -> np.ndarray:
     return resample_labels(layers, canonical, prepared.grid)
 
 
+def prepare_mask(mask: LabelMap, preparation: Preparation) -> tuple[np.ndarray, Grid]:
+    """A mask without its image, treated as with it: (L, Z, Y, X) label layers, and the grid that the network sees."""
+    if mask.grid.is_planar != preparation.is_planar:
+        seen, wanted = ("a planar mask", "volumes") if mask.grid.is_planar else ("a mask of a volume", "planar images")
+        raise Refused(
+            "planar", f"This is {seen}; the model makes {wanted}.", "give masks of the kind that the model was trained on"
+        )
+    axes = mask.grid.canonical_axes()
+    canonical = mask.grid.reoriented(*axes)
+    grid = target_grid(canonical, preparation)
+    layers = reorient(mask.layers, *axes)
+    return np.ascontiguousarray(layers) if canonical.is_same(grid) else resample_labels(layers, canonical, grid), grid
+
+
 def prepare_picture(truth: Picture, prepared: Prepared, preparation: Preparation) -> np.ndarray:
     """(K, Z, Y, X) float32 of a true picture on the prepared grid, scaled as the network is to answer it."""
     canonical = prepared.source.reoriented(*prepared.axes)

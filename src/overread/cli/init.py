@@ -18,6 +18,7 @@ overread init liver --images studies --truth masks --sheet patients.xlsx --group
 overread init pneumonia --images films --sheet labels.csv --label pneumonia --positive yes --group-by mrn
 overread init liver --images studies --truth masks --folds 5 --dry-run
 overread init harmonise --images films --task translate --unpaired siemens:ge
+overread init phantoms-made --images studies --truth masks --task synthesize --by-mask --name 1=liver --group-by patient
 overread init lesions --images studies --truth coco.json --task detection --group-by patient --sheet patients.xlsx
 overread init liver --images studies --dry-run"""
 
@@ -25,7 +26,7 @@ PATH = click.Path(exists=True, path_type=Path)
 SECTIONS = {
     "What is there": ("images", "truth", "sheet"),
     "The question": (
-        "task", "label", "positive", "names", "classes", "objects", "answer", "degradation", "by_class", "unpaired",
+        "task", "label", "positive", "names", "classes", "objects", "answer", "degradation", "by_class", "by_mask", "unpaired",
         "multi_label", "ordered", "units", "unit", "aggregation", "index_exam",
     ),
     "Columns of the sheet": ("group_by", "id_column", "site", "scanner", "date", "side", "covariates"),
@@ -69,6 +70,7 @@ SECTIONS = {
 @click.option(
     "--by-class", is_flag=True, help="Synthesize: images can be asked for by class; --label, folders or the archive tell it."
 )
+@click.option("--by-mask", is_flag=True, help="Synthesize: images are made along masks, which --truth holds.")
 @click.option(
     "--unpaired",
     metavar="KIND:KIND",

@@ -12,13 +12,15 @@ from overread.cli.verb import Outcome, Verb
 EXAMPLE = """\
 overread sample runs/first/films-first.overread --out made
 overread sample films-first.overread --count 200 --class PNEUMONIA --out made --seed 4
+overread sample runs/first/phantoms-first.overread --along masks --count 2 --out made
 overread sample films-first.overread --steps 20 --format dicom --out made"""
 
 
 @click.command(cls=Verb, example=EXAMPLE)
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="A new folder.")
-@click.option("--count", type=int, default=16, show_default=True, help="How many images.")
+@click.option("--count", type=int, help="How many images: 16 if left out; along masks so many for each, 1 if left out.")
+@click.option("--along", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of masks to be followed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same images.")
 @click.option(
     "--class", "classes", metavar="NAME", multiple=True, help="Ask for images of a class; one for all, or one for each."
@@ -32,7 +34,8 @@ overread sample films-first.overread --steps 20 --format dicom --out made"""
 def sample(
     model: Path,
     out: Path,
-    count: int,
+    count: int | None,
+    along: Path | None,
     seed: int,
     classes: tuple[str, ...],
     each_class: bool,
@@ -46,8 +49,9 @@ def sample(
     or the text of a PNG and a word in its corner. `init` takes such images into training only.
     Where classes were asked for, labels.csv in the folder says which image is of which.
     """
-    from overread.workflow.sample import Wanted, sheet_of  # loads torch: not for --help
+    from overread.workflow.sample import Wanted, masks_of, sheet_of  # loads torch: not for --help
     from overread.workflow.sample import sample as make
 
-    record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner, each_class))
-    return Outcome(f"{record['count']} synthetic images in {out}; a sheet of them: {sheet_of(out)}", record)
+    record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner, each_class, along))
+    masks = f"; the mask of each: {masks_of(out)}" if along else ""
+    return Outcome(f"{record['count']} synthetic images in {out}{masks}; a sheet of them: {sheet_of(out)}", record)

@@ -31,6 +31,7 @@ class Said:
     degradation  restore: what is done to an image before it is read
     by_class   synthesize: images are to be made by class
     unpaired   translate without pairs: the kind of image that is read, and the kind that is answered
+    by_mask    synthesize: images are to be made along masks
     """
 
     task: str | None = None
@@ -52,6 +53,7 @@ class Said:
     degradation: str = ""
     by_class: bool = False
     unpaired: tuple[str, ...] = ()
+    by_mask: bool = False
 
 
 @dataclass(frozen=True)

@@ -75,13 +75,12 @@ def _where_classes_stand(said: Said, drafts: Sequence[Draft], joined: Joined | N
 
 def refuse_other_truth(said: Said, has_truth: bool) -> None:
     """Masks, labels and what belongs to them have no place here; nor has what belongs to another of these tasks."""
-    if has_truth or (said.labels and not said.by_class and not said.unpaired):
+    if said.by_mask and said.by_class:
+        raise OverreadError("Images are made by class or along masks; both were asked for.", "leave --by-class or --by-mask out")
+    if (has_truth and not said.by_mask) or (said.labels and not said.by_class and not said.unpaired):
         word = "--truth" if has_truth else "--label"
-        more = (
-            ""
-            if has_truth
-            else {"synthesize": ", or say --by-class", "translate": ", or say --unpaired"}.get(said.task or "", "")
-        )
+        told = {"synthesize": "--by-mask"} if has_truth else {"synthesize": "--by-class", "translate": "--unpaired"}
+        more = f", or say {told[str(said.task)]}" if said.task in told else ""
         raise OverreadError(f"--task {said.task} learns from the images alone, and {word} was given.", f"leave {word} out{more}")
     for given, word, task in (
         (said.degradation, "--degradation", "restore"),
@@ -92,10 +91,22 @@ def refuse_other_truth(said: Said, has_truth: bool) -> None:
             raise OverreadError(f"{word} belongs to --task {task}, not to {said.task}.", f"leave it out, or say --task {task}")
 
 
-def of_images(said: Said, channels: Sequence[str], units: str, classes: Sequence[str] = ()) -> Question:
+def assert_masks(masks: Truths | None) -> Truths:
+    if masks is None:
+        raise OverreadError(
+            "--by-mask makes images along masks, and no masks were given.",
+            "give their folder with --truth, or leave --by-mask out",
+        )
+    return masks
+
+
+def of_images(
+    said: Said, channels: Sequence[str], units: str, classes: Sequence[str] = (), masks: Question | None = None
+) -> Question:
     """The question of images with these channels, in these units.
 
     classes  synthesize: those of which images can be asked for; without pairs: the two kinds
+    masks    synthesize along masks: the question that these would answer
     """
     task = str(said.task)
     if task == "restore":
@@ -116,6 +127,8 @@ def of_images(said: Said, channels: Sequence[str], units: str, classes: Sequence
         given=given if task in PICTURES else (),
         degradation=said.degradation,
         conditions=tuple(classes),
+        guides=() if masks is None else masks.classes,
+        values=() if masks is None else masks.values,
         sided=True if said.sided is None else said.sided,
     )
 

@@ -111,10 +111,19 @@ def question_of(
         asked = ask.segmentation if task == "segmentation" else partial(of_objects, task)
         return asked(said, truths.structures or declared_names(drafts, seen), found)
     if task in IMAGE_TASKS:
+        masks, told = _along(said, truths, drafts, seen) if said.by_mask else (None, {})
         like = seen[kinds_of(said, drafts, truths).index(said.unpaired[1])] if said.unpaired else seen[0]
-        return of_images(said, like.channels, like.units, truths.question.classes if truths.question else ()), {}
+        return of_images(said, like.channels, like.units, truths.question.classes if truths.question else (), masks), told
     assert truths.question is not None
     return truths.question, dict(truths.reasons)
+
+
+def _along(said: Said, truths: Truths, drafts: Sequence[Draft], seen: Sequence[Seen]) -> tuple[Question, dict[str, str]]:
+    """The question that the masks would answer along which images are made."""
+    masks, reasons = ask.segmentation(
+        said, truths.structures or declared_names(drafts, seen), Counter(v for s in seen for v in s.voxels)
+    )
+    return masks, {name.replace("classes", "guides"): why for name, why in reasons.items()}
 
 
 def of_labels(reasons: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overread.cohort.ask import OBJECT_TASKS
-from overread.cohort.ask_pictures import IMAGE_TASKS, WHY, image_truths, kinds_of, refuse_other_truth
+from overread.cohort.ask_pictures import IMAGE_TASKS, WHY, assert_masks, image_truths, kinds_of, refuse_other_truth
 from overread.cohort.choose_truth import (
     drawn_objects,
     follow_renamed,
@@ -159,6 +159,11 @@ def gather(request: Request, progress: Progress | None = None, scanned: Scan | N
     objects = None if of_images else drawn_objects(request, layout, look, folder, drafts, joined)
     if of_images:
         refuse_other_truth(request.said, request.truth is not None)
+    columns: tuple[str, ...] = ()
+    if request.said.by_mask:
+        task, source, why = str(request.said.task), "masks", "you said so; the truth is the mask of each image"
+        truths = assert_masks(mask_truths(layout, request.truth, truth_folder, folder, drafts, request.how, look, request.said))
+    elif of_images:
         task, source, why, truth_folder = str(request.said.task), "images", WHY, None
         truths, columns = image_truths(request, drafts, joined)
     elif objects is not None:

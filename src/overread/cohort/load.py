@@ -109,6 +109,8 @@ def load_truth(
     """The truth of a case, by default its own; one under seal is refused."""
     truth = _reference(cohort, case, reference)
     question = cohort.question
+    if question.guides:
+        return open_label_map(case.case_id, truth, _truth_folder(cohort), question.of_masks, cohort.grids[case.case_id])
     if question.is_of_images:
         return true_picture(load_whole_image(cohort, case), question, case.case_id)
     if question.is_of_objects:
@@ -216,5 +218,6 @@ def refuse_undeclared(what: str, found: Iterable[int], names: Mapping[int, str])
             "undeclared-value",
             f"{what}: the mask holds {'values' if len(undeclared) > 1 else 'the value'} "
             f"{', '.join(str(v) for v in undeclared[:10])}, which nobody declared; declared are {declared}.",
-            "correct the mask, or name the value under question.classes and question.values in project.toml",
+            "correct the mask, or name the value in project.toml: its structure under question.classes "
+            "(question.guides where images are made along masks), the value under question.values",
         )

@@ -82,12 +82,12 @@ def strata_of(
     if question.task == "regression":
         name = question.classes[0]
         return [[q] for q in quantile_strata([t.values.get(name) for t in truths])], f"size of {name}"
-    if question.is_of_images and not question.conditions:
+    if question.is_of_images and not question.conditions and not question.guides:
         return [[] for _ in truths], "number"
     if question.is_of_objects and question.objects == "values":
         return [[question.classes[0]] if any(seen.values()) else [] for seen in voxels], "presence of an object"
     if question.values:
-        pairs = list(zip(question.classes, question.values, strict=True))
+        pairs = list(zip(question.of_masks.classes, question.values, strict=True))
         what = "objects of each class" if question.is_of_objects else "each structure"
         return [[n for n, v in pairs if seen.get(v)] for seen in voxels], f"presence of {what}"
     return [[n for n, v in t.values.items() if v == 1] for t in truths], "class" if question.exclusive else "finding"
@@ -337,8 +337,8 @@ def class_counts(question: Question, truths: Sequence[TruthReference], voxels: S
     """Cases per class, finding or structure; for numbers how many are known (a range would tell two truths)."""
     if question.task == "regression":
         return {name: {"known": sum(t.values.get(name) is not None for t in truths)} for name in question.classes}
-    if question.is_of_images and not question.conditions:
+    if question.is_of_images and not question.conditions and not question.guides:
         return {}
     strata, _ = strata_of(question, truths, voxels)
     counter = Counter(s for case in strata for s in case)
-    return {name: counter.get(name, 0) for name in question.conditions or question.classes}
+    return {name: counter.get(name, 0) for name in question.conditions or question.of_masks.classes}

@@ -65,7 +65,7 @@ def drawable(cohort: Cohort, cases: Sequence[Case], stratify_by: str | None = No
     question = cohort.question
     truths = [case.truth or TruthReference() for case in cases]
     voxels: list[Mapping[int, int]] = [{} for _ in cases]
-    if question.task == "segmentation" or question.is_of_objects:
+    if question.task == "segmentation" or question.is_of_objects or question.guides:
         voxels = [_shown(cohort, case) for case in counted(cases, len(cases), "Looking at what the masks show", progress)]
     strata, by = strata_of(question, truths, voxels)
     needed = {s for case in strata for s in case} if question.task != "regression" else set()

@@ -56,7 +56,7 @@ def only_declared(
     """Stop on masks that hold a value which nobody declared, or leave their cases out."""
     if not question.values:
         return drafts, seen, steps
-    declared = ", ".join(f"{v} = {n}" for n, v in zip(question.classes, question.values, strict=True))
+    declared = ", ".join(f"{v} = {n}" for n, v in zip(question.of_masks.classes, question.values, strict=True))
     checked = []
     for draft, s in zip(drafts, seen, strict=True):
         undeclared = sorted(set(s.voxels) - set(question.values))

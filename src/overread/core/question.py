@@ -23,7 +23,8 @@ class Question:
     classes    classification: class names in label order; segmentation: structure names without
                background; regression: names of the measured quantities; detection and instances: classes of the objects;
                pictures: channels of the image that is answered; synthesize: channels of the images that are made
-    values     segmentation, and objects that come from masks: the label value of each structure in the truth files
+    values     segmentation, and objects that come from masks: the label value of each structure in the truth files; synthesize
+               along masks: of each of the `guides`
     positive   the class that counts as disease where there are two exclusive ones; named by the
                user, never guessed
     exclusive  exactly one class per case (multi-class) against any number (multi-label); for
@@ -37,6 +38,7 @@ class Question:
     given      pictures: channels of the case's own image that are read; the truth is made of the channels in `classes`
     conditions synthesize: classes of which images can be asked for; empty where they are made without being asked. translate
                without pairs: the kind of image that is read, and the kind that is answered; each case is of one of them
+    guides     synthesize: structures of the masks along which images are made; the truth of a case is its mask
     degradation  restore: what is done to the image before it is read, as `imaging/degrade` writes it; the truth is the image
                as it came
     """
@@ -54,6 +56,14 @@ class Question:
     given: tuple[str, ...] = ()
     degradation: str = ""
     conditions: tuple[str, ...] = ()
+    guides: tuple[str, ...] = ()
+
+    @property
+    def of_masks(self) -> Question:
+        """Synthesize along masks: what the masks show, as a question of its own; of other questions they themselves."""
+        if not self.guides:
+            return self
+        return Question("segmentation", self.guides, self.values, unit=self.unit, sided=self.sided)
 
     @property
     def is_of_pictures(self) -> bool:
@@ -86,6 +96,7 @@ class Question:
         absent: tuple[str, ...] = () if self.is_of_objects else ("objects",)
         absent += () if self.is_of_pictures else ("given", "degradation")
         absent += () if self.task == "synthesize" or self.is_unpaired else ("conditions",)
+        absent += () if self.guides else ("guides",)
         return {k: v for k, v in values.items() if k not in absent}
 
     @classmethod

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from overread.batches.prepare import prepare_mask
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
-from overread.core.kinds import Picture
+from overread.core.kinds import LabelMap, Picture, Structure
 from overread.core.preparation import Preparation
 from overread.core.question import Question
 from overread.reading.predictor import Predictor
@@ -19,8 +21,27 @@ from overread.tasks.generative.diffusing import Diffusing
 from overread.tasks.generative.latent_diffusing import LatentDiffusing
 from overread.tasks.generative.making import MakingTask
 from overread.tasks.generative.variational import Vae
+from overread.tasks.segmentation import numbered
 
 AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A mask as the network takes it.
+
+    numbers  (Z, Y, X) uint8, 0 background, k + 1 for the structure k of `question.guides`
+    grid     where it lies, and the image that is made along it
+    """
+
+    numbers: np.ndarray
+    grid: Grid
+
+    def as_mask(self, question: Question) -> LabelMap:
+        """With the values that the truth has."""
+        values = np.array([0, *question.values])
+        names = zip(question.guides, question.values, strict=True)
+        return LabelMap(values[self.numbers][None], tuple(Structure(name, value, 0) for name, value in names), self.grid)
 
 
 @dataclass
@@ -52,35 +73,67 @@ class ImageMaker:
     def question(self) -> Question:
         return self.task.question
 
-    def make(self, count: int, seed: int, *, steps: int | None = None, classes: Sequence[str] = ()) -> list[Picture]:
+    def guide_of(self, mask: LabelMap) -> Guide:
+        """A mask on the grid of the images that are made, prepared as those were from which the network learned."""
+        layers, grid = prepare_mask(mask, self.preparation)
+        return Guide(numbered(mask, layers, self.question.guides), grid)
+
+    def make(
+        self, count: int, seed: int, *, steps: int | None = None, classes: Sequence[str] = (), guides: Sequence[Guide] = ()
+    ) -> list[Picture]:
         """`count` pictures; the same seed gives the same ones, however many are asked for.
 
         steps    diffusion: from noise to image; None for the usual number
         classes  of each picture, where the network was taught classes: one for all, or one for each; none takes any
+        guides   the masks along which they are made, one for each; none asks for nothing
         """
         condition = self._condition(count, classes)
+        self._refuse_guides(count, guides)
         made = []
         for first in range(0, count, AT_ONCE):
             some = min(AT_ONCE, count - first)
             random = torch.Generator().manual_seed(_seed_of(seed, first))
             asked = None if condition is None else condition[first : first + some]
-            made += [self._picture(each) for each in self._raw(some, random, asked, steps)]
+            along = guides[first : first + some]
+            raw = self._raw(some, random, asked, steps, self._masks(some, along))
+            made += [self._picture(each, along[k].grid if along else None) for k, each in enumerate(raw)]
         return made
 
-    def _raw(self, count: int, random: torch.Generator, condition: Tensor | None, steps: int | None) -> np.ndarray:
+    def _refuse_guides(self, count: int, guides: Sequence[Guide]) -> None:
+        if guides and not self.question.guides:
+            raise OverreadError(
+                "This model was taught no masks, so it cannot follow any.", "make a project with --task synthesize --by-mask"
+            )
+        if guides and len(guides) != count:
+            raise OverreadError(f"{len(guides)} masks were given for {count} images.", "give one for each")
+
+    def _masks(self, count: int, guides: Sequence[Guide]) -> Tensor | None:
+        """(B, 1, [Z,] Y, X) numbers of structures; (B, 1 + structures, [Z,] Y, X) of 0 where nothing is asked."""
+        if not self.question.guides:
+            return None
+        if not guides:
+            network: Any = self.network
+            return torch.zeros(count, 1 + len(self.question.guides), *network.image_shape[1:])
+        stacked = torch.from_numpy(np.stack([guide.numbers for guide in guides]))[:, None]
+        return stacked[:, :, 0] if self.preparation.dimensions == 2 else stacked
+
+    def _raw(
+        self, count: int, random: torch.Generator, condition: Tensor | None, steps: int | None, guide: Tensor | None
+    ) -> np.ndarray:
         """(count, C, Z, Y, X) scaled intensities."""
         kind = self.device.partition(":")[0]
         asked = None if condition is None else condition.to(self.device)
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            made = self.task.make(self.network.eval(), count, random, condition=asked, steps=steps).float().cpu().numpy()
+            raw = self.task.make(self.network.eval(), count, random, condition=asked, guide=guide, steps=steps)
+        made = raw.float().cpu().numpy()
         return made[:, :, None] if self.preparation.dimensions == 2 else made
 
-    def _picture(self, raw: np.ndarray) -> Picture:
-        """(C, Z, Y, X) scaled intensities in their units, on a grid of the usual spacing."""
+    def _picture(self, raw: np.ndarray, along: Grid | None) -> Picture:
+        """(C, Z, Y, X) scaled intensities in their units, on the grid of their mask, or on one of the usual spacing."""
         rules = self.preparation.normalisation
         array = np.stack([np.clip(v * r.std + r.mean, r.low, r.high) for v, r in zip(raw, rules, strict=True)])
         spacing = self.preparation.spacing
-        grid = Grid.from_spacing(
+        grid = along or Grid.from_spacing(
             raw.shape[1:],
             spacing or (1.0, 1.0, 1.0),
             spacing_known=spacing is not None,

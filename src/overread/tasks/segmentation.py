@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,15 +46,10 @@ class Segmentation:
         """Exclusive: (Z, Y, X) uint8, 0 background, k + 1 for structure k. Overlapping: (S, Z, Y, X) uint8 bits."""
         assert isinstance(truth, LabelMap)
         assert layers is not None
-        by_name = {s.name: s for s in truth.structures}
-        masks = ((k, by_name[n]) for k, n in enumerate(self.question.classes) if n in by_name)
         if self.question.exclusive:
-            encoded = np.zeros(layers.shape[1:], dtype=np.uint8)
-            for k, structure in masks:
-                encoded[layers[structure.layer] == structure.value] = k + 1
-            return encoded
+            return numbered(truth, layers, self.question.classes)
         bits = np.zeros((len(self.question.classes), *layers.shape[1:]), dtype=np.uint8)
-        for k, structure in masks:
+        for k, structure in _places(truth, self.question.classes):
             bits[k] = layers[structure.layer] == structure.value
         return bits
 
@@ -111,3 +106,17 @@ def _to_size(targets: Tensor, like: Tensor) -> Tensor:
     if targets.shape[2:] == like.shape[2:]:
         return targets
     return F.interpolate(targets.float(), like.shape[2:], mode="nearest-exact").to(targets.dtype)
+
+
+def numbered(truth: LabelMap, layers: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """(Z, Y, X) uint8 of label layers (L, Z, Y, X): 0 background, k + 1 for structure k; where two lie, the later."""
+    encoded = np.zeros(layers.shape[1:], dtype=np.uint8)
+    for k, structure in _places(truth, names):
+        encoded[layers[structure.layer] == structure.value] = k + 1
+    return encoded
+
+
+def _places(truth: LabelMap, names: Sequence[str]) -> Iterator[tuple[int, Structure]]:
+    """The structures that a truth knows, with their places among the names."""
+    by_name = {s.name: s for s in truth.structures}
+    return ((k, by_name[n]) for k, n in enumerate(names) if n in by_name)

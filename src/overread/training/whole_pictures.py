@@ -42,6 +42,9 @@ def for_whole_pictures(
     if "image_size" in ARCHITECTURES[name].options:
         options["image_size"] = list(shape[3 - dimensions :])
     options |= wishes.network
+    if question.guides:
+        _refuse_deaf(name)
+        options["guide_channels"] = 1 + len(question.guides)  # the background's first
     read = len(question.conditions) if question.task == "synthesize" else len(facts.channels)
     network = network_row(name, read, len(question.classes), dimensions, serves, options)
     normalisation, answer = picture_normalisation(question, facts, reasons)
@@ -49,3 +52,14 @@ def for_whole_pictures(
         tuple(facts.channels), facts.units, dimensions, spacing, shape, shape, facts.is_planar, normalisation, answer=answer
     )
     return preparation, network, batch
+
+
+def _refuse_deaf(name: str) -> None:
+    """Refuse a network that cannot follow a mask."""
+    if "guide_channels" in ARCHITECTURES[name].options:
+        return
+    fitting = ", ".join(n for n, row in ARCHITECTURES.items() if "made" in row.serves and "guide_channels" in row.options)
+    raise OverreadError(
+        f"'{name}' makes images of random numbers; it cannot follow a mask.",
+        f"choose one of {fitting} in [training] architecture",
+    )

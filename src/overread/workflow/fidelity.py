@@ -9,17 +9,17 @@ import numpy as np
 
 from overread.batches.prepare import prepare_image
 from overread.cohort.index import Cohort
-from overread.cohort.load import load_image
+from overread.cohort.load import load_image, load_truth
 from overread.cohort.progress import Progress
 from overread.cohort.unpaired import as_wanted
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Picture
+from overread.core.kinds import LabelMap, Picture
 from overread.evaluation.generation.judge import Real, judge
 from overread.evaluation.generation.memory import memory
 from overread.evaluation.rules import Rules
-from overread.reading.making import ImageMaker
+from overread.reading.making import Guide, ImageMaker
 from overread.record.files import write_bytes, write_json, write_text
 from overread.record.run import RunFolder
 from overread.reporting.generation.fidelity_page import fidelity_page
@@ -50,6 +50,7 @@ def fidelity(
 ) -> dict[str, Any]:
     """Make images, compare them with the tuning images by features, look for repeated training images; write record and page.
 
+    Where images are made along masks, these are the masks of the tuning cases in turn.
     Without pairs it is the translated tuning images that are compared with tuning images of the kind that was wanted.
 
     count     images to make; without pairs at most so many tuning images are taken
@@ -65,7 +66,8 @@ def fidelity(
     maker = ImageMaker.of(model.predictor)
     cohort = project.cohort_of(run, fold)
     eyes = eyes_of(project, features, minutes, fold, progress)
-    made = _made(maker, count, seed, steps, progress)
+    guides = tuning_guides(maker, cohort)
+    made = _made(maker, count, seed, steps, progress, [guides[k % len(guides)] for k in range(count)] if guides else [])
     of_made = eyes.features([_as_image(picture, maker) for picture in made], progress, "Looking at made images")
     real, _ = _real(eyes, cohort, "tuning", progress)
     training, training_cases = _real(eyes, cohort, "training", progress)
@@ -81,6 +83,7 @@ def fidelity(
         "is_phantom": cohort.is_phantom,
         "seed": seed,
         "steps": steps,
+        **({"along_masks_of_tuning_cases": len(guides)} if guides else {}),
         "fidelity": found,
         "memory": _kept(repeated),
     }
@@ -143,10 +146,21 @@ def _kept(repeated: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in repeated.items() if key not in ("nearest", "held_out")}
 
 
-def _made(maker: ImageMaker, count: int, seed: int, steps: int | None, progress: Progress | None) -> list[Picture]:
+def tuning_guides(maker: ImageMaker, cohort: Cohort) -> list[Guide]:
+    """The masks of the tuning cases; none where images are not made along masks."""
+    if not cohort.question.guides:
+        return []
+    cases = [case for case in cohort.of("tuning") if not case.is_made]
+    masks = [load_truth(cohort, case) for case in cases]
+    return [maker.guide_of(mask) for mask in masks if isinstance(mask, LabelMap)]
+
+
+def _made(
+    maker: ImageMaker, count: int, seed: int, steps: int | None, progress: Progress | None, guides: Sequence[Guide]
+) -> list[Picture]:
     if progress is not None:
         progress.start(None, f"Making {count} images")
-    made = maker.make(count, seed, steps=steps)
+    made = maker.make(count, seed, steps=steps, guides=guides)
     if progress is not None:
         progress.finish()
     return made
@@ -175,8 +189,9 @@ def _pictures(
 ) -> dict[str, bytes]:
     """The made images; those nearest to training images beside these; what was made during training."""
     is_phantom = cohort.is_phantom
+    along = ", along masks of tuning cases" if cohort.question.guides else ""
     arrays = np.stack([picture.array[0] for picture in made[:SHOWN]])
-    pictures = {"made.png": made_grid(arrays, title=f"{len(arrays)} of {len(made)} made images", is_phantom=is_phantom)}
+    pictures = {"made.png": made_grid(arrays, title=f"{len(arrays)} of {len(made)} made images{along}", is_phantom=is_phantom)}
     by_id = {case.case_id: case for case in training}
     nearest = sorted(repeated["nearest"], key=lambda row: row["distance"])[:PAIRS]
     beside = [_as_learned(load_image(cohort, by_id[row["case_id"]]), maker) for row in nearest]

@@ -65,6 +65,7 @@ def init(
     answer: Sequence[str] = (),
     degradation: str = "",
     by_class: bool = False,
+    by_mask: bool = False,
     unpaired: str | None = None,
     ordered: bool = False,
     tuning: float = 0.15,
@@ -106,6 +107,7 @@ def init(
     answer       translate: channels of the images that are to be made from the others
     degradation  restore: what is done to an image before it is read, such as "low_dose:0.25"
     by_class     synthesize: images can be asked for by class, which `label`, folders or the archive tell
+    by_mask      synthesize: images are made along masks, which `truth` holds
     unpaired     translate: "A:B" where every image is of one of two kinds, which `label`, folders or the archive tell; A is read
     internal     share of the patients for the internal test; with 0 there is none, and nothing can be claimed of a model
     split_by     a fold for each value of this column: leave one site out; "date": the newest patients are the internal test
@@ -134,6 +136,7 @@ def init(
         answer=tuple(answer),
         degradation=degradation,
         by_class=by_class,
+        by_mask=_said_of_synthesis(task, by_mask),
         unpaired=_two_kinds(task, unpaired),
     )
     request = Request(
@@ -195,6 +198,13 @@ def _refuse_objects_of(task: str | None, objects: str | None) -> None:
         raise OverreadError(
             f"--objects {objects} says how masks tell objects apart, and {asked}.", "add --task detection or --task instances"
         )
+
+
+def _said_of_synthesis(task: str | None, by_mask: bool) -> bool:
+    if by_mask and task != "synthesize":
+        asked = f"not to {task}" if task else "and no --task asks for it"
+        raise OverreadError(f"--by-mask belongs to --task synthesize, {asked}.", "leave it out, or say --task synthesize")
+    return by_mask
 
 
 def _two_kinds(task: str | None, unpaired: str | None) -> tuple[str, ...]:

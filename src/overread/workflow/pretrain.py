@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from overread.cohort.fingerprint import fingerprint
+from overread.cohort.index import Cohort
 from overread.cohort.progress import Progress, in_shares
 from overread.core.errors import OverreadError, Stopped
 from overread.networks.device import best_device
@@ -108,7 +109,7 @@ def _pretrain(
     progress: Progress | None,
 ) -> Outcome:
     settings = planning.with_overrides(project.settings, order["overrides"])
-    cohort = project.cohort(fold)
+    cohort = _without_guides(project.cohort(fold))
     planning.refuse_unfit(cohort)
     first = first_model_of(project, settings)
     cohort = with_regions(project, cohort, first, progress)
@@ -139,6 +140,12 @@ def _pretrain(
     record |= {"losses": [round(float(event["loss"]), 5) for event in epochs]}
     write_record(run, {**record, "weights": write_pretrained(run, taught.inner), "ended": outcome.reason})
     return outcome
+
+
+def _without_guides(cohort: Cohort) -> Cohort:
+    """The cohort without masks along which images are to be made: what learns here is shown images alone."""
+    question = replace(cohort.question, guides=(), values=()) if cohort.question.guides else cohort.question
+    return replace(cohort, question=question)
 
 
 def _record(

@@ -250,6 +250,12 @@ def question_of(settings: Settings) -> Question:
             f"question.conditions in project.toml names {', '.join(asked.conditions)}; two different kinds were expected.",
             "name the kind that is read and the kind that is wanted, or none where images come in pairs",
         )
+    if asked.guides and (asked.task != "synthesize" or asked.conditions or len(asked.values) != len(asked.guides)):
+        raise OverreadError(
+            f"question.guides in project.toml names {', '.join(asked.guides)} for {asked.task}, with {len(asked.values)} values "
+            f"and {len(asked.conditions)} conditions.",
+            "images are made along masks by synthesize alone: with one label value per structure, and no conditions",
+        )
     is_drawn = asked.task in ("segmentation", "detection", "instances")
     if is_drawn and not by_value and len(asked.values) != len(asked.classes):
         raise OverreadError(
@@ -275,4 +281,5 @@ def question_of(settings: Settings) -> Question:
         asked.given,
         asked.degradation,
         asked.conditions,
+        asked.guides,
     )

@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 
+from overread.cohort.load import label_map
 from overread.core.errors import OverreadError
 from overread.core.kinds import Picture
+from overread.evaluation.sources.foreign_masks import mask_files, open_mask
+from overread.imaging.mask_file import write_mask
 from overread.imaging.picture_png import marked_png
 from overread.imaging.pictures import SyntheticMark, write_picture
-from overread.reading.making import ImageMaker
+from overread.reading.making import Guide, ImageMaker
 from overread.reading.model import ModelCard, load_model
 from overread.record.files import write_bytes, write_json, write_text
 from overread.reporting.generation.grid import made_grid
 
 FORMATS = {"png": ".png", "nifti": ".nii.gz", "dicom": ""}
+USUAL = 16  # images, where nobody says how many
 SHOWN = 40  # images on the sheet
 RECORD = "sample.json"
 LABELS, CLASS_COLUMN = "labels.csv", "class"  # in the folder of the images: what class each was asked for
@@ -30,6 +34,8 @@ LABELS, CLASS_COLUMN = "labels.csv", "class"  # in the folder of the images: wha
 class Wanted:
     """What is asked for.
 
+    count     how many, or how many for each mask; None takes 16, or 1 for each mask
+    along     folder of masks along which images are made
     classes   one for all images, or one for each; empty where any will do
     each_class  so many images of every class that the network was taught, in place of `classes`
     steps     diffusion: from noise to image; None for the usual number
@@ -37,13 +43,14 @@ class Wanted:
     no_corner why no word is drawn into the corner of a PNG; empty where it is
     """
 
-    count: int = 16
+    count: int | None = None
     seed: int = 0
     classes: tuple[str, ...] = ()
     steps: int | None = None
     form: str | None = None
     no_corner: str = ""
     each_class: bool = False
+    along: Path | None = None
 
 
 def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
@@ -51,16 +58,19 @@ def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
 
     Not in it: whoever takes the folder as images would take the sheet for one.
     """
-    out, sheet = Path(out), sheet_of(Path(out))
-    if sheet.exists() or (out.exists() and any(out.iterdir())):
-        raise OverreadError(f"{sheet if sheet.exists() else out} is there already.", "give a new folder with --out")
-    if wanted.count < 1:
+    out, sheet, masks = Path(out), sheet_of(Path(out)), masks_of(Path(out))
+    taken = [path for path in (sheet, masks) if path.exists()] + ([out] if out.exists() and any(out.iterdir()) else [])
+    if taken:
+        raise OverreadError(f"{taken[0]} is there already.", "give a new folder with --out")
+    if wanted.count is not None and wanted.count < 1:
         raise OverreadError(f"{wanted.count} images cannot be made.", "give --count 1 or more")
     loaded = load_model(Path(model))
     maker = ImageMaker.of(loaded.predictor)
     wanted = _of_each_class(wanted, maker) if wanted.each_class else wanted
-    form = _form(wanted.form, maker)
-    made = maker.make(wanted.count, wanted.seed, steps=_steps(wanted, maker), classes=wanted.classes)
+    form = _form(wanted, maker)
+    along = [] if wanted.along is None else _along(wanted.along, wanted.count or 1, maker)
+    count, guides = len(along) or wanted.count or USUAL, [guide for _, guide in along]
+    made = maker.make(count, wanted.seed, steps=_steps(wanted, maker), classes=wanted.classes, guides=guides)
     mark = SyntheticMark(
         "synthetic",
         f"{loaded.card.network['name']}, seed {wanted.seed}",
@@ -71,10 +81,14 @@ def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
     names = [f"synthetic-{wanted.seed}-{k + 1:04d}" for k in range(len(made))]
     for name, picture in zip(names, made, strict=True):
         write_picture(out / f"{name}{FORMATS[form]}", picture, mark=mark)
+    for name, guide in zip(names, guides, strict=False):  # none, or one for each image
+        mask = guide.as_mask(maker.question).layers[0]
+        word = "PHANTOM, " if loaded.card.is_phantom else ""
+        write_mask(masks / f"{name}{FORMATS[form]}", mask, guide.grid, description=f"{word}mask of a synthetic image")
     write_bytes(sheet, marked_png(_sheet(made, wanted, is_phantom=loaded.card.is_phantom), mark))
     if wanted.classes:
         write_text(out / LABELS, _labels([f"{name}{FORMATS[form]}" for name in names], wanted.classes))
-    record = _record(wanted, form, names, loaded.card)
+    record = _record(wanted, form, names, loaded.card, [name for name, _ in along])
     write_json(out / RECORD, record)
     return record
 
@@ -86,7 +100,7 @@ def _of_each_class(wanted: Wanted, maker: ImageMaker) -> Wanted:
         raise OverreadError("This model was taught no classes.", "make a project with --task synthesize --by-class")
     if wanted.classes:
         raise OverreadError("Classes are named, and every class is asked for.", "leave one of the two out")
-    each = tuple(name for name in known for _ in range(wanted.count))
+    each = tuple(name for name in known for _ in range(wanted.count or USUAL))
     return replace(wanted, count=len(each), classes=each)
 
 
@@ -95,9 +109,33 @@ def sheet_of(out: Path) -> Path:
     return out.with_name(f"{out.name}-sheet.png")
 
 
-def _form(asked: str | None, maker: ImageMaker) -> str:
+def masks_of(out: Path) -> Path:
+    """Where the masks lie along which the images of a folder were made, each under the name of its image."""
+    return out.with_name(f"{out.name}-masks")
+
+
+def _along(folder: Path, count: int, maker: ImageMaker) -> list[tuple[str, Guide]]:
+    """The masks of a folder, each as often as images of it are wanted: the mask's name, and as the network takes it."""
+    if not maker.question.guides:
+        raise OverreadError(
+            "This model was taught no masks, so it cannot follow any.", "make a project with --task synthesize --by-mask"
+        )
+    files = mask_files(folder)
+    if not files:
+        raise OverreadError(f"{folder} holds no mask.", "give a folder of .nii.gz (or .png) files with --along")
+    return [(name, guide) for name, path in files.items() for guide in [_guide(name, path, maker)] * count]
+
+
+def _guide(name: str, path: Path, maker: ImageMaker) -> Guide:
+    layers, grid = open_mask(path)
+    return maker.guide_of(label_map(name, layers, maker.question.of_masks, grid))
+
+
+def _form(wanted: Wanted, maker: ImageMaker) -> str:
     is_planar, channels = maker.preparation.is_planar, len(maker.question.classes)
-    form = asked or ("png" if is_planar else "nifti")
+    form = wanted.form or ("png" if is_planar else "nifti")
+    if form == "dicom" and wanted.along is not None:
+        raise OverreadError("Masks are written beside the images, and not as DICOM.", "say --format nifti, or leave --along out")
     if form == "png" and not is_planar:
         raise OverreadError("These images are volumes, and a PNG holds one slice.", "say --format nifti or --format dicom")
     if form == "png" and channels not in (1, 3):
@@ -128,19 +166,20 @@ def _labels(files: Sequence[str], classes: Sequence[str]) -> str:
     return told.getvalue()
 
 
-def _record(wanted: Wanted, form: str, names: Sequence[str], card: ModelCard) -> dict[str, Any]:
+def _record(wanted: Wanted, form: str, names: Sequence[str], card: ModelCard, along: Sequence[str]) -> dict[str, Any]:
     return {
         "format": 1,
         "model": card.sha256,
         "network": card.network["name"],
         "cohort": card.training.get("cohort", ""),
         "is_phantom": card.is_phantom,
-        "count": wanted.count,
+        "count": len(names),
         "seed": wanted.seed,
         "classes": list(wanted.classes),
         "steps": wanted.steps,
         "form": form,
         "corner_mark": "drawn" if form == "png" and not wanted.no_corner else wanted.no_corner or "the form has none",
         "images": list(names),
+        **({"along": list(along)} if along else {}),
         "use": "synthetic: for training only; Overread refuses them in tuning and test partitions",
     }

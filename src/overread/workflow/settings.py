@@ -91,6 +91,7 @@ class QuestionSection(_Section):
     objects: Literal["components", "values"] = "components"  # in masks: connected voxels are one object, or each value is
     given: tuple[str, ...] = ()  # translate, restore ...: channels that are read; `classes` are those of the answer
     conditions: tuple[str, ...] = ()  # synthesize: classes that can be asked for; translate without pairs: kind read, kind wanted
+    guides: tuple[str, ...] = ()  # synthesize: structures of the masks along which images are made; their values in `values`
     degradation: str = ""  # restore: what is done to an image before it is read, e.g. "low_dose:0.25"
 
 

@@ -33,6 +33,7 @@ RARE = (
     "question.given",
     "question.degradation",
     "question.conditions",
+    "question.guides",
 )  # lines that say nothing to most projects
 ASKED = {  # what a line asks of whoever fills it in
     "evaluation.sampling": "consecutive (cases as they came), or enriched (positives sought out; then state prevalence = 0.02)",

@@ -15,13 +15,15 @@ from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.core.kinds import LabelMap, Picture
-from overread.evaluation.pictures.structures import MaskedPair, pairs_in, structure_check
+from overread.evaluation.pictures.structures import MaskedPair, MasksInMemory, pairs_in, structure_check
 from overread.evaluation.rules import Rules
 from overread.evaluation.sources.pictures_file import read_picture
 from overread.evaluation.sources.predictions import Predictions
+from overread.reading.making import ImageMaker
 from overread.reading.model import Model, load_model
 from overread.record.files import write_json
-from overread.workflow.frozen import run_of
+from overread.workflow.fidelity import tuning_guides
+from overread.workflow.frozen import model_of, run_of
 from overread.workflow.generation.structures_record import FILE
 from overread.workflow.project import Project
 from overread.workflow.read import as_trained
@@ -75,10 +77,12 @@ def structures(
     by       model file that segments; it reads the channels that the run answers with
     lesions  structures whose components are counted: erased, invented
     """
+    if project.question.guides:
+        return _along_masks(project, by, run_name, fold, lesions, progress)
     if not project.question.is_of_pictures:
         raise OverreadError(
             f"This project is of {project.question.task}; structures are compared on images that a model answered with.",
-            "make a project with --task translate or --task restore, or compare folders of masks with --true and --made",
+            "make a project with --task translate or restore, or synthesize --by-mask; or compare folders with --true and --made",
         )
     run = run_of(project, run_name, fold)
     model = _segmenter(by)
@@ -97,6 +101,42 @@ def structures(
         "is_phantom": cohort.is_phantom,
         "refused": len(cohort.of("tuning")) - len(cases),
         **found,
+    }
+    write_json(run.path / FILE, record)
+    return record
+
+
+def _along_masks(
+    project: Project, by: Path, run_name: str | None, fold: int | None, lesions: Sequence[str], progress: Progress | None
+) -> dict[str, Any]:
+    """Is the mask of each tuning case found again in an image that was made along it?"""
+    run, model, question = run_of(project, run_name, fold), _segmenter(by), project.question
+    unknown = [name for name in question.guides if name not in model.card.question.classes]
+    if unknown:
+        raise OverreadError(
+            f"{by.name} draws no '{unknown[0]}'; it draws {', '.join(model.card.question.classes)}.",
+            f"give a model with --by that draws {', '.join(question.guides)}",
+        )
+    maker_model = model_of(project, run)
+    maker, cohort = ImageMaker.of(maker_model.predictor), project.cohort_of(run, fold)
+    cases = [case for case in cohort.of("tuning") if not case.is_made]
+    guides = tuning_guides(maker, cohort)
+    pairs: list[MaskedPair] = []
+    for case, guide, made in zip(cases, guides, maker.make(len(guides), 0, guides=guides), strict=True):
+        image = Image(made.array, made.grid, made.units, question.classes)
+        drawn = model.predictor.answer(model.predictor.prepare(as_trained(image, model.card)[0]))
+        assert isinstance(drawn, LabelMap)
+        pairs.append(MasksInMemory(case.case_id, case.patient_id, guide.as_mask(question), drawn))
+    record = {
+        "format": 1,
+        "run": project.run(run_name).name,
+        "fold": fold,
+        "model": maker_model.card.sha256,
+        "by": model.card.sha256,
+        "is_phantom": cohort.is_phantom,
+        "refused": 0,
+        "along_masks": True,
+        **structure_check(pairs, question.guides, _rules(project), lesions=lesions, progress=progress),
     }
     write_json(run.path / FILE, record)
     return record

@@ -65,7 +65,10 @@ def _seen(record: Record, pictures: Mapping[str, bytes]) -> Section:
     shown = [Picture(pictures["made.png"], f"Made with seed {record['seed']}; all are synthetic.")]
     if "looks.png" in pictures:
         shown.append(Picture(pictures["looks.png"], "Rows: looks during training; columns: the same random numbers."))
-    return Section("made", "What was made", "Nothing was chosen: these are the first ones.", [Pictures(shown, is_wide=True)])
+    words = "Nothing was chosen: these are the first ones."
+    if masks := record.get("along_masks_of_tuning_cases"):
+        words += f" Each was made along the mask of a tuning case, {masks} in turn, so where structures lie was given."
+    return Section("made", "What was made", words, [Pictures(shown, is_wide=True)])
 
 
 def _near(record: Record) -> Section:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
-from overread.core.kinds import Kind
+from overread.core.kinds import Kind, LabelMap
 from overread.core.question import Decisions, Question
 from overread.tasks.base import UNSCALED, Scaling
 from overread.tasks.generative.turns import LOOKING, Turn
+from overread.tasks.segmentation import numbered
 from overread.tasks.target import Target
 
 MADE = "made"  # what is asked of a network: to make images
@@ -80,7 +81,9 @@ class MakingTask(ABC):
         return {}
 
     def encode(self, truth: Kind, layers: np.ndarray | None) -> np.ndarray:
-        """Nothing is compared with a truth."""
+        """Nothing is compared with a truth; a mask, (Z, Y, X) uint8 numbers of structures, is what the image is made along."""
+        if isinstance(truth, LabelMap) and layers is not None:
+            return numbered(truth, layers, self.question.guides)
         return np.zeros(0, np.float32)
 
     def respond(self, network: nn.Module, images: Tensor) -> Tensor:

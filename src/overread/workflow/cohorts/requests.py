@@ -17,7 +17,7 @@ def request_of(project: Project) -> Request:
         task,
         s.truth.label_columns,
         s.truth.names,
-        question.classes,
+        question.guides or question.classes,
         question.values,
         question.positive,
         question.exclusive,
@@ -30,6 +30,7 @@ def request_of(project: Project) -> Request:
         answer=question.classes if task == "translate" and not question.conditions else (),
         degradation=question.degradation,
         by_class=task == "synthesize" and bool(question.conditions),
+        by_mask=bool(question.guides),
         unpaired=question.conditions if task == "translate" else (),
     )
     sheet = project.path / s.truth.sheet if s.truth.sheet else None

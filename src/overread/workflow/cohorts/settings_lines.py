@@ -75,6 +75,7 @@ def draft_settings(
         given=question.given,
         degradation=question.degradation,
         conditions=question.conditions,
+        guides=question.guides,
     )
     if gathered.others:
         reasons["question.others"] = "you asked for the others alone: these are background"

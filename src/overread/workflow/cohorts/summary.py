@@ -17,6 +17,7 @@ from overread.cohort.inspect import Seen
 from overread.cohort.partition import Division, class_counts
 from overread.cohort.rules import in_words
 from overread.cohort.store import Stored
+from overread.core.question import Question
 from overread.imaging.degrade.simulated import parse_degradation
 from overread.workflow.project import Summary
 from overread.workflow.settings import Settings
@@ -145,6 +146,10 @@ def _section(title: str, items: Sequence[str]) -> list[str]:
     return ["", title, *(f"  {item}" for item in items)] if items else []
 
 
+def _valued(question: Question) -> str:
+    return ", ".join(f"{n} = {v}" for n, v in zip(question.classes, question.values, strict=False))
+
+
 def _asked(gathered: Gathered) -> list[str]:
     question = gathered.question
     names, by_class = ", ".join(question.classes), bool(question.conditions)
@@ -154,14 +159,16 @@ def _asked(gathered: Gathered) -> list[str]:
     what = {
         "classification": f"which of {names}" if question.exclusive else f"which of {names} (any number)",
         "regression": f"how much: {names}",
-        "segmentation": "where: " + ", ".join(f"{n} = {v}" for n, v in zip(question.classes, question.values, strict=False)),
+        "segmentation": f"where: {_valued(question)}",
         "detection": f"a box around each {_or(question.classes)}",
         "instances": f"the outline of each {_or(question.classes)}",
         "autoencode": f"the same image ({names}) from a short code of it",
         "vae": f"the same image ({names}) from a short code of it, whose distribution is known",
         "translate": translated,
         "restore": f"the image ({names}) as it was before it was made worse",
-        "synthesize": f"new images ({names}) like these" + (f", by class: {', '.join(question.conditions)}" if by_class else ""),
+        "synthesize": f"new images ({names}) like these"
+        + (f", by class: {', '.join(question.conditions)}" if by_class else "")
+        + (f", along masks: {_valued(question.of_masks)}" if question.guides else ""),
     }[question.task]
     once = "" if question.task == "synthesize" else f"; one answer per {question.unit}"
     lines = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from overread.record.files import write_bytes
 from overread.record.run import RunFolder
 
 if TYPE_CHECKING:  # the report, which needs no network, shows what was kept
-    from overread.reading.making import ImageMaker
+    from overread.reading.making import Guide, ImageMaker
 
 FOLDER = "made"
 COUNT = 6
@@ -21,12 +22,15 @@ STEPS = 20  # of a diffusion, at a look
 KEPT = 12  # looks; between them the nearest are left out
 
 
-def keep_made(run: RunFolder, maker: ImageMaker) -> Path:
-    """Write the images of this look beside the earlier ones, as float16 in the units of the cohort."""
+def keep_made(run: RunFolder, maker: ImageMaker, guides: Sequence[Guide] = ()) -> Path:
+    """Write the images of this look beside the earlier ones, as float16 in the units of the cohort.
+
+    guides  the masks along which they are made, `COUNT` of them or none
+    """
     folder = run.path / FOLDER
     number = 1 + max((int(path.stem.partition("-")[2]) for path in folder.glob("look-*.npz")), default=0)
     steps = STEPS if maker.takes_steps else None
-    made = np.stack([picture.array for picture in maker.make(COUNT, SEED, steps=steps)]).astype(np.float16)
+    made = np.stack([picture.array for picture in maker.make(COUNT, SEED, steps=steps, guides=guides)]).astype(np.float16)
     text = io.BytesIO()
     np.savez_compressed(text, made=made)
     path = folder / f"look-{number:04d}.npz"

@@ -18,12 +18,12 @@ from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind, Measurements, Picture
 from overread.core.question import Decisions, Question
 from overread.metrics.quick import quick_scores
-from overread.reading.making import ImageMaker
+from overread.reading.making import Guide, ImageMaker
 from overread.reading.objects import as_kind, surest
 from overread.reading.predictor import Predictor
 from overread.tasks.base import ObjectTask
 from overread.tasks.generative.making import MakingTask
-from overread.workflow.generation.watched import keep_made
+from overread.workflow.generation.watched import COUNT, keep_made
 from overread.workflow.learning.object_truths import object_truth, prepared_grid
 from overread.workflow.learning.predict import raw_kind
 from overread.workflow.plan import Planned, partners_of
@@ -50,7 +50,7 @@ class Look:
 
     def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
         if isinstance(self.planned.task, MakingTask):
-            keep_made(self.planned.run, self._maker(network, self.planned.task))
+            keep_made(self.planned.run, self._maker(network, self.planned.task), self._guides())
             return self._loss(network), {}
         if self.planned.plan.question.is_unpaired:  # no case has a true picture that an answer could be compared with
             return self._loss(network), {}
@@ -90,6 +90,14 @@ class Look:
     def _maker(self, network: nn.Module, task: MakingTask) -> ImageMaker:
         plan = self.planned.plan
         return ImageMaker(network, task, plan.preparation, plan.precision, str(self.device))
+
+    def _guides(self) -> list[Guide]:
+        """Masks of tuning cases, the same at every look; none where images are not made along masks."""
+        plan = self.planned.plan
+        if not plan.question.guides:
+            return []
+        shown = [self.cases[k % len(self.cases)] for k in range(COUNT)]
+        return [Guide(np.array(case.target), prepared_grid(case, plan.preparation)) for case in shown]
 
     def _pair_of(self, question: Question) -> Callable[[Predictor, PreparedCase], tuple[Kind, Kind]]:
         if question.is_of_pictures:
