@@ -64,7 +64,7 @@ def test_slices_follow_each_other_along_the_thick_axis():
 def test_batches_are_told_along_which_axis_padding_lies():
     case = PreparedCase("1", np.zeros((1, 4, 8, 8), np.float16), np.float32([1, 0]), {})
     kept = SimpleNamespace(of=lambda wanted: [case for _ in wanted])
-    cohort = SimpleNamespace(of=lambda partition: [SimpleNamespace(case_id="1")])
+    cohort = SimpleNamespace(question=PNEUMONIA, of=lambda partition: [SimpleNamespace(case_id="1")])
     given = facts((256, 256, 30), (0.6, 0.6, 4.0))
     assert batches_of(make_plan(PNEUMONIA, given, ATTENTION), kept, cohort, "cpu").slices == 2
     assert batches_of(make_plan(PNEUMONIA, given, Wishes()), kept, cohort, "cpu").slices is None
