@@ -93,8 +93,21 @@ def test_a_planted_copy_raises_the_alarm_and_honest_images_do_not() -> None:
     assert "Do not hand out these images" in found["sentence"]
 
 
-def test_a_cohort_that_holds_an_image_twice_blinds_the_test_and_that_is_said() -> None:
+def test_held_out_images_that_trained_too_are_left_out_and_counted() -> None:
+    """One twin would make every copy look usual."""
     held = real_images()
-    found = memory(held.features[:40], [f"C-{k}" for k in range(40)], held.features + 1, held, RULES, network=NETWORK)
+    training = np.random.default_rng(8).normal(size=(90, 6))
+    training[3] = held.features[5]
+    made = np.random.default_rng(9).normal(size=(60, 6))
+    made[11] = training[42] + 1e-6
+    found = memory(training, [f"C-{k}" for k in range(90)], made, held, RULES, network=NETWORK)
+    assert (found["n_twins"], found["copies"], found["fires"], found["is_blind"]) == (1, [11], True, False)
+    assert "Left out: 1 held-out image that equals a training image" in found["sentence"]
+
+
+def test_a_cohort_that_holds_its_images_twice_blinds_the_test_and_that_is_said() -> None:
+    held = real_images()
+    ids = [f"C-{k}" for k in range(len(held.features))]
+    found = memory(held.features, ids, held.features + 1, held, RULES, network=NETWORK)
     assert found["is_blind"]
-    assert "holds one image twice" in found["sentence"]
+    assert "holds its images twice" in found["sentence"]

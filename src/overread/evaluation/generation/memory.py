@@ -17,6 +17,7 @@ from overread.metrics.generation import rows
 from overread.metrics.generation.memorisation import COPY, Memorised, median_ratio, memorised
 
 SUSPECTS = 20  # made images that are listed
+SAME = 1e-6  # of the usual distance of a held-out image to training: nearer than that, the cohort holds one image twice
 ALARM = 0.01  # p below which so many made images near to training are more than chance
 RULE = (
     f"A made image is called a copy where its nearest training image is nearer than {100 * COPY:.0f} % of the distance that the "
@@ -38,9 +39,13 @@ def memory(
     returns {"fires", "sentence", "scores", "nearest": a row per made image, "suspects": their numbers, nearest first ...}
     """
     found = memorised(training, made, held_out.features)
+    is_twin = found.held_out <= SAME * float(np.median(found.held_out))
+    is_blind = bool(is_twin.all())
+    if is_twin.any() and not is_blind:
+        held_out = _only(held_out, ~is_twin)
+        found = memorised(training, made, held_out.features)
     order = np.argsort(found.distance, kind="stable")
     suspects = [int(k) for k in order if found.nearer[k]][:SUSPECTS]
-    is_blind = bool(found.held_out.min() <= 0)
     fires = bool(found.copies.any()) or (bool(found.nearer.any()) and found.p < ALARM)
     scored = [
         Scored(rows.NEAREST_RATIO, ALL, _ratio_interval(found, held_out.patients, rules)),
@@ -51,9 +56,10 @@ def memory(
         "n_training": len(training),
         "n_made": len(made),
         "n_held_out": len(found.held_out),
+        "n_twins": int(is_twin.sum()),
         "fires": fires,
         "is_blind": is_blind,
-        "sentence": _sentence(found, fires, is_blind),
+        "sentence": _sentence(found, fires, is_blind, int(is_twin.sum())),
         "rule": RULE,
         "p": number(found.p),
         "copies": [int(k) for k in np.flatnonzero(found.copies)],
@@ -67,17 +73,24 @@ def memory(
     }
 
 
-def _sentence(found: Memorised, fires: bool, is_blind: bool) -> str:
+def _only(real: Real, which: np.ndarray) -> Real:
+    """which (N,) bool"""
+    return Real(real.features[which], tuple(name for name, stays in zip(real.patient_ids, which, strict=True) if stays))
+
+
+def _sentence(found: Memorised, fires: bool, is_blind: bool, twins: int) -> str:
     if is_blind:
         return (
-            "A held-out image equals a training image, so this test cannot tell a copy from an image of the same kind: the "
-            "cohort holds one image twice, and its audit says where."
+            "Every held-out image equals a training image, so this test cannot tell a copy from an image of the same kind: the "
+            "cohort holds its images twice, and its audit says where."
         )
     made, nearer, copies = len(found.distance), int(found.nearer.sum()), int(found.copies.sum())
     said = f"{copies} of {made} made images are copies of training images, and {nearer} are nearer to one than any held-out image"
+    equal = "1 held-out image that equals" if twins == 1 else f"{twins} held-out images that equal"
+    less = f" Left out: {equal} a training image; the audit says where the cohort holds an image twice." if twins else ""
     if fires:
-        return f"Training images are repeated: {said} (p = {found.p:.2g}). Do not hand out these images nor the model."
-    return f"No sign that training images are repeated: {said} (p = {found.p:.2g})."
+        return f"Training images are repeated: {said} (p = {found.p:.2g}). Do not hand out these images nor the model.{less}"
+    return f"No sign that training images are repeated: {said} (p = {found.p:.2g}).{less}"
 
 
 def _ratio_interval(found: Memorised, patients: Patients, rules: Rules) -> Interval:
