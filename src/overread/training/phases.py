@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from overread.tasks.base import Teaches
 from overread.tasks.generative.turns import TakesTurns, Turn
+from overread.training.small_maps import SmallMaps
 
 REHEARSED = 10  # steps, among which every phase comes
 Further = Callable[[], Mapping[str, Tensor]]
@@ -80,10 +81,11 @@ class Lessons:
 
     def _asked(self, losses: Callable[[], Mapping[str, Tensor]], further: Further | None) -> dict[str, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
-        terms = dict(losses())
-        if further is not None:
-            with self.fabric.autocast():
-                terms |= further()
+        with SmallMaps():
+            terms = dict(losses())
+            if further is not None:
+                with self.fabric.autocast():
+                    terms |= further()
         return terms
 
     def _in_turn(self, images: Tensor, targets: Any, turn: Turn) -> Mapping[str, Tensor]:

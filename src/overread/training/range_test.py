@@ -22,6 +22,7 @@ from overread.training.loop import Recipe
 from overread.training.optimizers import optimizer as make_optimizer
 from overread.training.optimizers import set_rate
 from overread.training.scales import format_scales
+from overread.training.small_maps import SmallMaps
 
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 100
@@ -78,7 +79,8 @@ def range_test(
         set_rate([optimizer], rate)
         images, targets = (fabric.to_device(part) for part in batches(step))
         optimizer.zero_grad(set_to_none=True)
-        loss = torch.stack(list(task.losses(taught, images, targets).values())).sum()
+        with SmallMaps():
+            loss = torch.stack(list(task.losses(taught, images, targets).values())).sum()
         fabric.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
         value = float(loss.detach())

@@ -1,0 +1,76 @@
+"""Maps smaller than their kernel: gradients as in float64, and nothing changed for all others."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from overread.training.small_maps import SmallMaps
+
+BY = {
+    ("plain", 2): nn.Conv2d,
+    ("plain", 3): nn.Conv3d,
+    ("transposed", 2): nn.ConvTranspose2d,
+    ("transposed", 3): nn.ConvTranspose3d,
+}
+# way, kernel, stride, padding, extents of the map; without SmallMaps each gives garbage or ends the process on some processor
+FAILED = [
+    ("plain", 3, 2, 1, (5, 1)),
+    ("plain", 7, 2, 3, (8, 1)),
+    ("plain", 3, 1, 1, (2, 8, 8)),
+    ("plain", 3, 2, 1, (8, 1, 1)),
+    ("plain", 4, 2, 1, (8, 2, 2)),
+    ("plain", 4, 1, 1, (3, 2, 2)),
+    ("plain", 5, 1, 2, (4, 8, 8)),
+    ("plain", 7, 2, 3, (5, 8, 8)),
+    ("plain", 7, 2, 3, (7, 8, 8)),
+    ("transposed", 4, 2, 2, (2, 8, 8)),
+]
+
+
+def gradients(layer: nn.Module, images: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    images = images.clone().requires_grad_()
+    answer = layer(images)
+    return answer, *torch.autograd.grad(answer, (layer.weight, images), slope.to(answer.dtype))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize(("way", "kernel", "stride", "padding", "extents"), FAILED, ids=str)
+def test_a_small_map_is_learned_from_rightly(
+    way: str, kernel: int, stride: int, padding: int, extents: tuple[int, ...], precision: str
+) -> None:
+    torch.manual_seed(0)
+    layer = BY[way, len(extents)](16, 16, kernel, stride=stride, padding=padding)
+    layer.weight.data = layer.weight.data.bfloat16().float()
+    images = torch.randn(2, 16, *extents).bfloat16().float()
+    exact = BY[way, len(extents)](16, 16, kernel, stride=stride, padding=padding).double()
+    exact.load_state_dict(layer.state_dict())
+    slope = torch.randn_like(exact(images.double())).bfloat16().double()
+    expected = gradients(exact, images.double(), slope)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"), SmallMaps():
+        answer, weights, back = gradients(layer, images, slope)
+    tolerance = 0.03 if precision == "bfloat16" else 1e-5
+    for ours, right in zip((answer, weights, back), expected, strict=True):
+        assert ours.shape == right.shape
+        assert (ours.double() - right).abs().max() <= tolerance * right.abs().max()
+
+
+@pytest.mark.parametrize("more", [{"stride": 2, "output_padding": 1}, {"dilation": 2}, {"groups": 4}], ids=str)
+@pytest.mark.parametrize("way", ["plain", "transposed"])
+def test_steps_gaps_and_groups_are_kept(way: str, more: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    options = {"kernel_size": 5, "padding": 3} | {
+        key: value for key, value in more.items() if way == "transposed" or key != "output_padding"
+    }
+    layer = BY[way, 3](8, 8, **options).double()
+    images = torch.randn(2, 8, 3, 6, 7, dtype=torch.float64)
+    plain = layer(images)
+    with SmallMaps():
+        assert torch.allclose(layer(images), plain, rtol=1e-10)
+
+
+def test_a_large_map_takes_the_plain_way() -> None:
+    layer, images = nn.Conv2d(4, 4, 3, padding=1), torch.randn(1, 4, 9, 9)
+    with SmallMaps():
+        assert torch.equal(layer(images), nn.functional.conv2d(images, layer.weight, layer.bias, padding=1))
