@@ -48,7 +48,8 @@ def _plain(
         return ask(input, weight, bias, stride, padding, dilation, groups)
     around = _each(padding, axes)
     seen = [(size - 1) * gap + 1 for size, gap in zip(weight.shape[2:], _each(dilation, axes), strict=True)]
-    if not _is_small(input.shape[-axes:], seen, around):
+    is_sound = axes == 2 and max(_each(stride, axes)) == 1
+    if is_sound or not _is_small(input.shape[-axes:], seen, around):
         return ask(input, weight, bias, stride, padding, dilation, groups)
     padded = functional.pad(input, [end for width in reversed(around) for end in (width, width)])
     return ask(padded, weight, bias, stride, 0, dilation, groups)
