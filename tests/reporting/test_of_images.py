@@ -14,6 +14,7 @@ from overread.reporting.page_parts import Part
 from overread.reporting.paper.cards import data_card
 from overread.reporting.paper.limitations import limitations
 from overread.reporting.paper.methods import as_text
+from overread.reporting.paper.undone import undone
 from overread.reporting.sections.structures import structure_section
 from reporting.fakes import complete
 
@@ -21,6 +22,7 @@ OF_THE_REFERENCE = (14, 15, 16, 17, 18)
 RESTORE = Question("restore", ("image",), given=("image",), degradation="noise:1")
 TRANSLATE = Question("translate", ("flair", "t2"), given=("t1",))
 SYNTHESIZE = Question("synthesize", ("image",))
+BY_MASK = Question("synthesize", ("image",), (1,), guides=("nodule",))
 
 
 def study(question: Question) -> Any:
@@ -78,6 +80,23 @@ def test_made_images_have_no_truth_and_no_test() -> None:
     assert (rows[29].status, rows[29].record) == (FILLED, "Intervals: jackknife.")
 
 
+def test_masks_along_which_images_are_made_were_drawn_by_somebody() -> None:
+    """So who drew them, and how, is asked as of any reference standard; and yet no case is answered."""
+    found = statuses(BY_MASK)
+    assert {found[number] for number in OF_THE_REFERENCE} == {AUTHOR}
+    assert {found[number] for number in (32, 33, 38)} == {NOT_APPLICABLE}
+    assert own_truth(BY_MASK.as_dict()) == ""
+    assert sealed(BY_MASK.as_dict()) == ("The masks of the internal test were", "They were")
+    given = study(BY_MASK)
+    assert "who gave the reference standard" in as_text(given)
+    assert "What could further images look like that show nodule where a mask says?" in as_text(given)
+    settings = {"question": {"task": "synthesize", "guides": ["nodule"]}}
+    said = {what for what, _ in undone(settings, {}, (), (), 0, False)}
+    assert {"The reference standard is not described.", "No agreement among readers."} <= said
+    without = {what for what, _ in undone({"question": {"task": "synthesize"}}, {}, (), (), 0, False)}
+    assert not {"The reference standard is not described.", "No agreement among readers."} & without
+
+
 @pytest.mark.parametrize("question", [RESTORE, TRANSLATE, SYNTHESIZE], ids=lambda q: q.task)
 def test_no_text_asks_who_gave_the_truth_of_an_image(question: Question) -> None:
     given = study(question)
@@ -112,3 +131,10 @@ def test_structures_stand_in_one_table_and_lesions_in_another() -> None:
     assert lesions.rows[0][:3] == ("lesion", "0.700 (0.600 to 0.800)", "0.200 (0.100 to 0.300)")
     assert "95 %, bootstrap" in structures.note
     assert "8 cases, 4 patients, of the tuning partition; 1 more were not answered" in section.lead
+    along = structure_section("", {**found, "along_masks": True})
+    assert (along.title, along.blocks[0].title) == (
+        "Is the mask found again?",
+        "Structures in the mask and on the image made along it",
+    )
+    assert "true" not in along.lead
+    assert "1 more were refused. An image was made along the mask" in along.lead

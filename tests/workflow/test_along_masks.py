@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -11,11 +12,13 @@ import pytest
 
 import overread
 from overread.cohort.load import load_truth
-from overread.core.errors import OverreadError
+from overread.cohort.split_identity import trained_on
+from overread.core.errors import OverreadError, Refused
 from overread.core.grid import Grid
-from overread.core.kinds import LabelMap
+from overread.core.kinds import LabelMap, Structure
 from overread.imaging.door import open_image
 from overread.imaging.nifti import write_nifti
+from overread.record.files import digest_file
 from overread.workflow.sample import Wanted, sample
 
 SMALL = {"training.network.features": "[8,16]"}
@@ -71,7 +74,19 @@ def test_a_made_image_follows_its_mask(films: tuple[Path, Path], tmp_path: Path)
         mask[part] = 3
         PIL.Image.fromarray(mask).save(wanted / f"{name}.png")
     record = sample(model, tmp_path / "made", Wanted(3, along=wanted))
-    assert record["along"] == ["left"] * 3 + ["right"] * 3
+    digests = [digest_file(wanted / f"{name}.png") for name in ("left", "right") for _ in range(3)]
+    assert record["followed"] == digests
+    own = trained_on(project.path, project.cohort().partition, None)
+    assert record["trained_on"] == own
+    assert set(own) == {"cohort", "fold", "split"}
+    kept = (tmp_path / "made" / "sample.json").read_text()
+    assert json.loads(kept) == record
+    assert "left" not in kept
+    assert "right" not in kept
+    link = tmp_path / "made-link.csv"
+    assert link.stat().st_mode & 0o777 == 0o600
+    rows = [f"{n}.png,{m},{d}" for n, m, d in zip(record["images"], ["left"] * 3 + ["right"] * 3, digests, strict=True)]
+    assert link.read_text().splitlines() == ["image,mask,sha256", *rows]
     assert record["count"] == len(record["images"]) == 6
     for name in record["images"]:
         content = (tmp_path / "made" / f"{name}.png").read_bytes()
@@ -126,6 +141,35 @@ def test_a_network_that_follows_no_mask_is_refused(films: tuple[Path, Path], tmp
         project.plan(overrides={"training.architecture": network})
 
 
+@pytest.mark.parametrize("stops_at", ["write_picture", "write_mask", "_links", "_sheet"])
+def test_what_is_interrupted_leaves_nothing(
+    films: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops_at: str
+) -> None:
+    """Ctrl-C at the second image, the second mask, the link or the sheet; afterwards the same command works."""
+    from overread.workflow import sample as room
+
+    project = _project(films, tmp_path / "p", names={"3": "disc"})
+    run = project.train(epochs=1, name="first", overrides=SMALL)
+    model, place, calls = next(run.path.glob("*.overread")), tmp_path / "place", list[object]()
+    place.mkdir()
+    write, allowed = getattr(room, stops_at), 1 if stops_at in ("write_picture", "write_mask") else 0
+
+    def stopped(*words: object, **more: object) -> object:
+        calls.append(words)
+        if len(calls) > allowed:
+            raise KeyboardInterrupt
+        return write(*words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, stops_at, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            sample(model, place / "made", Wanted(along=films[1], steps=2))
+    assert len(calls) == allowed + 1
+    assert not list(place.iterdir())
+    sample(model, place / "made", Wanted(along=films[1], steps=2))
+    assert sorted(path.name for path in place.iterdir()) == ["made", "made-link.csv", "made-masks", "made-sheet.png"]
+
+
 def test_codes_follow_masks_too(films: tuple[Path, Path], tmp_path: Path) -> None:
     own = {"training.architecture": "latent_diffusion", "training.network.autoencoder_features": "[8]", **SMALL}
     project = _project(films, tmp_path / "p")
@@ -169,6 +213,75 @@ def test_made_images_are_judged_along_the_masks_of_tuning_cases(films: tuple[Pat
     assert record["along_masks_of_tuning_cases"] == len(project.cohort().of("tuning"))
     finder = overread.init(tmp_path / "s", images=films[0], truth=films[1], names={"3": "disc"})
     drawn = finder.train(epochs=1, name="first", overrides={"training.network.base_features": "4"})
-    found = structures(project, next(drawn.path.glob("*.overread")), "first")
+    model = next(drawn.path.glob("*.overread"))
+    found = structures(project, model, "first")
     assert found["along_masks"]
-    assert json.loads((project.run("first").path / "structures.json").read_text())["by"] == found["by"]
+    assert found["refused"] == 0
+    assert {row["case_id"] for row in found["cases"]} == {case.case_id for case in project.cohort().of("tuning")}
+    assert found["rule"].startswith("An image was made along the mask of each case")
+    kept = project.run("first").path / "structures.json"
+    assert json.loads(kept.read_text())["by"] == found["by"]
+    page = project.report(run_name="first").read_text(encoding="utf-8")
+    assert '<h2 id="structures">Are masks followed?</h2>' in page
+    assert "Structures in the mask and on the image made along it" in page
+    assert "one program segmented it, and what it drew is compared with that mask" in page
+    assert "true and on the answered image" not in page
+    assert "Structures of the masks" in page
+    assert "A made image shows nobody, so it has no truth" not in page
+    kept.write_text(json.dumps({**found, "model": "sha256:of a later training"}))
+    assert "Are masks followed?" not in project.report(run_name="first").read_text(encoding="utf-8")
+
+
+def test_images_along_masks_are_made_in_portions_and_refusals_are_counted(
+    films: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segmenter that refuses some images costs those cases alone; one that refuses all is said."""
+    from overread.reading.making import ImageMaker
+    from overread.workflow import structures as room
+    from overread.workflow.generation import along
+
+    project = _project(films, tmp_path / "p", names={"3": "disc"}, tuning=0.6, internal=0)
+    project.train(epochs=1, name="first", overrides=SMALL)
+    cases = [case.case_id for case in project.cohort().of("tuning")]
+    portions: list[int] = []
+    make = ImageMaker.make
+
+    def counted(self, count, *words, **more):
+        portions.append(count)
+        return make(self, count, *words, **more)
+
+    class Drawer:
+        """Draws what is bright; every third image it refuses, or every one."""
+
+        every, asked = 3, 0
+
+        def prepare(self, image):
+            self.asked += 1
+            if self.asked % self.every == 0:
+                raise Refused("units", "not this one", "give another")
+            return image
+
+        def answer(self, image) -> LabelMap:
+            return LabelMap((image.array > 120).astype(np.uint8), (Structure("disc", 3),), image.grid)
+
+    card = SimpleNamespace(
+        sha256="sha256:toy",
+        question=SimpleNamespace(classes=("disc",)),
+        preparation=SimpleNamespace(channels=("image",), units="a.u."),
+    )
+    drawer = Drawer()
+    monkeypatch.setattr(ImageMaker, "make", counted)
+    monkeypatch.setattr(along, "AT_ONCE", 4)
+    monkeypatch.setattr(room, "_segmenter", lambda path: SimpleNamespace(card=card, predictor=drawer))
+    found = room.structures(project, tmp_path, "first", lesions=["disc"])
+    assert portions == [4] * (len(cases) // 4) + [len(cases) % 4] * (len(cases) % 4 > 0)
+    refused = cases[2::3]
+    assert (found["refused"], list(found["refused_because"])) == (len(refused), refused)
+    assert set(found["refused_because"].values()) == {"not this one"}
+    assert [row["case_id"] for row in found["cases"]] == [name for name in cases if name not in refused]
+    assert "of its voxels lie in the mask" in found["rule"]
+    page = project.report(run_name="first").read_text(encoding="utf-8")
+    assert f"of the tuning partition; {len(refused)} more were refused." in page
+    drawer.every = 1
+    with pytest.raises(OverreadError, match=rf"No made image could be compared; {len(cases)} were refused: not this one"):
+        room.structures(project, tmp_path, "first")

@@ -16,6 +16,7 @@ from overread.core.grid import Grid
 from overread.core.kinds import Picture
 from overread.imaging.nifti import write_nifti
 from overread.record.events import read_events
+from overread.workflow.pretrain import pretrain
 from overread.workflow.project import Project
 from overread.workflow.read import read
 from overread.workflow.sample import Wanted, sample
@@ -103,6 +104,8 @@ def test_a_critic_teaches_a_translation(volumes: Path, tmp_path: Path, network: 
     (epoch,) = [event for event in read_events(run.events_path) if event["event"] == "epoch"]
     assert {name for name in epoch["losses"] if name.startswith(("critic", "adversarial"))}
     assert project.evaluate(run_name="first")["n_cases"] == len(project.cohort().of("tuning"))
+    with pytest.raises(OverreadError, match=rf"^{network} answers with an image, and pretraining without labels is offered for"):
+        pretrain(project, epochs=1, overrides={"training.architecture": network, **small})
 
 
 @pytest.mark.parametrize("task", ["autoencode", "vae"])

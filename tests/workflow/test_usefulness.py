@@ -15,11 +15,12 @@ from overread.cli.main import main
 from overread.cohort.beside import read_beside, write_beside
 from overread.cohort.identity import read_links
 from overread.cohort.load import load_image, load_truth
+from overread.cohort.split_identity import trained_on
 from overread.core.errors import OverreadError, Refused, Stopped
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap, Picture
 from overread.imaging.pictures import SyntheticMark, write_picture
-from overread.record.files import read_json
+from overread.record.files import digest_file, read_json, write_json
 from overread.workflow import usefulness as verb
 from overread.workflow.compare import compare
 from overread.workflow.generation.made_beside import MadeImages, made_beside, sizes_note
@@ -273,3 +274,94 @@ def test_masks_of_made_images_are_learned_from(tmp_path: Path) -> None:
         assert load_image(joined, case).array[0][truth.layers[0] > 0].mean() > 200
     with pytest.raises(Refused, match="carry no mark"):
         made_beside(project, cohort, MadeImages(tmp_path / "cohort" / "images", truth=tmp_path / "cohort" / "masks"), None)
+
+
+def masked_volumes(folder: Path) -> Path:
+    """Three made volumes with their masks."""
+    random = np.random.default_rng(11)
+    (folder / "masks").mkdir(parents=True)
+    for k in range(3):
+        image, mask = ball((20, 18, 16), 4.0, random)
+        drawn = Picture(image[None], Grid.from_spacing((20, 18, 16), (2.0, 1.0, 1.0)))
+        write_picture(folder / "images" / f"made-{k}.nii.gz", drawn, mark=MARK)
+        source = nibabel.load(folder / "images" / f"made-{k}.nii.gz")
+        nibabel.save(nibabel.Nifti1Image(mask.transpose(2, 1, 0), source.affine), folder / "masks" / f"made-{k}.nii.gz")
+    return folder
+
+
+def test_masks_of_held_out_cases_do_not_train(tmp_path: Path) -> None:
+    project = volume_project(tmp_path)
+    cohort, made = project.cohort(), masked_volumes(tmp_path / "made")
+    given = MadeImages(made / "images", truth=made / "masks")
+    assert "no sample.json says which mask files" in made_beside(project, cohort, given, None).warnings[0]
+    masks = tmp_path / "cohort" / "masks"
+    name_of = {link.case_id: Path(link.files).name for link in read_links(project.path)}
+
+    def record(part: str) -> None:
+        digest = digest_file(masks / name_of[cohort.of(part)[0].case_id])
+        body = {"images": [f"made-{k}" for k in range(3)], "followed": [digest] * 3}
+        write_json(made / "images" / "sample.json", body)
+
+    record("training")
+    assert not [w for w in made_beside(project, cohort, given, None).warnings if "mask" in w]
+    for part in ("tuning", "internal"):
+        record(part)
+        with pytest.raises(Refused, match="3 of 3 made images follow masks of cases that are held out"):
+            made_beside(project, cohort, given, None)
+    record("training")
+    case_id = cohort.of("internal")[0].case_id
+    held, grid = masks / name_of[case_id], cohort.grids[case_id]
+    noise = np.random.default_rng(5).normal(size=(1, *grid.shape)).astype(np.float32)
+    write_picture(made / "images" / "made-1.nii.gz", Picture(noise, grid), mark=MARK)
+    (made / "masks" / "made-1.nii.gz").write_bytes(held.read_bytes())
+    with pytest.raises(Refused, match="1 of 3 masks of the made images are, byte by byte"):
+        made_beside(project, cohort, given, None)
+
+
+def test_a_maker_of_another_split_is_refused(project: Project, tmp_path: Path) -> None:
+    cohort, folder = project.cohort(), made_films(tmp_path / "made")
+    own = trained_on(project.path, cohort.partition, None)
+    names = [path.relative_to(folder).as_posix().removesuffix(".png") for path in sorted(folder.rglob("*.png"))]
+
+    def warned(trained: dict[str, Any]) -> tuple[str, ...]:
+        write_json(folder / "sample.json", {"images": names, "trained_on": trained})
+        return made_beside(project, cohort, MadeImages(folder), None).warnings
+
+    assert warned(own) == ()
+    assert "cannot be seen in them" in warned({**own, "cohort": "sha256:other"})[0]
+    with pytest.raises(Refused, match="same cohort with other cases held out"):
+        warned({**own, "split": "sha256:other"})
+
+
+def test_a_drawn_corner_twins_and_missing_labels_are_told(project: Project, tmp_path: Path) -> None:
+    cohort = project.cohort()
+    drawn = made_films(tmp_path / "drawn", edge=64, mark=SyntheticMark("synthetic", "drawn for a test", ""))
+    with pytest.raises(Refused, match="8 made images have the word SYNTHETIC drawn"):
+        made_beside(project, cohort, MadeImages(drawn), None)
+    twins = made_films(tmp_path / "twins")
+    (twins / "large" / "again.png").write_bytes((twins / "large" / "made-0.png").read_bytes())
+    beside = made_beside(project, cohort, MadeImages(twins), None)
+    assert len(beside.cases) == 8
+    assert beside.notes[0].startswith("1 of 9 made images have the pixels")
+    for k in range(8):
+        (twins / "large" / f"more-{k}.png").write_bytes((twins / "large" / "made-0.png").read_bytes())
+    with pytest.raises(OverreadError, match="Of 17 made images only 8 differ"):
+        made_beside(project, cohort, MadeImages(twins), None)
+    for k in range(3):
+        picture(tmp_path / "flat" / f"made-{k}.png", np.random.default_rng(k).uniform(0, 255, (16, 16)).round())
+    with pytest.raises(OverreadError, match=r"it holds no labels\.csv"):
+        made_beside(project, cohort, MadeImages(tmp_path / "flat"), None)
+
+
+@pytest.mark.parametrize(
+    ("declare", "words"),
+    [({}, "not declared"), ({**DECLARED, "primary_endpoint": "ece"}, "paired|metric|endpoint")],
+)
+def test_what_cannot_be_claimed_is_refused_before_anything_is_trained(
+    project: Project, monkeypatch: pytest.MonkeyPatch, declare: dict[str, str], words: str
+) -> None:
+    monkeypatch.setattr(verb, "train", lambda *_: pytest.fail("trained before the declaration was checked"))
+    before = len(openings(project))
+    with pytest.raises(OverreadError, match=words):
+        usefulness(project, MadeImages(project.path.parent / "made"), Asked(on="internal", name="early", declare=declare))
+    assert len(openings(project)) == before

@@ -20,9 +20,18 @@ import numpy as np
 
 from overread.batches.clinical import told
 from overread.batches.objects import ObjectTable, PreparedObjects
-from overread.batches.prepare import Prepared, prepare_image, prepare_objects, prepare_picture, prepare_truth
+from overread.batches.prepare import (
+    Prepared,
+    of_second_kind,
+    prepare_image,
+    prepare_objects,
+    prepare_picture,
+    prepare_truth,
+)
 from overread.cohort.index import Cohort
 from overread.cohort.load import load_image, load_truth
+from overread.cohort.pictures import answered_units
+from overread.cohort.unpaired import is_wanted
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.kinds import Boxes, Instances, Kind, LabelMap, Picture
@@ -201,6 +210,8 @@ def _prepare_case(
     cohort: Cohort, preparation: Preparation, encoder: Encoder | ObjectEncoder, draws: int, case: Case
 ) -> tuple[list[np.ndarray], np.ndarray, dict[int, np.ndarray], ObjectTable | None]:
     stage = "reading the image"
+    if preparation.answer and is_wanted(cohort, case):
+        preparation = of_second_kind(preparation, answered_units(cohort.question))
     try:
         image = load_image(cohort, case)
         stage = "preparing the image"

@@ -78,10 +78,11 @@ def prepare_image(image: Image, preparation: Preparation) -> Prepared:
             f"This is {seen}; the preparation was fitted on {wanted}.",
             "read images of the kind that the model was trained on",
         )
-    if image.units != preparation.units:
+    known = (preparation.units, *preparation.also)
+    if image.units not in known:
         raise Refused(
             "units",
-            f"This image is in {image.units}; the preparation was fitted on {preparation.units}.",
+            f"This image is in {image.units}; the preparation was fitted on {' and '.join(known)}.",
             "read images of the modality that the model was trained on",
         )
     axes = image.grid.canonical_axes()
@@ -96,6 +97,28 @@ def prepare_image(image: Image, preparation: Preparation) -> Prepared:
     values = None if preparation.clinical is None else told(image.clinical, preparation.clinical)
     box = None if preparation.region is None else image.region
     return Prepared(np.ascontiguousarray(moved, dtype=np.float32), grid, image.grid, axes, values, box, scales)
+
+
+def of_second_kind(preparation: Preparation, units: str) -> Preparation:
+    """Without pairs: how images of the kind that is answered are prepared, whose scale may be another (CT read, MR answered).
+
+    units  of that kind; where they are those of the first kind, both are prepared alike
+    """
+    if units == preparation.units:
+        return preparation
+    return replace(preparation, units=units, normalisation=scaled_by_itself(preparation))
+
+
+def of_both_kinds(preparation: Preparation, units: str) -> Preparation:
+    """One preparation for what describes images of both kinds: units that differ have no scale in common."""
+    if units == preparation.units:
+        return preparation
+    return replace(preparation, also=(units,), normalisation=scaled_by_itself(preparation))
+
+
+def scaled_by_itself(preparation: Preparation) -> tuple[Normalisation, ...]:
+    """Each image by its own percentiles, mean and spread, channel by channel."""
+    return tuple(Normalisation("per-image") for _ in preparation.channels)
 
 
 def _seen(image: Image, preparation: Preparation) -> Image:

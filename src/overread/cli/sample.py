@@ -49,9 +49,9 @@ def sample(
     or the text of a PNG and a word in its corner. `init` takes such images into training only.
     Where classes were asked for, labels.csv in the folder says which image is of which.
     """
-    from overread.workflow.sample import Wanted, masks_of, sheet_of  # loads torch: not for --help
+    from overread.workflow.sample import Wanted, link_of, masks_of, sheet_of  # loads torch: not for --help
     from overread.workflow.sample import sample as make
 
     record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner, each_class, along))
-    masks = f"; the mask of each: {masks_of(out)}" if along else ""
+    masks = f"; the mask of each: {masks_of(out)}, the file that it came from: {link_of(out)}" if along else ""
     return Outcome(f"{record['count']} synthetic images in {out}{masks}; a sheet of them: {sheet_of(out)}", record)

@@ -42,8 +42,8 @@ def structures(
     """Does a made image keep the anatomy, or are lesions erased and invented?
 
     One model segments the true and the made image of each tuning case: Dice and change of volume by structure, lesions
-    erased and invented, each with an interval by patient. Scores of similarity cannot tell this. The model of
-    segmentation errs, too, and errs on both images; look at it first.
+    erased and invented, each with an interval by patient. Scores of similarity cannot tell this. Of images made along
+    masks, the mask stands in place of the true image. The model of segmentation errs, too; look at it first.
     """
     from overread.workflow.structures import structures as compare  # loads torch: not for --help
     from overread.workflow.structures import structures_in
@@ -63,5 +63,6 @@ def describe(record: Mapping[str, Any]) -> str:
     """A line for each score, then what became of the lesions."""
     lines = [PHANTOM] if record.get("is_phantom") else []
     lines.append(f"{record['n_cases']} cases of {record['n_patients']} patients. {record['rule']}")
+    lines += [f"{record['refused']} more were refused, and are in no score."] if record.get("refused") else []
     lines += [f"  {row['name']:<44} {row['subject']:<14} {Interval.from_dict(row['interval']).short}" for row in record["scores"]]
     return "\n".join([*lines, "", *record["sentences"]]).rstrip()

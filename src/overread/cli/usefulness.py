@@ -74,10 +74,11 @@ def usefulness(project: Path, **words: Any) -> Outcome:
     kept = ("on", "minutes", "epochs", "repeats", "name", "fold", "overrides")
     found = try_them(opened, made, Asked(**{k: words[k] for k in kept}, declare=declare), reporter(), tell)
     lines = [PHANTOM] if found["is_phantom"] else []
+    lines += [f"WARNING: {warning}" for warning in found["warnings"]]
     lines += [*_lines(found), *(f"Note: {note}" for note in (*found["parts"][found["on"]]["notes"], *found["notes"]))]
     lines += ["", f"Page: {opened.run(words['name'] or DEFAULT_NAME).path / PAGE}"]
-    name = ("--name", words["name"]) if words["name"] else ()
-    after = command("usefulness", project, *name, "--on", "internal") if words["on"] == "tuning" else command("ledger", project)
+    internal = command("usefulness", project, *_trial_words(words), "--on", "internal")
+    after = internal if words["on"] == "tuning" else command("ledger", project)
     return Outcome("\n".join(lines), found, after)
 
 
@@ -94,8 +95,14 @@ def _declared(project: Project, folder: Path, words: Mapping[str, Any]) -> dict[
     }
     if words["yes"]:
         return said
+    again = command("usefulness", folder, *_trial_words(words), "--on", "internal", "--yes")
+    return asked_before_opening(project, "internal", said, again)
+
+
+def _trial_words(words: Mapping[str, Any]) -> tuple[str, ...]:
+    """The words by which this trial is found again."""
     name = ("--name", words["name"]) if words["name"] else ()
-    return asked_before_opening(project, "internal", said, command("usefulness", folder, *name, "--on", "internal", "--yes"))
+    return name if words["fold"] is None else (*name, "--fold", str(words["fold"]))
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:

@@ -56,6 +56,10 @@ class Said:
     by_mask: bool = False
 
 
+class NoTruth(OverreadError):
+    """Nothing says what the images show; who knows where they come from can say what is missing."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """The question, where its truth stands, and why.
@@ -85,7 +89,7 @@ def choose_task(
     if said.task in OBJECT_TASKS:
         return said.task, "masks", (), "you said so"
     if said.task == "segmentation" and not has_masks:
-        raise OverreadError("A segmentation needs masks as truth, and none were found.", "give their folder with --truth")
+        raise NoTruth("A segmentation needs masks as truth, and none were found.", "give their folder with --truth")
     if said.task == "segmentation" or (said.task is None and has_masks and not said.labels):
         apart = "; to tell objects apart, say --task detection or --task instances" if said.task is None else ""
         return "segmentation", "masks", (), f"masks came as truth{apart}"
@@ -105,7 +109,7 @@ def choose_task(
     if preferred is None and candidates:
         raise _ambiguous(candidates, joined)
     if preferred is None:
-        raise OverreadError(
+        raise NoTruth(
             "No truth was found: no masks, no class folders, and no column of a sheet that could be a label.",
             "give masks with --truth FOLDER, or labels with --sheet FILE and --label COLUMN",
         )

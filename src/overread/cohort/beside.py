@@ -30,6 +30,8 @@ class MadeBeside:
     cases                 with truths; references are relative to these folders
     grids                 case_id -> grid
     files                 every image and mask as it was; root is "images" or "truth"
+    warnings              what could not be checked of them when they were taken, to be said aloud
+    notes                 what was done to them on the way
     """
 
     folder: str
@@ -37,6 +39,8 @@ class MadeBeside:
     cases: tuple[Case, ...]
     grids: Mapping[str, Grid]
     files: tuple[FileVersion, ...]
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -96,6 +100,8 @@ def write_beside(path: Path, beside: MadeBeside) -> None:
         "truth_folder": beside.truth_folder,
         "cases": [{**asdict(case), "grid": beside.grids[case.case_id].as_dict()} for case in beside.cases],
         "files": [asdict(version) for version in beside.files],
+        "warnings": list(beside.warnings),
+        "notes": list(beside.notes),
     }
     write_json(path, {**body, "hash": digest_json(body)})
 
@@ -117,6 +123,8 @@ def read_beside(path: Path) -> MadeBeside | None:
         tuple(_case(row) for row in rows),
         {row["case_id"]: Grid.from_dict(row["grid"]) for row in rows},
         tuple(FileVersion(**version) for version in values["files"]),
+        tuple(values.get("warnings", ())),
+        tuple(values.get("notes", ())),
     )
 
 

@@ -36,6 +36,11 @@ def true_picture(image: Image, question: Question, case_id: str = "") -> Picture
     return Picture(wanted.array.astype(np.float32), wanted.grid, wanted.units)
 
 
+def answered_units(question: Question) -> str:
+    """The units of a picture that a model answers; those of every channel in turn where they differ."""
+    return _joined(question.units) or "a.u."
+
+
 def of_channels(image: Image, names: Sequence[str], case_id: str = "") -> Image:
     """Some channels of an image, in the order in which they are named, with their own units."""
     unknown = [name for name in names if name not in image.channels]
@@ -62,8 +67,11 @@ def _units(image: Image, places: Sequence[int]) -> str:
     units = image.units.split(", ")
     if len(units) != len(image.channels):
         return image.units
-    chosen = [units[k] for k in places]
-    return chosen[0] if len(set(chosen)) == 1 else ", ".join(chosen)
+    return _joined([units[k] for k in places])
+
+
+def _joined(units: Sequence[str]) -> str:
+    return units[0] if len(set(units)) == 1 else ", ".join(units)
 
 
 def _source(source: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

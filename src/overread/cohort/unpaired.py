@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from overread.cohort.index import Cohort
+from overread.core.case import Case
 from overread.core.errors import OverreadError
 
 FEWEST_PATIENTS = 2  # of a kind in training: from one patient nothing is learned of what patients have in common
@@ -26,11 +27,20 @@ def as_wanted(cohort: Cohort) -> Cohort:
     return _of_kind(cohort, 1)
 
 
+def is_wanted(cohort: Cohort, case: Case) -> bool:
+    """Whether a case is of the second of two kinds without pairs."""
+    return cohort.question.is_unpaired and _is_of(case, cohort.question.conditions[1])
+
+
 def _of_kind(cohort: Cohort, number: int) -> Cohort:
     if not cohort.question.is_unpaired:
         return cohort
     kind = cohort.question.conditions[number]
-    return replace(cohort, cases=tuple(c for c in cohort.cases if c.truth is not None and c.truth.values.get(kind) == 1))
+    return replace(cohort, cases=tuple(c for c in cohort.cases if _is_of(c, kind)))
+
+
+def _is_of(case: Case, kind: str) -> bool:
+    return case.truth is not None and case.truth.values.get(kind) == 1
 
 
 def refuse_one_heap(cohort: Cohort) -> None:

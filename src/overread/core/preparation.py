@@ -38,6 +38,7 @@ class Preparation:
 
     channels       names of the input channels, in order
     units          units that the images must have; another unit is refused
+    also           further units that they may have, where images of two kinds are described alike; each is then scaled by itself
     dimensions     2 or 3: what the network sees
     spacing        (Z, Y, X) target spacing in mm, or None where spacing is unknown: then the pixels stay
     shape          fixed (Z, Y, X) input shape for one answer per case (classification, regression);
@@ -61,10 +62,11 @@ class Preparation:
     clinical: Clinical | None = None
     region: Region | None = None
     answer: tuple[Normalisation, ...] = ()
+    also: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; what is newer is left out where there is none of it, so that plans and caches keep their names."""
-        values = {k: v for k, v in asdict(self).items() if k not in ("clinical", "region") and (k != "answer" or self.answer)}
+        values = {k: v for k, v in asdict(self).items() if k not in ("clinical", "region") and (k not in ("answer", "also") or v)}
         newer = {"clinical": self.clinical, "region": self.region}
         return values | {name: each.as_dict() for name, each in newer.items() if each is not None}
 
@@ -85,4 +87,5 @@ class Preparation:
             Clinical.from_dict(values["clinical"]) if values.get("clinical") else None,
             Region(**values["region"]) if values.get("region") else None,
             tuple(Normalisation(**n) for n in values.get("answer", ())),
+            tuple(values.get("also", ())),
         )

@@ -19,6 +19,7 @@ from overread.imaging.made import SyntheticMark
 from overread.imaging.raster import read_raster_header
 from overread.record.files import write_with
 
+CORNER, DRAWN = "Corner mark", "drawn"  # text of a PNG: whether a word stands in the corner of its pixels
 BYTE, WORD = 255.0, 65535.0
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow that hold 16 bits
 FEWEST_LEVELS = 50  # a picture that spans fewer whole numbers is no picture in the levels of a file, and is spread
@@ -79,6 +80,14 @@ def marked_png(content: bytes, mark: SyntheticMark) -> bytes:
     return written.getvalue()
 
 
+def has_corner(path: Path) -> bool:
+    """Whether a word was drawn into the corner of a made picture, as the text of a PNG says; other formats have none."""
+    if path.suffix.lower() != ".png" or not path.is_file():  # a member of an archive is not looked at
+        return False
+    with Pillow.open(path) as file:
+        return file.info.get(CORNER) == DRAWN
+
+
 def _window(array: np.ndarray, mode: str | None) -> Window:
     """The levels of the source; without one, those that the values seem to be in."""
     if mode is not None:
@@ -106,5 +115,5 @@ def _texts(mark: SyntheticMark, window: Window) -> PngInfo:
     info.add_text("Description", mark.sentence)
     info.add_text("Software", f"Overread {__version__}")
     info.add_text("Window", window.words)
-    info.add_text("Corner mark", f"declined: {mark.reason_without_corner}" if mark.reason_without_corner else "drawn")
+    info.add_text(CORNER, f"declined: {mark.reason_without_corner}" if mark.reason_without_corner else DRAWN)
     return info

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from overread.batches.prepare import Prepared, undo_argmax, undo_map, undo_picture
+from overread.cohort.pictures import answered_units
 from overread.core.image import Image
 from overread.core.kinds import Boxes, Instances, Kind, Map, Picture
 from overread.core.preparation import Preparation
@@ -59,8 +60,7 @@ class Answering(ABC):
 
     def picture(self, raw: np.ndarray, prepared: Prepared) -> Picture:
         """The picture that was answered, in its units on the source grid."""
-        units = ", ".join(dict.fromkeys(self.task.question.units))
-        return Picture(undo_picture(raw, prepared, self.preparation), prepared.source, units or "a.u.")
+        return Picture(undo_picture(raw, prepared, self.preparation), prepared.source, answered_units(self.task.question))
 
     def labels(self, raw: np.ndarray, prepared: Prepared) -> np.ndarray:
         """Class index (Z, Y, X), or bits (S, Z, Y, X) where structures overlap, on the source grid."""

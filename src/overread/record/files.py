@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -55,6 +56,20 @@ def whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder that appears under its name only when everything in it was written; an empty one may be there already."""
+    with named_if_full(f"{folder.name} could not be written", folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+        try:
+            yield beside
+            beside.chmod(0o755)
+            beside.rename(folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -44,6 +44,12 @@ class RunFolder:
     made = property(lambda self: self.path / "made.json")
 
     @property
+    def fold(self) -> int | None:
+        """The fold that the run holds out; None where its project has none."""
+        number = self.name.removeprefix("fold-")
+        return int(number) if self.name.startswith("fold-") and number.isdigit() else None
+
+    @property
     def events(self) -> EventLog:
         return EventLog(self.events_path)
 

@@ -32,9 +32,9 @@ def is_unpaired(question: Mapping[str, Any]) -> bool:
 
 
 def own_truth(question: Mapping[str, Any]) -> str:
-    """Where the truth of a case comes from, in a sentence, where nobody gave it; "" where somebody did."""
+    """Where the truth of a case comes from, in a sentence, where nobody gave it; "" where somebody did, as masks are given."""
     task = question["task"]
-    if task not in KINDS:
+    if task not in KINDS or question.get("guides"):
         return ""
     if task == "synthesize":
         return "A made image shows nobody, so it has no truth; made images are compared with real ones as a whole."
@@ -61,6 +61,8 @@ def sealed(question: Mapping[str, Any]) -> tuple[str, str]:
     """What was put under seal, with its verb, and the pronoun for it with its verb."""
     if is_unpaired(question):
         return "Of which kind each image of the internal test is was", "It was"
+    if question.get("guides"):
+        return "The masks of the internal test were", "They were"
     if question["task"] in KINDS:
         return "The true images of the internal test were", "They were"
     return "The reference standard of the internal test was", "It was"

@@ -118,6 +118,7 @@ def _context(given: ReportInput) -> dict[str, Any]:
         "is_unpaired": is_unpaired(given.question),
         "made": [section for name, part in given.made.items() for section in made_sections(name, part)],
         "made_lead": next((fidelity_lead(part.record) for part in given.made.values() if part.record), ""),
+        "structures_title": "Are masks followed?" if given.question.get("guides") else "Structures before and after",
         "structures": [structure_section(name, found) for name, found in given.structures.items()],
         "anomalies": [s for name, several in given.anomalies.items() for found in several for s in anomaly_sections(name, found)],
         "explanations": [explanation_section(name, found) for name, found in given.explanations.items()],

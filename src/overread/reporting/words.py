@@ -45,6 +45,8 @@ def question_sentence(question: Mapping[str, Any]) -> str:
     if is_unpaired(question):
         first, second = question["conditions"]
         return f"What would the image of each {unit}, which is of kind {first}, look like if it were of kind {second}?"
+    if question.get("guides"):
+        return f"What could further images look like that show {listed(list(question['guides']))} where a mask says?"
     if question["task"] in _IMAGES:
         given = listed(list(question.get("given") or ()))
         answer = "" if list(classes) == ["image"] else f" {listed(classes)}"  # an only channel has no name of its own
@@ -81,6 +83,8 @@ def question_facts(
         named |= dict.fromkeys(_IMAGES, "Channels of the answer")
         what = named.get(question["task"], "Quantities")
         facts.append((what, listed(question["classes"])))
+    if question.get("guides"):
+        facts.append(("Structures of the masks", listed(question["guides"])))
     if matching := ((evaluation or {}).get("rules") or {}).get("matching"):
         facts.append(("What counts as found", matching))
     if question.get("degradation"):

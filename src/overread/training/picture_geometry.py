@@ -67,7 +67,8 @@ def picture_normalisation(
     answered = tuple(_fixed(each) for each in facts.answered)
     as_read = tuple(Normalisation("as-read") for _ in question.classes)
     if question.task in ("autoencode", "vae") or all(unit in FIXED for unit in facts.units.split(", ")):
-        reasons["normalisation"] = "one scale for all images, fitted on the training cases; nothing between their extremes is cut"
+        whose = "all images of a kind" if question.is_unpaired else "all images"
+        reasons["normalisation"] = f"one scale for {whose}, fitted on the training cases; nothing between their extremes is cut"
         return read, as_read if question.task == "restore" else answered
     own = tuple(Normalisation("unclipped") for _ in facts.channels)
     if question.task == "restore":

@@ -164,12 +164,7 @@ def _open(
 
     before  what is to be said first: earlier results of this test, and corrected truths
     """
-    is_phantom = parts[0].cohort.is_phantom
-    settings = project.settings.evaluation
-    names = ("hypothesis", "primary_endpoint", "margin", "threshold_rule", "declared", "false_positives")
-    declaration = make_declaration(
-        project.question, {name: getattr(settings, name) for name in names}, declare, is_phantom=is_phantom
-    )
+    declaration = declaration_of(project, declare, is_phantom=parts[0].cohort.is_phantom)
     _check_rule(declaration, parts)
     truths, entries = [], []
     for part in parts:
@@ -196,6 +191,13 @@ def _open(
     for note in notes:
         tell(note)
     return truths, opening, notes
+
+
+def declaration_of(project: Project, said: Mapping[str, Any] | None, *, is_phantom: bool) -> Declaration:
+    """What `project.toml` and `said` declare together, checked; nothing is opened. See `make_declaration`."""
+    settings = project.settings.evaluation
+    names = ("hypothesis", "primary_endpoint", "margin", "threshold_rule", "declared", "false_positives")
+    return make_declaration(project.question, {name: getattr(settings, name) for name in names}, said, is_phantom=is_phantom)
 
 
 def _check_rule(declaration: Declaration, parts: Sequence[Part]) -> None:

@@ -57,6 +57,7 @@ SHOWN = {
         "index_exam",
         "sided",
         "objects",
+        "guides",
     ),
     "truth": ("reader", "method"),
     "cohort": ("group_by",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,29 @@ from overread.imaging.picture_png import marked_png
 from overread.imaging.pictures import SyntheticMark, write_picture
 from overread.reading.making import Guide, ImageMaker
 from overread.reading.model import ModelCard, load_model
-from overread.record.files import write_bytes, write_json, write_text
+from overread.record.files import digest_file, whole, whole_folder, write_json, write_text
 from overread.reporting.generation.grid import made_grid
 
 FORMATS = {"png": ".png", "nifti": ".nii.gz", "dicom": ""}
 USUAL = 16  # images, where nobody says how many
 SHOWN = 40  # images on the sheet
 RECORD = "sample.json"
+OWNER_ONLY = 0o600
 LABELS, CLASS_COLUMN = "labels.csv", "class"  # in the folder of the images: what class each was asked for
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One mask that an image is to follow.
+
+    name    of the file without its suffix: it may name a patient, so nothing that is given away holds it
+    digest  of the bytes of the file
+    guide   the mask as the network takes it
+    """
+
+    name: str
+    digest: str
+    guide: Guide
 
 
 @dataclass(frozen=True)
@@ -56,41 +72,55 @@ class Wanted:
 def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
     """Make images and write them into a new folder with a record of how they were made; a sheet of them lies beside the folder.
 
-    Not in it: whoever takes the folder as images would take the sheet for one.
+    Not in it: whoever takes the folder as images would take the sheet for one. Beside it lie, too, the masks that were followed
+    and which file each came from. All is built in hidden places and renamed at the end, the images last: where they are, the
+    rest is.
     """
-    out, sheet, masks = Path(out), sheet_of(Path(out)), masks_of(Path(out))
-    taken = [path for path in (sheet, masks) if path.exists()] + ([out] if out.exists() and any(out.iterdir()) else [])
-    if taken:
-        raise OverreadError(f"{taken[0]} is there already.", "give a new folder with --out")
+    out = Path(out)
+    _refuse_taken(out)
     if wanted.count is not None and wanted.count < 1:
         raise OverreadError(f"{wanted.count} images cannot be made.", "give --count 1 or more")
     loaded = load_model(Path(model))
-    maker = ImageMaker.of(loaded.predictor)
+    maker, card = ImageMaker.of(loaded.predictor), loaded.card
     wanted = _of_each_class(wanted, maker) if wanted.each_class else wanted
     form = _form(wanted, maker)
     along = [] if wanted.along is None else _along(wanted.along, wanted.count or 1, maker)
-    count, guides = len(along) or wanted.count or USUAL, [guide for _, guide in along]
+    count, guides = len(along) or wanted.count or USUAL, [each.guide for each in along]
     made = maker.make(count, wanted.seed, steps=_steps(wanted, maker), classes=wanted.classes, guides=guides)
-    mark = SyntheticMark(
-        "synthetic",
-        f"{loaded.card.network['name']}, seed {wanted.seed}",
-        loaded.card.sha256,
-        wanted.no_corner,
-        loaded.card.is_phantom,
-    )
     names = [f"synthetic-{wanted.seed}-{k + 1:04d}" for k in range(len(made))]
-    for name, picture in zip(names, made, strict=True):
-        write_picture(out / f"{name}{FORMATS[form]}", picture, mark=mark)
-    for name, guide in zip(names, guides, strict=False):  # none, or one for each image
-        mask = guide.as_mask(maker.question).layers[0]
-        word = "PHANTOM, " if loaded.card.is_phantom else ""
-        write_mask(masks / f"{name}{FORMATS[form]}", mask, guide.grid, description=f"{word}mask of a synthetic image")
-    write_bytes(sheet, marked_png(_sheet(made, wanted, is_phantom=loaded.card.is_phantom), mark))
-    if wanted.classes:
-        write_text(out / LABELS, _labels([f"{name}{FORMATS[form]}" for name in names], wanted.classes))
-    record = _record(wanted, form, names, loaded.card, [name for name, _ in along])
-    write_json(out / RECORD, record)
+    mark = SyntheticMark(
+        "synthetic", f"{card.network['name']}, seed {wanted.seed}", card.sha256, wanted.no_corner, card.is_phantom
+    )
+    files = [f"{name}{FORMATS[form]}" for name in names]
+    record = _record(wanted, form, names, card, along)
+    with ExitStack() as places:
+        images = places.enter_context(whole_folder(out))
+        sheet = places.enter_context(whole(sheet_of(out)))
+        for file, picture in zip(files, made, strict=True):
+            write_picture(images / file, picture, mark=mark)
+        if wanted.classes:
+            write_text(images / LABELS, _labels(files, wanted.classes))
+        write_json(images / RECORD, record)
+        if along:
+            masks = places.enter_context(whole_folder(masks_of(out)))
+            _write_masks(masks, files, along, maker, is_phantom=card.is_phantom)
+            places.enter_context(whole(link_of(out), OWNER_ONLY)).write_text(_links(files, along), encoding="utf-8")
+        sheet.write_bytes(marked_png(_sheet(made, wanted, is_phantom=card.is_phantom), mark))
     return record
+
+
+def _refuse_taken(out: Path) -> None:
+    beside = [path for path in (sheet_of(out), masks_of(out), link_of(out)) if path.exists()]
+    taken = beside + ([out] if out.exists() and not (out.is_dir() and not any(out.iterdir())) else [])
+    if taken:
+        raise OverreadError(f"{taken[0]} is there already.", "give a new folder with --out")
+
+
+def _write_masks(folder: Path, files: Sequence[str], along: Sequence[Followed], maker: ImageMaker, *, is_phantom: bool) -> None:
+    description = f"{'PHANTOM, ' if is_phantom else ''}mask of a synthetic image"
+    for file, each in zip(files, along, strict=True):
+        mask = each.guide.as_mask(maker.question).layers[0]
+        write_mask(folder / file, mask, each.guide.grid, description=description)
 
 
 def _of_each_class(wanted: Wanted, maker: ImageMaker) -> Wanted:
@@ -114,8 +144,13 @@ def masks_of(out: Path) -> Path:
     return out.with_name(f"{out.name}-masks")
 
 
-def _along(folder: Path, count: int, maker: ImageMaker) -> list[tuple[str, Guide]]:
-    """The masks of a folder, each as often as images of it are wanted: the mask's name, and as the network takes it."""
+def link_of(out: Path) -> Path:
+    """Where it stands which mask file each image of a folder follows: it may name patients, so it never travels in the folder."""
+    return out.with_name(f"{out.name}-link.csv")
+
+
+def _along(folder: Path, count: int, maker: ImageMaker) -> list[Followed]:
+    """The masks of a folder, each as often as images of it are wanted."""
     if not maker.question.guides:
         raise OverreadError(
             "This model was taught no masks, so it cannot follow any.", "make a project with --task synthesize --by-mask"
@@ -123,12 +158,12 @@ def _along(folder: Path, count: int, maker: ImageMaker) -> list[tuple[str, Guide
     files = mask_files(folder)
     if not files:
         raise OverreadError(f"{folder} holds no mask.", "give a folder of .nii.gz (or .png) files with --along")
-    return [(name, guide) for name, path in files.items() for guide in [_guide(name, path, maker)] * count]
+    return [each for name, path in files.items() for each in [_followed(name, path, maker)] * count]
 
 
-def _guide(name: str, path: Path, maker: ImageMaker) -> Guide:
+def _followed(name: str, path: Path, maker: ImageMaker) -> Followed:
     layers, grid = open_mask(path)
-    return maker.guide_of(label_map(name, layers, maker.question.of_masks, grid))
+    return Followed(name, digest_file(path), maker.guide_of(label_map(name, layers, maker.question.of_masks, grid)))
 
 
 def _form(wanted: Wanted, maker: ImageMaker) -> str:
@@ -161,17 +196,32 @@ def _sheet(made: Sequence[Picture], wanted: Wanted, *, is_phantom: bool) -> byte
 def _labels(files: Sequence[str], classes: Sequence[str]) -> str:
     """A sheet with a row for each image, so that it can train a network that tells classes apart."""
     each = list(classes) * len(files) if len(classes) == 1 else list(classes)
+    return _csv([("image", CLASS_COLUMN), *zip(files, each, strict=True)])
+
+
+def _links(files: Sequence[str], along: Sequence[Followed]) -> str:
+    """A row for each image: the name of the mask file that it follows, without its suffix, and the digest of that file."""
+    return _csv([("image", "mask", "sha256"), *((file, each.name, each.digest) for file, each in zip(files, along, strict=True))])
+
+
+def _csv(rows: Sequence[tuple[str, ...]]) -> str:
     told = io.StringIO()
-    csv.writer(told, lineterminator="\n").writerows([("image", CLASS_COLUMN), *zip(files, each, strict=True)])
+    csv.writer(told, lineterminator="\n").writerows(rows)
     return told.getvalue()
 
 
-def _record(wanted: Wanted, form: str, names: Sequence[str], card: ModelCard, along: Sequence[str]) -> dict[str, Any]:
+def _trained_on(card: ModelCard) -> dict[str, Any]:
+    """What the model says of who it learned from; models of earlier versions do not say who was held out."""
+    return dict(card.training.get("trained_on") or {"cohort": None, "fold": None, "split": None})
+
+
+def _record(wanted: Wanted, form: str, names: Sequence[str], card: ModelCard, along: Sequence[Followed]) -> dict[str, Any]:
     return {
         "format": 1,
         "model": card.sha256,
         "network": card.network["name"],
         "cohort": card.training.get("cohort", ""),
+        "trained_on": _trained_on(card),
         "is_phantom": card.is_phantom,
         "count": len(names),
         "seed": wanted.seed,
@@ -180,6 +230,6 @@ def _record(wanted: Wanted, form: str, names: Sequence[str], card: ModelCard, al
         "form": form,
         "corner_mark": "drawn" if form == "png" and not wanted.no_corner else wanted.no_corner or "the form has none",
         "images": list(names),
-        **({"along": list(along)} if along else {}),
+        **({"followed": [each.digest for each in along]} if along else {}),
         "use": "synthetic: for training only; Overread refuses them in tuning and test partitions",
     }

@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from overread.cohort.index import Cohort
-from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
 from overread.cohort.unpaired import as_read
 from overread.core.case import Case
 from overread.core.errors import OverreadError
-from overread.core.image import Image
-from overread.core.kinds import LabelMap, Picture
-from overread.evaluation.pictures.structures import MaskedPair, MasksInMemory, pairs_in, structure_check
+from overread.core.kinds import LabelMap
+from overread.evaluation.pictures.structures import MaskedPair, pairs_in, structure_check
 from overread.evaluation.rules import Rules
-from overread.evaluation.sources.pictures_file import read_picture
 from overread.evaluation.sources.predictions import Predictions
 from overread.reading.making import ImageMaker
 from overread.reading.model import Model, load_model
 from overread.record.files import write_json
-from overread.workflow.fidelity import tuning_guides
 from overread.workflow.frozen import model_of, run_of
+from overread.workflow.generation.along import RULE, RULE_OF_LESIONS, drawn_on, followed
+from overread.workflow.generation.answered import own_and_answered
 from overread.workflow.generation.structures_record import FILE
 from overread.workflow.project import Project
-from overread.workflow.read import as_trained
 
 
 @dataclass(frozen=True)
@@ -50,17 +48,15 @@ class Segmented:
         return self.case.patient_id
 
     def load(self) -> tuple[LabelMap, LabelMap]:
-        truth = load_truth(self.cohort, self.case)
-        assert isinstance(truth, Picture)
-        paths = self.predictions.picture(self.case_id)
-        made = read_picture(self.case_id, paths, self.cohort.question, truth.grid, truth.units)
-        return self._masks(truth), self._masks(made)
-
-    def _masks(self, picture: Picture) -> LabelMap:
-        image = Image(picture.array, picture.grid, picture.units, self.cohort.question.classes)
-        answer = self.model.predictor.answer(self.model.predictor.prepare(as_trained(image, self.model.card)[0]))
-        assert isinstance(answer, LabelMap)
-        return answer
+        own, made = own_and_answered(self.cohort, self.case, self.predictions)
+        if own.units != made.units:
+            raise OverreadError(
+                f"The images that are read are in {own.units}, those that are answered in {made.units}; a model of segmentation "
+                "reads one of the two.",
+                "segment each kind with a model of its own, and compare the masks: `overread structures --true A --made B`",
+            )
+        channels = self.cohort.question.classes
+        return drawn_on(own, channels, self.model), drawn_on(made, channels, self.model)
 
 
 def structures(
@@ -119,14 +115,15 @@ def _along_masks(
         )
     maker_model = model_of(project, run)
     maker, cohort = ImageMaker.of(maker_model.predictor), project.cohort_of(run, fold)
-    cases = [case for case in cohort.of("tuning") if not case.is_made]
-    guides = tuning_guides(maker, cohort)
-    pairs: list[MaskedPair] = []
-    for case, guide, made in zip(cases, guides, maker.make(len(guides), 0, guides=guides), strict=True):
-        image = Image(made.array, made.grid, made.units, question.classes)
-        drawn = model.predictor.answer(model.predictor.prepare(as_trained(image, model.card)[0]))
-        assert isinstance(drawn, LabelMap)
-        pairs.append(MasksInMemory(case.case_id, case.patient_id, guide.as_mask(question), drawn))
+    rule = RULE_OF_LESIONS if lesions else RULE
+    with TemporaryDirectory(prefix="overread-masks-") as folder:
+        done = followed(maker, model, cohort, Path(folder), progress)
+        if not done.pairs:
+            raise OverreadError(
+                f"No made image could be compared; {len(done.refused)} were refused: {next(iter(done.refused.values()), 'none')}",
+                "give a model with --by that reads images as this run makes them",
+            )
+        found = structure_check(done.pairs, question.guides, _rules(project), lesions=lesions, rule=rule, progress=progress)
     record = {
         "format": 1,
         "run": project.run(run_name).name,
@@ -134,9 +131,10 @@ def _along_masks(
         "model": maker_model.card.sha256,
         "by": model.card.sha256,
         "is_phantom": cohort.is_phantom,
-        "refused": 0,
+        "refused": len(done.refused),
+        "refused_because": done.refused,
         "along_masks": True,
-        **structure_check(pairs, question.guides, _rules(project), lesions=lesions, progress=progress),
+        **found,
     }
     write_json(run.path / FILE, record)
     return record

@@ -26,7 +26,7 @@ from overread.record.run import RunFolder
 from overread.reporting.searches.usefulness_page import usefulness_page
 from overread.training.plan import NOT_THE_CURVE
 from overread.workflow.compare import compare
-from overread.workflow.evaluate import evaluate
+from overread.workflow.evaluate import declaration_of, evaluate
 from overread.workflow.generation.made_beside import MadeImages, made_beside, sizes_note
 from overread.workflow.learning.objective import objective
 from overread.workflow.learning.plan_file import read_plan
@@ -62,11 +62,12 @@ SAME_EPOCHS = "Both got the same epochs, so the trainings with made images took 
 ONE_SEED = (
     "One training of each says nothing of luck: another seed may differ by as much. So nothing is called shown; take --repeats 3."
 )
-LEARNED_FROM = (
-    "Whether the network that made these images learned from patients who are held out here cannot be seen in them: it must have "
-    "been trained on the same split (--splits FILE), or this comparison is not fair."
+OTHER_SEEDS = (
+    "What was found on the internal test with seeds {seeds} is left out here: these are other trainings. Its openings stay in "
+    "the ledger; --on internal scores these trainings too."
 )
 Tell = Callable[[str], None]
+Evaluations = Mapping[str, Sequence[Mapping[str, Any]]]  # side -> the evaluation of each seed
 
 
 @dataclass(frozen=True)
@@ -113,21 +114,38 @@ def usefulness(
     refuse_undirected(endpoint)
     cohort = project.cohort(fold)
     refuse_unfit(cohort)
-    beside = _beside(project, home, cohort, made, progress)
-    trial = _trial(project, home, cohort, beside, asked, fold, progress, tell)
-    found = trial.trained(beside)
     if asked.on == "internal":
-        found = trial.opened(found, asked.declare)
-    result = _result(trial, home, cohort, beside, found, asked.on)
+        endpoint = _declared(project, cohort, asked)
+    beside = _beside(project, home, cohort, made, progress, fold)
+    for warning in beside.warnings:
+        tell(f"WARNING: {warning}")
+    trial = _trial(project, home, cohort, beside, asked, fold, progress, tell)
+    tuned = trial.trained(beside)
+    if asked.on == "internal":
+        trial.rehearse(tuned, endpoint)
+        trial.opened(tuned, asked.declare)
+    result = _result(trial, home, cohort, beside, tuned, asked.on)
     write_json(home.path / FILE, result)
     write_text(home.path / PAGE, usefulness_page(project.name.replace("_", " "), result))
     return result
 
 
-def _beside(project: Project, home: RunFolder, cohort: Cohort, made: MadeImages | None, progress: Progress | None) -> MadeBeside:
+def _declared(project: Project, cohort: Cohort, asked: Asked) -> Endpoint:
+    """The declared endpoint, before anything is trained or opened: refused where it has no paired test, or no better side."""
+    if not cohort.of("internal"):
+        raise OverreadError("This project has no internal test.", "compare on the tuning cases: leave --on out")
+    declaration = declaration_of(project, asked.declare, is_phantom=cohort.is_phantom)
+    endpoint = Endpoint.of(project.question, declaration.primary_endpoint)
+    refuse_undirected(endpoint)
+    return endpoint
+
+
+def _beside(
+    project: Project, home: RunFolder, cohort: Cohort, made: MadeImages | None, progress: Progress | None, fold: int | None
+) -> MadeBeside:
     """The made images: those that are named, else those of an earlier call."""
     if made is not None:
-        return made_beside(project, cohort, made, progress)
+        return made_beside(project, cohort, made, progress, fold)
     kept = read_beside(home.made)
     if kept is None:
         raise OverreadError(f"'{home.name}' has no made images yet.", "name their folder with --made FOLDER")
@@ -176,22 +194,42 @@ class Trial:
         except Stopped as stopped:
             raise Stopped(stopped.what, self.again) from stopped
 
-    def opened(
-        self, tuned: Mapping[str, Sequence[Mapping[str, Any]]], declare: Mapping[str, Any] | None
-    ) -> dict[str, list[dict[str, Any]]]:
-        """Evaluations on the internal test: its seal is opened once for each training that has not been tested."""
-        found: dict[str, list[dict[str, Any]]] = {WITHOUT: [], WITH: []}
+    def rehearse(self, tuned: Evaluations, endpoint: Endpoint) -> None:
+        """Compare tuning cases by what was declared, so that what cannot be compared shows before the seal is opened.
+
+        Refused where a training was tested already by another endpoint.
+        """
+        for side in (WITHOUT, WITH):
+            for k, seed in enumerate(self.seeds):
+                before = self.tested(side, seed, tuned[side][k]["model"])
+                said = (before or {}).get("opening") or {}
+                if said and Endpoint.of(self.project.question, said["primary_endpoint"]).key != endpoint.key:
+                    raise OverreadError(
+                        f"{self.run_name(side, seed)} was tested with the primary endpoint {said['primary_endpoint']}; declared "
+                        f"is {endpoint.key} now. A paired comparison needs one.",
+                        f"say --primary-endpoint {said['primary_endpoint']}, or begin again with another --name",
+                    )
+        _compared(self, tuned, "tuning", endpoint)
+
+    def tested(self, side: str, seed: int, model: str) -> dict[str, Any] | None:
+        """The evaluation of this very model on the internal test; None where it was not tested."""
+        path = self.run(side, seed).evaluation("internal")
+        found = dict(read_json(path)) if path.exists() else {}
+        return found if found.get("model") == model else None
+
+    def opened(self, tuned: Evaluations, declare: Mapping[str, Any] | None) -> None:
+        """Test every training that was not tested: the seal of the internal test is opened once for each."""
         for k, seed in enumerate(self.seeds):
-            for side, of_side in found.items():
-                path = self.run(side, seed).evaluation("internal")
-                kept = dict(read_json(path)) if path.exists() else {}
-                if kept.get("model") != tuned[side][k]["model"]:
-                    name = self.run_name(side, seed)
-                    kept = evaluate(
-                        self.project, name, "internal", self.fold, declare, progress=self.progress, tell=self.tell, panels=False
-                    ).as_dict()
-                of_side.append(kept)
-        return found
+            for side in (WITHOUT, WITH):
+                if self.tested(side, seed, tuned[side][k]["model"]) is None:
+                    name, told = self.run_name(side, seed), self.tell
+                    evaluate(self.project, name, "internal", self.fold, declare, progress=self.progress, tell=told, panels=False)
+
+    def all_tested(self, tuned: Evaluations) -> dict[str, list[dict[str, Any]]] | None:
+        """Evaluations on the internal test; None where a training was not tested."""
+        found = {side: [self.tested(side, s, tuned[side][k]["model"]) for k, s in enumerate(self.seeds)] for side in tuned}
+        kept = {side: [one for one in of_side if one is not None] for side, of_side in found.items()}
+        return kept if all(len(of_side) == len(self.seeds) for of_side in kept.values()) else None
 
 
 def _trial(
@@ -228,28 +266,29 @@ def _trial(
         write_beside(home.made, beside)
     held = () if fold is None else ("--fold", str(fold))
     on = () if asked.on == "tuning" else ("--on", asked.on)
-    again = project.command("usefulness", "--name", home.name, *held, *on)
+    words = ((f"--{key.replace('_', '-')}", (asked.declare or {}).get(key)) for key in ("hypothesis", "primary_endpoint"))
+    said = [word for option, value in words if value for word in (option, str(value))]
+    again = project.command("usefulness", "--name", home.name, *held, *on, *said)
     tell(f"{2 * count} trainings of {budget} each: {count} without and {count} with {len(beside.cases)} made images.")
     return Trial(project, home.name, fold, budget, own, tuple(seed + k for k in range(count)), again, progress, tell)
 
 
-def _result(
-    trial: Trial,
-    home: RunFolder,
-    cohort: Cohort,
-    beside: MadeBeside,
-    found: Mapping[str, Sequence[Mapping[str, Any]]],
-    on: str,
-) -> dict[str, Any]:
-    """This call's comparison, beside what an earlier call found on the other partition with the same trainings."""
-    before = dict(read_json(home.path / FILE)) if (home.path / FILE).exists() else {}
-    parts = dict(before.get("parts", {}))
-    parts[on] = _compared(trial, found, on)
-    sides = {side: [_training(trial.run(side, seed), seed) for seed in trial.seeds] for side in (WITHOUT, WITH)}
+def _result(trial: Trial, home: RunFolder, cohort: Cohort, beside: MadeBeside, tuned: Evaluations, on: str) -> dict[str, Any]:
+    """What these trainings show on the tuning cases, and on the internal test where all of them were tested."""
+    before = dict(read_json(home.path / FILE)).get("parts", {}) if (home.path / FILE).exists() else {}
+    parts = {"tuning": _compared(trial, tuned, "tuning", _endpoint(trial.project, tuned))}
+    tested = trial.all_tested(tuned)
+    if tested is not None:
+        parts["internal"] = _compared(trial, tested, "internal", _endpoint(trial.project, tested))
+    sides = {side: [_training(trial, side, seed) for seed in trial.seeds] for side in (WITHOUT, WITH)}
     changed = _other_choices(trial)
-    notes = [LEARNED_FROM, SAME_EPOCHS if trial.budget.minutes is None else FEWER_PASSES]
+    notes = [SAME_EPOCHS if trial.budget.minutes is None else FEWER_PASSES]
     notes += [ONE_SEED] if len(trial.seeds) < 2 else []
     notes += [f"The plan chose otherwise with made images: {', '.join(changed)}."] if changed else []
+    notes += beside.notes
+    if "internal" in before and "internal" not in parts:
+        seeds = ", ".join(map(str, before["internal"].get("seeds", [])))
+        notes.append(OTHER_SEEDS.format(seeds=seeds or "that were not told"))
     notes += [note] if (note := sizes_note(cohort, beside)) else []
     real = [case for case in cohort.of("training") if not case.is_made]
     return {
@@ -270,13 +309,13 @@ def _result(
         "made": beside.digest,
         "trainings": sides,
         "parts": parts,
+        "warnings": list(beside.warnings),
         "notes": notes,
     }
 
 
-def _compared(trial: Trial, found: Mapping[str, Sequence[Mapping[str, Any]]], on: str) -> dict[str, Any]:
+def _compared(trial: Trial, found: Evaluations, on: str, endpoint: Endpoint) -> dict[str, Any]:
     """Both scores, their paired difference as `overread compare` gives it, and what made images add over the trainings."""
-    endpoint = _endpoint(trial.project, found)
     held = "" if trial.fold is None else f"/fold-{trial.fold}"
     named = [f"{side}={'+'.join(trial.run_name(side, seed) + held for seed in trial.seeds)}" for side in (WITHOUT, WITH)]
     level = trial.project.settings.evaluation.interval_level
@@ -284,6 +323,7 @@ def _compared(trial: Trial, found: Mapping[str, Sequence[Mapping[str, Any]]], on
     (gain,) = gains(Contender(WITH, tuple(found[WITH])), [Contender(WITHOUT, tuple(found[WITHOUT]))], endpoint, level)
     claim = difference["comparisons"][0]
     return {
+        "seeds": list(trial.seeds),
         "endpoint": endpoint.as_dict(),
         "n_cases": difference["n_cases"],
         "n_patients": difference["n_patients"],
@@ -303,7 +343,7 @@ def _compared(trial: Trial, found: Mapping[str, Sequence[Mapping[str, Any]]], on
     }
 
 
-def _endpoint(project: Project, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Endpoint:
+def _endpoint(project: Project, found: Evaluations) -> Endpoint:
     """What was declared before the seal was opened, the same for all; of tuning cases, the project's primary endpoint."""
     declared = {one["opening"]["primary_endpoint"] for side in found.values() for one in side if one.get("opening")}
     if len(declared) > 1:
@@ -334,13 +374,14 @@ def _words(gain: Gain, repeats: int) -> str:
     return f"{said}: the interval of the difference holds 0."
 
 
-def _training(run: RunFolder, seed: int) -> dict[str, Any]:
+def _training(trial: Trial, side: str, seed: int) -> dict[str, Any]:
     """How long one training was, and how often it saw each of its images, about: classes may be drawn evenly."""
+    run = trial.run(side, seed)
     told = read_json(run.model / "model.json")["training"]
     cases = told["cases"]["training"]
     return {
         "seed": seed,
-        "run": run.path.name,
+        "run": trial.run_name(side, seed),
         "steps": told["steps"],
         "minutes": told["minutes"],
         "cases": cases,

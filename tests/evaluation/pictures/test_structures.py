@@ -1,6 +1,7 @@
 """A network that erases lesions is caught, one that invents them too, and a faithful one is left in peace."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap, Structure
-from overread.evaluation.pictures.structures import MasksInMemory, pairs_in, structure_check
+from overread.evaluation.pictures.structures import pairs_in, structure_check
 from overread.evaluation.rules import Rules
 from overread.imaging.nifti import write_nifti
 from overread.metrics.pictures.lesions import lesions
@@ -19,6 +20,19 @@ GRID = Grid.from_spacing((4, 32, 32), (2.0, 1.0, 1.0))
 NAMES = (Structure("organ", 1), Structure("lesion", 2))
 RULES = Rules(resamples=200)
 PLACES = [(8, 8), (8, 20), (20, 8), (20, 20)]
+
+
+@dataclass(frozen=True)
+class MasksInMemory:
+    """The masks that one program drew on the true and on the made image of a case, on one grid."""
+
+    case_id: str
+    patient_id: str
+    of_truth: LabelMap
+    of_made: LabelMap
+
+    def load(self) -> tuple[LabelMap, LabelMap]:
+        return self.of_truth, self.of_made
 
 
 def drawn(places: list[tuple[int, int]]) -> LabelMap:

@@ -48,19 +48,6 @@ class MaskedPair(Protocol):
 
 
 @dataclass(frozen=True)
-class MasksInMemory:
-    """The masks that one program drew on the true and on the made image of a case, on one grid."""
-
-    case_id: str
-    patient_id: str
-    of_truth: LabelMap
-    of_made: LabelMap
-
-    def load(self) -> tuple[LabelMap, LabelMap]:
-        return self.of_truth, self.of_made
-
-
-@dataclass(frozen=True)
 class StructureCase:
     """One case, compared.
 
@@ -95,12 +82,14 @@ def structure_check(
     rules: Rules,
     *,
     lesions: Sequence[str] = (),
+    rule: str = "",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The comparison as a table for the record of a run: rows with intervals by patient, a sentence, a row per case.
 
     names    structures to be compared
     lesions  those of them whose components are counted
+    rule     how it was done, where it was not two images that one program segmented
     """
     unknown = [name for name in lesions if name not in names]
     if unknown or not names:
@@ -118,7 +107,7 @@ def structure_check(
         "n_patients": patients.count,
         "scores": [plain(s) for s in (*scored, *(s for own in found.values() for s in own))],
         "sentences": [_sentence(name, cases, found[name]) for name in lesions],
-        "rule": counts.RULE if lesions else "One program segmented the true and the made image.",
+        "rule": rule or (counts.RULE if lesions else "One program segmented the true and the made image."),
         "cases": [_row(case) for case in cases],
     }
 

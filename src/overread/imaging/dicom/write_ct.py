@@ -6,10 +6,7 @@ Source: DICOM PS3.3 A.3 (CT Image IOD), C.8.2 (CT modules), C.12.1 (SOP Common, 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,7 +18,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
-from overread.record.files import named_if_full
+from overread.record.files import whole_folder
 
 IMPLEMENTATION = "2.25.171043276151243811127018276533908761345"  # ours, by UUID (PS3.5 B.2)
 
@@ -99,20 +96,6 @@ def write_ct(
             _set_slice(tags, hu[k], grid, k, number, exam)
             write_file(tags, beside / names[-1])
     return [folder / name for name in names]
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder that appears under its name only when everything in it was written."""
-    with named_if_full(f"{folder.name} could not be written", folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
-        try:
-            yield beside
-            beside.chmod(0o755)
-            beside.rename(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
 
 def study_tags(exam: Exam, sop_class: str, modality: str, uid: str) -> Dataset:

@@ -31,9 +31,9 @@ from overread.imaging.dicom.write_common import (
     digest_of,
     finish,
 )
-from overread.imaging.dicom.write_ct import uid_of, whole_folder, write_file
+from overread.imaging.dicom.write_ct import uid_of, write_file
 from overread.imaging.made import DERIVED, SyntheticMark
-from overread.record.files import write_with
+from overread.record.files import whole_folder, write_with
 
 SERIES_NUMBER = 940
 COLOURS = 3

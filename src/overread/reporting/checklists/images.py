@@ -14,6 +14,8 @@ NO_CASE = "A model that makes images answers no case, so there is no answer to t
 def of_images(given: ReportInput) -> dict[int, Maker]:
     """Number of the item -> what is known of it, in place of what is asked of other studies; empty for those."""
     task = given.question["task"]
+    if given.question.get("guides"):  # somebody drew the masks along which images are made
+        return _SYNTHESIS
     if task == "synthesize":
         return {**dict.fromkeys((14, 15, 16, 17, 18), _no_truth), **_SYNTHESIS}
     if is_unpaired(given.question):

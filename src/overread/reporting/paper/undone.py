@@ -132,7 +132,8 @@ def _about_the_test(evaluations: Mapping[str, Mapping[str, Any]], ledger: Sequen
 
 
 def _about_the_truth(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if settings.get("question", {}).get("task") in KINDS:  # the truth is an image, which nobody gave
+    asked = settings.get("question", {})
+    if asked.get("task") in KINDS and not asked.get("guides"):  # the truth is an image, which nobody gave
         return []
     truth = settings.get("truth", {})
     items = []

@@ -28,7 +28,7 @@ def usefulness_page(title: str, found: Found) -> str:
         title=title,
         lead=" ".join(f"On {WHERE[on]}: {found['parts'][on]['words']}" for on in shown),
         dateline=f"{found['name']}; {found['n_made']} made images beside {found['n_training']} training cases",
-        warning=found["notes"][0],
+        warning=" ".join(found["warnings"]),
         sections=[*(_part(found, on) for on in shown), _trainings(found)],
         is_phantom=found["is_phantom"],
         written=datetime.now(UTC).strftime("%-d %B %Y"),
@@ -46,7 +46,7 @@ def _part(found: Found, on: str) -> Section:
     ]
     blocks: list[Block] = [
         Chart(Markup(chart), "Dot with line: mean over seeds with its interval. Small dots: seeds."),
-        Table(f"{named(part['endpoint'])}, by training", ("seed", "without", "with"), _scores(found, part)),
+        Table(f"{named(part['endpoint'])}, by training", ("seed", "without", "with"), _scores(part)),
         Table("Paired difference", ("what", "difference", "p", "method"), both, part["remark"]),
         *(Words(note) for note in part["notes"]),
     ]
@@ -54,9 +54,9 @@ def _part(found: Found, on: str) -> Section:
     return Section(on, f"On {WHERE[on]}", lead, blocks)
 
 
-def _scores(found: Found, part: Found) -> list[tuple[Any, ...]]:
+def _scores(part: Found) -> list[tuple[Any, ...]]:
     pairs = zip(part["scores"]["without"], part["scores"]["with"], strict=True)
-    each = [(str(seed), _short(a), _short(b)) for seed, (a, b) in zip(found["seeds"], pairs, strict=False)]
+    each = [(str(seed), _short(a), _short(b)) for seed, (a, b) in zip(part["seeds"], pairs, strict=True)]
     return [*each, ("mean", f"{part['values']['without']:.3f}", f"{part['values']['with']:.3f}")]
 
 
@@ -68,7 +68,7 @@ def _trainings(found: Found) -> Section:
     ]
     columns = ("training", "training images", "steps", "minutes", "times each image was seen, about")
     lead = f"Each training got {budget_words(found['budget'])}; the two of a seed have the same settings."
-    return Section("trainings", "The trainings", lead, [Table("What each got", columns, rows), *map(Words, found["notes"][1:])])
+    return Section("trainings", "The trainings", lead, [Table("What each got", columns, rows), *map(Words, found["notes"])])
 
 
 def _short(interval: Mapping[str, Any] | None) -> str | None:

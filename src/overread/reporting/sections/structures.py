@@ -15,6 +15,11 @@ MEANING = (
     "same in both; what it errs by itself counts as well. An erased lesion cannot be seen by anybody who is shown the answer "
     "alone, and an invented one no patient has."
 )
+ALONG_MASKS = (
+    "An image was made along the mask of each case, and a model of segmentation drew on it. A Dice of 1 and a change of volume "
+    "of 0 mean that it found the mask again; what it errs by itself counts as well. Whoever learns from made images with these "
+    "masks learns from every mask that the image does not follow, too."
+)
 OF_STRUCTURES = (
     ("dice", "Dice"),
     ("volume_error_percent", "Change of volume (%)"),
@@ -37,14 +42,18 @@ def structure_section(name: str, found: Record) -> Section:
     """
     lesions = list(dict.fromkeys(row["subject"] for row in found["scores"] if row["metric"] == "erased"))
     drawn = list(dict.fromkeys(row["subject"] for row in found["scores"]))
-    blocks: list[Block] = [_table("Structures on the true and on the answered image", "Structure", drawn, OF_STRUCTURES, found)]
+    along = bool(found.get("along_masks"))
+    images = "in the mask and on the image made along it" if along else "on the true and on the answered image"
+    blocks: list[Block] = [_table(f"Structures {images}", "Structure", drawn, OF_STRUCTURES, found)]
     if lesions:
         blocks.append(_table("Lesions", "Lesion", lesions, OF_LESIONS, found))
         blocks += [Words(sentence) for sentence in found["sentences"]]
     blocks.append(Words(found["rule"]))
     told = f"{counts(found['n_cases'], found['n_patients'])}, of the tuning partition"
-    refused = f"; {found['refused']} more were not answered" if found["refused"] else ""
-    return Section("structures", f"In {name}" if name else "What was kept", f"{told}{refused}. {MEANING}", blocks)
+    refused = f"; {found['refused']} more were {'refused' if along else 'not answered'}" if found["refused"] else ""
+    usual = "Is the mask found again?" if along else "What was kept"
+    meaning = ALONG_MASKS if along else MEANING
+    return Section("structures", f"In {name}" if name else usual, f"{told}{refused}. {meaning}", blocks)
 
 
 def _table(title: str, head: str, subjects: Sequence[str], columns: Sequence[tuple[str, str]], found: Record) -> Table:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from overread.cohort.pictures import answered_units
 from overread.core.grid import Grid
 from overread.core.kinds import Kind, Picture
 from overread.core.question import Decisions, Question
@@ -81,5 +82,4 @@ class PictureTask(ABC):
 
     def decode_map(self, raw: np.ndarray, grid: Grid, decisions: Decisions) -> Picture:
         """raw: (K, Z, Y, X) intensities on the grid, in the units of the image."""
-        units = self.question.units[0] if self.question.units else "a.u."
-        return Picture(np.ascontiguousarray(raw, dtype=np.float32), grid, units)
+        return Picture(np.ascontiguousarray(raw, dtype=np.float32), grid, answered_units(self.question))

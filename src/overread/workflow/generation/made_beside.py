@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from overread.cohort.ask import NoTruth
 from overread.cohort.beside import MadeBeside
 from overread.cohort.check import record_files
 from overread.cohort.gather import Gathered, gather
@@ -20,8 +21,10 @@ from overread.core.case import Case
 from overread.core.errors import OverreadError, Refused
 from overread.imaging.archive import file_of
 from overread.imaging.made import DERIVED
+from overread.imaging.picture_png import has_corner
 from overread.record.files import digest_json
 from overread.workflow.cohorts.elsewhere import Columns, refuse_another_kind, request_elsewhere
+from overread.workflow.generation.followed import checked_for_held_out
 from overread.workflow.project import Project
 from overread.workflow.sample import CLASS_COLUMN, LABELS
 
@@ -46,8 +49,13 @@ class MadeImages:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def made_beside(project: Project, cohort: Cohort, made: MadeImages, progress: Progress | None) -> MadeBeside:
-    """The images of the folder as training cases; refused where one is not synthetic, or shows who is held out."""
+def made_beside(
+    project: Project, cohort: Cohort, made: MadeImages, progress: Progress | None, fold: int | None = None
+) -> MadeBeside:
+    """The images of the folder as training cases; refused where one is not synthetic, or shows who is held out.
+
+    fold  the fold that the cohort holds out
+    """
     if not made.folder.is_dir():
         raise OverreadError(f"There is no folder {made.folder}.", "give a folder of made images, e.g. one of `overread sample`")
     gathered = _gathered(project, made, progress)
@@ -55,6 +63,8 @@ def made_beside(project: Project, cohort: Cohort, made: MadeImages, progress: Pr
     _refuse_acquired(project, gathered)
     _refuse_other_units(cohort, gathered)
     _refuse_known(project, cohort, gathered)
+    _refuse_corners(gathered)
+    _refuse_alike(gathered)
     images, truths = gathered.images_folder, gathered.truth_folder
     cases, grids = dict[str, Case](), {}
     for draft, seen in zip(gathered.drafts, gathered.seen, strict=True):
@@ -67,12 +77,16 @@ def made_beside(project: Project, cohort: Cohort, made: MadeImages, progress: Pr
     places = {("images", file_of(images, f)) for case in cases.values() for i in case.images for f in i.files}
     places |= {("truth", file_of(roots["truth"], f)) for case in cases.values() if case.truth for f in case.truth.files}
     home = project.path.resolve()
+    files = tuple(record_files(places, roots, progress))
+    masks = {version.path: version.sha256 for version in files if version.root == "truth"}
     return MadeBeside(
         Path(os.path.relpath(images.resolve(), home)).as_posix(),
         "" if truths is None else Path(os.path.relpath(truths.resolve(), home)).as_posix(),
         tuple(cases[name] for name in sorted(cases)),
         grids,
-        tuple(record_files(places, roots, progress)),
+        files,
+        checked_for_held_out(cohort, fold, gathered, masks),
+        tuple(_of_twins(len(gathered.drafts), len(cases))),
     )
 
 
@@ -84,7 +98,25 @@ def _gathered(project: Project, made: MadeImages, progress: Progress | None) -> 
     request = request_elsewhere(project, made.folder, made.truth, sheet, columns, made.names, {}, False)
     if sheet is None and made.truth is None:  # classes of subfolders: no column of the project's sheet is meant
         request = replace(request, group_by=None)
-    return gather(replace(request, headers=None), progress)
+    try:
+        return gather(replace(request, headers=None), progress)
+    except NoTruth as error:
+        raise _without_truth(project, made) from error
+
+
+def _without_truth(project: Project, made: MadeImages) -> OverreadError:
+    """What would say what made images show, and how to come by it."""
+    if project.question.task == "segmentation":
+        return OverreadError(
+            f"Nothing says where the structures are in the images of {made.folder}: no folder of masks was named.",
+            "name their masks with --truth FOLDER; `overread sample MODEL --along MASKS` writes them beside the images it makes",
+        )
+    return OverreadError(
+        f"Nothing says what the images of {made.folder} show: it holds no {LABELS} and no folder for each class, and no sheet "
+        "was named.",
+        f"name a sheet with --sheet FILE --id-column COLUMN --label COLUMN; `overread sample MODEL --each-class` writes {LABELS} "
+        "beside the images it makes",
+    )
 
 
 def _refuse_acquired(project: Project, gathered: Gathered) -> None:
@@ -107,6 +139,36 @@ def _refuse_acquired(project: Project, gathered: Gathered) -> None:
             "put them beside the project's images with their patients named, and take them in with "
             f"`{project.command('update')}`",
         )
+
+
+def _refuse_corners(gathered: Gathered) -> None:
+    """A word in the corner of made images alone is learned before anything else."""
+    drawn = [f for d in gathered.drafts for i in d.images for f in i.files if has_corner(gathered.images_folder / f)]
+    if drawn:
+        raise Refused(
+            "made-by-a-network",
+            f"{len(drawn)} made images have the word SYNTHETIC drawn into a corner, {drawn[0]} for example: a network would "
+            "learn the word, not what they show.",
+            'make them without it: `overread sample MODEL --no-corner "they train a network" --out FOLDER`; the mark stays in '
+            "each file's text",
+        )
+
+
+def _refuse_alike(gathered: Gathered) -> None:
+    """A network that makes one image over and over has nothing to teach, and its count of images says the contrary."""
+    count, different = len(gathered.seen), len({seen.digest for seen in gathered.seen})
+    if 2 * different < count:
+        raise OverreadError(
+            f"Of {count} made images only {different} differ in their pixels; the others repeat them.",
+            "look at the images (their sheet lies beside the folder of `overread sample`), and make them with a model, or seeds, "
+            "that do not repeat themselves",
+        )
+
+
+def _of_twins(count: int, kept: int) -> list[str]:
+    if count == kept:
+        return []
+    return [f"{count - kept} of {count} made images have the pixels and the truth of another one; each counts once."]
 
 
 def _refuse_other_units(cohort: Cohort, gathered: Gathered) -> None:

@@ -13,9 +13,25 @@ FILE = "structures.json"
 
 
 def structures_of(run: RunFolder, question: Question) -> dict[str, Any] | None:
-    """What was found on the answers that lie there now; None where nothing was, or only on answers of an earlier training."""
-    path, folder = run.path / FILE, run.predictions / "tuning"
-    if not path.exists() or not folder.is_dir():
+    """What was found on the answers that lie there now, or on images that the model as it is made along masks.
+
+    None where nothing was found, or only of an earlier training.
+    """
+    path = run.path / FILE
+    if not path.exists():
         return None
     found: dict[str, Any] = read_json(path)
-    return found if found["model"] == Predictions(folder, question).identity else None
+    made_by = _maker(run) if found.get("along_masks") else _answerer(run, question)
+    return found if made_by and found["model"] == made_by else None
+
+
+def _maker(run: RunFolder) -> str:
+    """Digest of the model as it is; "" where there is none."""
+    card = run.model / "model.json"
+    return str(read_json(card).get("sha256", "")) if card.exists() else ""
+
+
+def _answerer(run: RunFolder, question: Question) -> str:
+    """Whose answers to the tuning cases lie there; "" where none do."""
+    folder = run.predictions / "tuning"
+    return Predictions(folder, question).identity if folder.is_dir() else ""

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from overread.cohort.index import Cohort
-from overread.cohort.load import load_image, load_truth
+from overread.cohort.load import load_image
 from overread.cohort.unpaired import as_read
 from overread.core.case import Case
 from overread.core.errors import OverreadError
 from overread.core.image import Image
-from overread.core.kinds import Picture
-from overread.evaluation.sources.pictures_file import read_picture
 from overread.evaluation.sources.predictions import Predictions
 from overread.metrics.generation.manifold import K_COVERAGE
 from overread.record.run import RunFolder
 from overread.reporting.generation.grid import translated_grid
+from overread.workflow.generation.answered import own_and_answered
 from overread.workflow.project import Project
 
 SHOWN = 6
@@ -75,9 +74,6 @@ def translated(project: Project, run: RunFolder, cohort: Cohort, most: int) -> T
     cases = tuple(answered[k] for k in places)
     after = []
     for case in cases:
-        own = load_truth(read, case)
-        assert isinstance(own, Picture)
-        units = question.units[0] if question.units else own.units
-        made = read_picture(case.case_id, predictions.picture(case.case_id), question, own.grid, units)
+        _, made = own_and_answered(read, case, predictions)
         after.append(Image(made.array, made.grid, made.units, question.classes))
     return Translated(cases, tuple(load_image(read, case) for case in cases), tuple(after))

@@ -13,6 +13,7 @@ from overread.cohort.index import Cohort
 from overread.cohort.load import load_truth
 from overread.cohort.progress import Progress
 from overread.cohort.rules import ImageRules
+from overread.cohort.split_identity import trained_on
 from overread.cohort.subdivision import read_subdivision
 from overread.cohort.unpaired import as_read
 from overread.core.case import Case
@@ -47,6 +48,7 @@ def _card(planned: Planned, *, decisions: Decisions, state: str, outcome: Outcom
         "cases": counts,
         "patients": patients,
         "cohort": cohort.digest,
+        "trained_on": trained_on(cohort.folder, cohort.partition, planned.run.fold),
         "plan": plan.identity,
         "seed": plan.seed,
         "versions": versions(),

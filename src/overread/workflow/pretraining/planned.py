@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from overread.batches.augment import Augmentation
+from overread.batches.prepare import of_both_kinds
 from overread.batches.sampler import Sampling
 from overread.batches.unlabelled import Unlabelled
 from overread.cohort.fingerprint import Fingerprint
+from overread.cohort.pictures import answered_units
 from overread.core.errors import OverreadError
 from overread.core.question import Question
+from overread.networks.table import WANTED
 from overread.reading.model import build_network
 from overread.tasks.base import Teaches
 from overread.tasks.pretraining import (
@@ -43,8 +46,18 @@ def base_plan(question: Question, facts: Fingerprint, wishes: Wishes, device: st
     bare = replace(wishes, weights="random", freeze="none", unfreeze=0.0, layer_decay=1.0, clinical=(), loss="auto")
     if question.task in WITHOUT_ENCODER or question.is_unpaired:
         asks = Question("classification", ("image",), exclusive=False)
-        return make_plan(asks, facts, replace(bare, architecture="auto", network={}), device=device)
+        plan = make_plan(asks, facts, replace(bare, architecture="auto", network={}), device=device)
+        return _of_both_kinds(plan, question) if question.is_unpaired else plan
     return make_plan(question, facts, bare, device=device)
+
+
+def _of_both_kinds(plan: Plan, question: Question) -> Plan:
+    """Without pairs one network is shown both kinds of images, whose units may differ."""
+    preparation = of_both_kinds(plan.preparation, answered_units(question))
+    if preparation == plan.preparation:
+        return plan
+    why = f"{preparation.units} and {', '.join(preparation.also)} have no scale in common, so each image is scaled by itself"
+    return replace(plan, preparation=preparation, reasons={**plan.reasons, "normalisation": why})
 
 
 def method_for(base: Plan, asked: str | None) -> str:
@@ -52,8 +65,8 @@ def method_for(base: Plan, asked: str | None) -> str:
     serves = base.network["serves"]
     if serves not in USUAL:
         raise OverreadError(
-            f"{base.network['name']} finds objects, and pretraining without labels is offered for networks that answer per image "
-            "or per voxel.",
+            f"{base.network['name']} answers {WANTED[serves]}, and pretraining without labels is offered for "
+            "networks that answer per image or per voxel.",
             "pretrain in a project of the same images that asks for masks or classes, and begin from its model file",
         )
     method = asked or USUAL[serves]
