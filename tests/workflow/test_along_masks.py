@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ import PIL.Image
 import pytest
 
 import overread
+from overread.cohort.beside import MadeBeside
+from overread.cohort.identity import read_links
 from overread.cohort.load import load_truth
 from overread.cohort.split_identity import trained_on
 from overread.core.errors import OverreadError, Refused
@@ -19,6 +22,7 @@ from overread.core.kinds import LabelMap, Structure
 from overread.imaging.door import open_image
 from overread.imaging.nifti import write_nifti
 from overread.record.files import digest_file
+from overread.workflow.generation.made_beside import MadeImages, made_beside
 from overread.workflow.sample import Wanted, sample
 
 SMALL = {"training.network.features": "[8,16]"}
@@ -285,3 +289,34 @@ def test_images_along_masks_are_made_in_portions_and_refusals_are_counted(
     drawer.every = 1
     with pytest.raises(OverreadError, match=rf"No made image could be compared; {len(cases)} were refused: not this one"):
         room.structures(project, tmp_path, "first")
+
+
+def test_images_along_held_out_masks_do_not_train(films: tuple[Path, Path], tmp_path: Path) -> None:
+    """From a maker to the project that its images should help, on one split: masks of training cases pass without a word."""
+    maker = _project(films, tmp_path / "maker", names={"3": "disc"})
+    run = maker.train(epochs=1, name="first", overrides=SMALL)
+    model, cohort = next(run.path.glob("*.overread")), maker.cohort()
+    name_of = {link.case_id: Path(link.files).stem for link in read_links(maker.path)}
+    place = {name: cohort.partition[case_id] for case_id, name in name_of.items() if case_id in cohort.partition}
+    splits = tmp_path / "splits.csv"
+    splits.write_text("image,partition\n" + "".join(f"{name}.png,{part}\n" for name, part in place.items()))
+    asked = overread.init(
+        tmp_path / "asked", images=films[0], truth=films[1], task="segmentation", names={"3": "disc"}, splits=splits
+    )
+
+    def beside(part: str) -> MadeBeside:
+        masks = tmp_path / f"masks-{part}"
+        masks.mkdir()
+        for name in [name for name, of in place.items() if of == part][:3]:
+            shutil.copyfile(films[1] / f"{name}.png", masks / f"{name}.png")
+        out = tmp_path / f"made-{part}"
+        record = sample(model, out, Wanted(1, no_corner="they train a network", along=masks))
+        assert record["trained_on"] == trained_on(asked.path, asked.cohort().partition, None)
+        made = MadeImages(out, truth=tmp_path / f"made-{part}-masks", names={"3": "disc"})
+        return made_beside(asked, asked.cohort(), made, None)
+
+    found = beside("training")
+    assert (len(found.cases), found.warnings) == (3, ())
+    for part in ("tuning", "internal"):
+        with pytest.raises(Refused, match="3 of 3 made images follow masks of cases that are held out"):
+            beside(part)

@@ -128,6 +128,9 @@ def test_the_seal_is_opened_once_for_each_training(
     again = usefulness(project, None, Asked(on="internal", declare=DECLARED))
     assert len(openings(project)) == 4
     assert again["parts"]["internal"]["difference"] == found["parts"]["internal"]["difference"]
+    with pytest.raises(OverreadError, match=r"without-0 was tested with the primary endpoint auc; declared\s+is sensitivity"):
+        usefulness(project, None, Asked(on="internal", declare={**DECLARED, "primary_endpoint": "sensitivity"}))
+    assert len(openings(project)) == 4
 
 
 def test_one_training_of_each_shows_nothing_and_a_stopped_trial_goes_on(
@@ -152,6 +155,11 @@ def test_one_training_of_each_shows_nothing_and_a_stopped_trial_goes_on(
     assert part["verdict"] == "not shown"
     assert "trained once" in part["words"]
     assert any("--repeats 3" in note for note in found["notes"])
+    tested = usefulness(project, None, Asked(name="one", on="internal", declare=DECLARED))
+    assert tested["parts"]["internal"]["seeds"] == [0]
+    more = usefulness(project, None, Asked(name="one", repeats=2))
+    assert (more["parts"]["tuning"]["seeds"], list(more["parts"])) == ([0, 1], ["tuning"])
+    assert any("internal test with seeds 0 is left out" in note for note in more["notes"])
 
 
 def unmarked(folder: Path) -> Path:
@@ -355,7 +363,7 @@ def test_a_drawn_corner_twins_and_missing_labels_are_told(project: Project, tmp_
 
 @pytest.mark.parametrize(
     ("declare", "words"),
-    [({}, "not declared"), ({**DECLARED, "primary_endpoint": "ece"}, "paired|metric|endpoint")],
+    [({}, "not declared"), ({**DECLARED, "primary_endpoint": "ece"}, "has no paired test")],
 )
 def test_what_cannot_be_claimed_is_refused_before_anything_is_trained(
     project: Project, monkeypatch: pytest.MonkeyPatch, declare: dict[str, str], words: str
