@@ -173,11 +173,15 @@ def _answered(model: Model, prepared: Prepared, *, probabilities: bool) -> tuple
 
 
 def as_trained(image: Image, card: ModelCard) -> tuple[Image, tuple[str, ...]]:
-    """Channels called as in training; NIfTI, which has no units, taken as HU where the model reads HU, and said so."""
+    """Channels called as in training; files without units (NIfTI) are taken as HU where the model reads HU, and it is said.
+
+    An image whose file names another modality than CT keeps its units, and the preparation refuses it.
+    """
     said: tuple[str, ...] = ()
     if len(image.channels) == len(card.preparation.channels):
         image = replace(image, channels=card.preparation.channels)
-    if card.preparation.units == "HU" and image.units == "a.u." and not image.grid.is_planar:
+    may_be_ct = image.source.get("modality") in (None, "", "CT") and not image.grid.is_planar
+    if card.preparation.units == "HU" and image.units == "a.u." and may_be_ct:
         image, said = replace(image, units="HU"), ("the file says no units; its values were taken as HU",)
     return image, said
 
