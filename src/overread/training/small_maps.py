@@ -3,7 +3,8 @@
 Where a map with its padding covers the kernel and without it does not, torch's gradient of the weights is garbage, or is written
 beyond its memory: the loss is infinite, the process dies, or, worst, neither. Seen in torch 2.15 on processors with AVX-512: in
 bfloat16 with every kernel in 3D (two slices under a kernel of 3) and with strides in 2D, in float32 with kernels of 7 in 3D.
-So the padding is laid around such a map first, and that of a transposed convolution is cut off afterwards: the same numbers. Decision 42 tells more.
+So the padding is laid around such a map first, and that of a transposed convolution is cut off afterwards: the same numbers.
+Decision 42 tells more.
 """
 
 from __future__ import annotations
