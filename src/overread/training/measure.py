@@ -14,9 +14,9 @@ from torch import nn
 from overread.batches.sampler import Targets
 from overread.networks.count import cost
 from overread.networks.layout import memory_format, to_channels_last
+from overread.networks.small_maps import SmallMaps
 from overread.tasks.base import Task, Teaches
 from overread.training.phases import rehearsed
-from overread.training.small_maps import SmallMaps
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from overread.networks.small_maps import SmallMaps
 from overread.tasks.base import Teaches
 from overread.tasks.generative.turns import TakesTurns, Turn
-from overread.training.small_maps import SmallMaps
 
 REHEARSED = 10  # steps, among which every phase comes
 Further = Callable[[], Mapping[str, Tensor]]

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from overread.batches.sampler import Targets
 from overread.core.errors import OverreadError
+from overread.networks.small_maps import SmallMaps
 from overread.tasks.base import Task
 from overread.training.loop import Recipe
 from overread.training.optimizers import optimizer as make_optimizer
 from overread.training.optimizers import set_rate
 from overread.training.scales import format_scales
-from overread.training.small_maps import SmallMaps
 
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 100

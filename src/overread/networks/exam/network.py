@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from overread.core.errors import OverreadError
 from overread.networks.exam.gather import AttentionOverSlices
 from overread.networks.exam.slices import present, with_neighbours
+from overread.networks.small_maps import SmallMaps
 from overread.networks.weights.loaded import Loaded
 
 LEFT_OUT_AT_ONCE = 256  # answers computed together where slices are left out one by one
@@ -126,7 +127,7 @@ class ExamNetwork(nn.Module):
 
     def _twice(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """What surrounds the first pass, and the second, from which batch normalisation learns nothing."""
-        return nullcontext(), _remembering(self.encoder)
+        return SmallMaps(), _remembering(self.encoder)
 
     def load_published(self) -> Loaded:
         """Give the encoder the weights that its library published; what follows it stays random."""
@@ -149,14 +150,15 @@ class ExamNetwork(nn.Module):
 
 @contextmanager
 def _remembering(encoder: nn.Module) -> Iterator[None]:
-    """Batch normalisation keeps its running statistics as they are."""
+    """Batch normalisation keeps its running statistics as they are; small maps are convolved as in the first pass."""
     layers = [layer for layer in encoder.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     before = [layer.momentum for layer in layers]
     counted = [layer.num_batches_tracked.clone() if layer.num_batches_tracked is not None else None for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
     try:
-        yield
+        with SmallMaps():
+            yield
     finally:
         for layer, momentum, count in zip(layers, before, counted, strict=True):
             layer.momentum = momentum

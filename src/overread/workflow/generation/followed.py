@@ -57,18 +57,19 @@ def read_records(folder: Path) -> Records:
     return Records(followed, tuple(trained))
 
 
-def held_out_masks(cohort: Cohort) -> frozenset[str]:
-    """Digests of the mask files of who tunes or is tested, by which files no training case has; the seal stays closed.
+def masks_of(cohort: Cohort) -> tuple[frozenset[str], frozenset[str]]:
+    """Digests of the mask files of who tunes or is tested, and of the training cases; the seal stays closed.
 
-    A file with the bytes of a training case's mask is left out: an empty mask tells nothing of whose it is.
+    The former are those of no training case, without those that have the bytes of one: an empty mask tells nothing of whose
+    it is.
     """
     if cohort.truth_folder is None:
-        return frozenset()
+        return frozenset(), frozenset()
     home = cohort.truth_folder
     own = {file_of(home, f) for case in cohort.of("training") if case.truth for f in case.truth.files}
     masks = [version for version in read_files(cohort.folder) if version.root == "truth"]
-    learned = {version.sha256 for version in masks if version.path in own}
-    return frozenset(version.sha256 for version in masks if version.path not in own) - learned
+    learned = frozenset(version.sha256 for version in masks if version.path in own)
+    return frozenset(version.sha256 for version in masks if version.path not in own) - learned, learned
 
 
 def checked_for_held_out(cohort: Cohort, fold: int | None, gathered: Gathered, masks: Mapping[str, str]) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def checked_for_held_out(cohort: Cohort, fold: int | None, gathered: Gathered, m
 
     masks  mask file of the made images -> digest of its bytes
     """
-    records, held = read_records(gathered.images_folder), held_out_masks(cohort)
+    records, (held, learned_from) = read_records(gathered.images_folder), masks_of(cohort)
     files = [draft.images[0].files[0] for draft in gathered.drafts]
     told = [next((records.followed[name] for name in _names(file) if name in records.followed), None) for file in files]
     _refuse_followed([digest for digest in told if digest in held], len(files))
@@ -88,7 +89,7 @@ def checked_for_held_out(cohort: Cohort, fold: int | None, gathered: Gathered, m
             f"(tuning or internal test), {same[0]} for example.",
             "give the masks along which the images were made, of training cases alone",
         )
-    free = sum(not digest for digest in told) if masks else 0
+    free = sum(digest not in learned_from for digest in told if digest or masks)
     unnamed = not all(any(name in records.followed for name in _names(file)) for file in files)
     learned = [_learned(trained, cohort, fold) for trained in (*records.trained, *([None] if unnamed else []))]
     return tuple(dict.fromkeys([_not_checked(free, len(files))] * bool(free) + [said for said in learned if said]))
@@ -112,8 +113,9 @@ def _refuse_followed(wrong: list[str | None], count: int) -> None:
 
 def _not_checked(count: int, of: int) -> str:
     return (
-        f"Of {count} of {of} made images no {RECORD} says which mask files they follow, so nobody could check that these are not "
-        "masks of cases that are held out here. Only you know; if they are, this comparison means nothing."
+        f"Of {count} of {of} made images no {RECORD} says which mask files they follow, or these are not, byte by byte, masks of "
+        "training cases here; so nobody could check that they are no masks of cases that are held out. Only you know; if they "
+        "are, this comparison means nothing."
     )
 
 

@@ -15,8 +15,8 @@ from overread.networks.generative.parts import OfParts
 from overread.networks.layout import memory_format, to_channels_last
 from overread.networks.memory import keep_freed_memory
 from overread.networks.objects.centre_detector import CentreDetector
+from overread.networks.small_maps import SmallMaps
 from overread.networks.torchvision_objects.adapter import ObjectsAdapter
-from overread.training.small_maps import SmallMaps
 
 BATCH = 2  # images of a training step that is measured: batch normalisation learns nothing from one
 REPEATS = 5
@@ -40,8 +40,7 @@ def measured(network: nn.Module, shape: tuple[int, ...], *, repeats: int = REPEA
 
     def learn() -> None:
         with SmallMaps():
-            loss = _loss(network, images)
-        loss.backward()
+            _loss(network, images).backward()
         network.zero_grad(set_to_none=True)
 
     network.eval()

@@ -23,7 +23,11 @@ _TRANSPOSED = {functional.conv_transpose2d: 2, functional.conv_transpose3d: 3}
 
 
 class SmallMaps(TorchFunctionMode):
-    """Within it, convolutions on the processor that are asked for a gradient take the way round, where one is needed."""
+    """Within it, convolutions on the processor that are asked for a gradient take the way round, where one is needed.
+
+    torch leaves every mode during a backward pass: what is computed once more there (`torch.utils.checkpoint`) needs this one
+    around both of its passes.
+    """
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -72,7 +76,8 @@ def _transposed(
     seen = [(size - 1) * gap + 1 for size, gap in zip(weight.shape[2:], _each(dilation, axes), strict=True)]
     whole = [(size - 1) * step + field for size, step, field in zip(input.shape[-axes:], _each(stride, axes), seen, strict=True)]
     made = [size - 2 * width + more for size, width, more in zip(whole, around, beyond, strict=True)]
-    if input.device.type != "cpu" or not _is_small(made, seen, around):
+    is_refused = min(made) < 1 or any(more >= step for more, step in zip(beyond, _each(stride, axes), strict=True))
+    if input.device.type != "cpu" or is_refused or not _is_small(made, seen, around):
         return ask(input, weight, bias, stride, padding, output_padding, groups, dilation)
     more = [max(0, extra - width) for extra, width in zip(beyond, around, strict=True)]
     answer = ask(input, weight, bias, stride, 0, more, groups, dilation)

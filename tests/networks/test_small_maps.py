@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from overread.training.small_maps import SmallMaps
+from overread.networks.exam.gather import MeanOfSlices
+from overread.networks.exam.network import ExamNetwork
+from overread.networks.small_maps import SmallMaps
 
 BY = {
     ("plain", 2): nn.Conv2d,
@@ -74,3 +78,35 @@ def test_a_large_map_takes_the_plain_way() -> None:
     layer, images = nn.Conv2d(4, 4, 3, padding=1), torch.randn(1, 4, 9, 9)
     with SmallMaps():
         assert torch.equal(layer(images), nn.functional.conv2d(images, layer.weight, layer.bias, padding=1))
+
+
+class _Steps(nn.Sequential):
+    """A step down to maps of one pixel for each halving: a film of 32 pixels ends smaller than a kernel of 3."""
+
+    def __init__(self) -> None:
+        super().__init__(*(nn.Conv2d(4 if k else 1, 4, 3, 2, 1) for k in range(6)), nn.Flatten())
+
+
+@pytest.mark.parametrize("within", [SmallMaps, nullcontext])
+def test_slices_that_are_encoded_again_in_the_backward_pass_take_the_same_way(within: type) -> None:
+    """Computed in pieces and once more, as at once; the forward pass within the mode and outside it."""
+    torch.manual_seed(0)
+    chunked = ExamNetwork(_Steps(), MeanOfSlices(4), 2, chunk=2)
+    volume = torch.randn(1, 1, 6, 32, 32)
+    slopes = []
+    for chunk in (2, 0):
+        chunked.chunk = chunk
+        chunked.zero_grad()
+        with within():
+            loss = chunked(volume).square().sum()
+        loss.backward()
+        slopes.append([parameter.grad.clone() for parameter in chunked.parameters() if parameter.grad is not None])
+    assert slopes[0]
+    for pieces, whole in zip(*slopes, strict=True):
+        assert torch.allclose(pieces, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_what_torch_refuses_is_refused() -> None:
+    images, weight = torch.randn(1, 4, 2, 2, 2), torch.randn(4, 4, 3, 3, 3, requires_grad=True)
+    with SmallMaps(), pytest.raises(RuntimeError):
+        nn.functional.conv_transpose3d(images, weight, padding=1, output_padding=1)
