@@ -23,7 +23,7 @@ from overread.workflow.generation.code_columns import numeric_columns, with_colu
 from overread.workflow.latent import latent
 from overread.workflow.project import Project
 
-SMALL = {"training.network.features": "[8,16]", "training.network.latent": "8"}
+SMALL = {"training.precision": "float32", "training.network.features": "[8,16]", "training.network.latent": "8"}
 
 
 @pytest.fixture(scope="module")
