@@ -13,10 +13,12 @@ from overread.cohort.load import load_image
 from overread.cohort.pictures import answered_units
 from overread.cohort.unpaired import as_read, as_wanted
 from overread.core.errors import OverreadError, Refused
+from overread.core.kinds import Picture
 from overread.evaluation.sources.predictions import Predictions
-from overread.reading.model import load_model
+from overread.reading.model import Model, load_model
 from overread.record.files import read_json
 from overread.workflow.fidelity import fidelity
+from overread.workflow.generation.along import drawn_on
 from overread.workflow.generation.answered import own_and_answered
 from overread.workflow.project import Project
 from overread.workflow.read import read
@@ -75,6 +77,11 @@ def _answers(project: Project) -> list:
     return [own_and_answered(cohort, case, answers) for case in cohort.of("tuning")]
 
 
+def _reader_of_ct(ct_to_mr: Project) -> Model:
+    """A model that reads Hounsfield units."""
+    return load_model(next(ct_to_mr.run("first").path.glob("*.overread")))
+
+
 def test_each_kind_is_prepared_on_its_own_scale(ct_to_mr: Project) -> None:
     planned = ct_to_mr.plan(run_name="looked-at")
     units = {load_image(planned.cohort, half.of("training")[0]).units for half in (as_read(planned.cohort),)}
@@ -95,7 +102,8 @@ def test_ct_is_answered_in_the_units_of_mr(ct_to_mr: Project, exams: Path, tmp_p
         assert answer.array.min() >= 0
     path = next(ct_to_mr.run("first").path.glob("*.overread"))
     (reading,) = read(path, [exams / "images" / "ct00"], tmp_path / "out", refusal="off")
-    assert reading.answer.units == "a.u."  # type: ignore[union-attr]
+    assert isinstance(reading.answer, Picture)
+    assert reading.answer.units == "a.u."
     with pytest.raises(OverreadError, match=r"in a\.u\."):  # MR is never taken for Hounsfield units
         read(path, [exams / "images" / "mr00"], tmp_path / "strange", refusal="off")
     cohort = ct_to_mr.cohort()
@@ -117,13 +125,15 @@ def test_the_same_eyes_look_at_both_kinds(ct_to_mr: Project) -> None:
 def test_no_one_model_draws_on_images_in_two_units(ct_to_mr: Project) -> None:
     cohort, run = as_read(ct_to_mr.cohort()), ct_to_mr.run("first")
     answers = Predictions(run.predictions / "tuning", ct_to_mr.question)
-    pair = Segmented(cohort, cohort.of("tuning")[0], answers, None)  # type: ignore[arg-type]
+    pair = Segmented(cohort, cohort.of("tuning")[0], answers, _reader_of_ct(ct_to_mr))
     with pytest.raises(OverreadError, match=r"read are in HU, those that are answered in a\.u\.(?s:.*)--true A --made B"):
         pair.load()
 
 
-def test_mr_becomes_ct_in_hu(exams: Path, tmp_path: Path) -> None:
+def test_mr_becomes_ct_in_hu(ct_to_mr: Project, exams: Path, tmp_path: Path) -> None:
     project = _trained(exams, tmp_path / "p", "mr:ct")
     for own, answer in _answers(project):
         assert (own.units, answer.units) == ("a.u.", "HU")
         assert answer.array.min() < 0
+    with pytest.raises(Refused, match=r"in a\.u\.; the preparation was fitted on HU"):  # a segmenter of CT is shown no MR
+        drawn_on(own, _reader_of_ct(ct_to_mr))

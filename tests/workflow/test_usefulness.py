@@ -258,17 +258,22 @@ def test_the_command_line(project: Project, tried: dict[str, Any], capsys: pytes
     assert "is a trial of made images, not a run" in capsys.readouterr().err
 
 
-def test_masks_of_made_images_are_learned_from(tmp_path: Path) -> None:
-    project = volume_project(tmp_path)
-    made, random = tmp_path / "made", np.random.default_rng(11)
-    (made / "masks").mkdir(parents=True)
+def masked_volumes(folder: Path) -> Path:
+    """Three made volumes with their masks."""
+    random = np.random.default_rng(11)
+    (folder / "masks").mkdir(parents=True)
     for k in range(3):
         image, mask = ball((20, 18, 16), 4.0, random)
         drawn = Picture(image[None], Grid.from_spacing((20, 18, 16), (2.0, 1.0, 1.0)))
-        write_picture(made / "images" / f"made-{k}.nii.gz", drawn, mark=MARK)
-        source = nibabel.load(made / "images" / f"made-{k}.nii.gz")
-        nibabel.save(nibabel.Nifti1Image(mask.transpose(2, 1, 0), source.affine), made / "masks" / f"made-{k}.nii.gz")
-    cohort = project.cohort()
+        write_picture(folder / "images" / f"made-{k}.nii.gz", drawn, mark=MARK)
+        source = nibabel.load(folder / "images" / f"made-{k}.nii.gz")
+        nibabel.save(nibabel.Nifti1Image(mask.transpose(2, 1, 0), source.affine), folder / "masks" / f"made-{k}.nii.gz")
+    return folder
+
+
+def test_masks_of_made_images_are_learned_from(tmp_path: Path) -> None:
+    project = volume_project(tmp_path)
+    cohort, made = project.cohort(), masked_volumes(tmp_path / "made")
     beside = made_beside(project, cohort, MadeImages(made / "images", truth=made / "masks"), None)
     write_beside(tmp_path / "made.json", beside)
     again = read_beside(tmp_path / "made.json")
@@ -282,19 +287,6 @@ def test_masks_of_made_images_are_learned_from(tmp_path: Path) -> None:
         assert load_image(joined, case).array[0][truth.layers[0] > 0].mean() > 200
     with pytest.raises(Refused, match="carry no mark"):
         made_beside(project, cohort, MadeImages(tmp_path / "cohort" / "images", truth=tmp_path / "cohort" / "masks"), None)
-
-
-def masked_volumes(folder: Path) -> Path:
-    """Three made volumes with their masks."""
-    random = np.random.default_rng(11)
-    (folder / "masks").mkdir(parents=True)
-    for k in range(3):
-        image, mask = ball((20, 18, 16), 4.0, random)
-        drawn = Picture(image[None], Grid.from_spacing((20, 18, 16), (2.0, 1.0, 1.0)))
-        write_picture(folder / "images" / f"made-{k}.nii.gz", drawn, mark=MARK)
-        source = nibabel.load(folder / "images" / f"made-{k}.nii.gz")
-        nibabel.save(nibabel.Nifti1Image(mask.transpose(2, 1, 0), source.affine), folder / "masks" / f"made-{k}.nii.gz")
-    return folder
 
 
 def test_masks_of_held_out_cases_do_not_train(tmp_path: Path) -> None:

@@ -65,4 +65,5 @@ def describe(record: Mapping[str, Any]) -> str:
     lines.append(f"{record['n_cases']} cases of {record['n_patients']} patients. {record['rule']}")
     lines += [f"{record['refused']} more were refused, and are in no score."] if record.get("refused") else []
     lines += [f"  {row['name']:<44} {row['subject']:<14} {Interval.from_dict(row['interval']).short}" for row in record["scores"]]
-    return "\n".join([*lines, "", *record["sentences"]]).rstrip()
+    notes = [f"Note: {note}" for note in record.get("notes", ())]
+    return "\n".join([*lines, "", *record["sentences"], *notes]).rstrip()

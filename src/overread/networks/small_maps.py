@@ -51,8 +51,7 @@ def _plain(
 ) -> Tensor:
     if isinstance(padding, str) or input.device.type != "cpu":
         return ask(input, weight, bias, stride, padding, dilation, groups)
-    around = _each(padding, axes)
-    seen = [(size - 1) * gap + 1 for size, gap in zip(weight.shape[2:], _each(dilation, axes), strict=True)]
+    around, seen = _each(padding, axes), _seen(weight, dilation, axes)
     is_sound = axes == 2 and max(_each(stride, axes)) == 1
     if is_sound or not _is_small(input.shape[-axes:], seen, around):
         return ask(input, weight, bias, stride, padding, dilation, groups)
@@ -72,8 +71,7 @@ def _transposed(
     groups: int = 1,
     dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    around, beyond = _each(padding, axes), _each(output_padding, axes)
-    seen = [(size - 1) * gap + 1 for size, gap in zip(weight.shape[2:], _each(dilation, axes), strict=True)]
+    around, beyond, seen = _each(padding, axes), _each(output_padding, axes), _seen(weight, dilation, axes)
     whole = [(size - 1) * step + field for size, step, field in zip(input.shape[-axes:], _each(stride, axes), seen, strict=True)]
     made = [size - 2 * width + more for size, width, more in zip(whole, around, beyond, strict=True)]
     is_refused = min(made) < 1 or any(more >= step for more, step in zip(beyond, _each(stride, axes), strict=True))
@@ -84,6 +82,11 @@ def _transposed(
     for axis, (width, size) in enumerate(zip(around, made, strict=True), start=-axes):
         answer = answer.narrow(axis, width, size)
     return answer
+
+
+def _seen(weight: Tensor, dilation: int | Sequence[int], axes: int) -> list[int]:
+    """How many voxels a kernel spans along each axis."""
+    return [(size - 1) * gap + 1 for size, gap in zip(weight.shape[2:], _each(dilation, axes), strict=True)]
 
 
 def _is_small(extents: Sequence[int], seen: Sequence[int], around: Sequence[int]) -> bool:

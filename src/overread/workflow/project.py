@@ -185,9 +185,8 @@ class Project:
 
     def run_words(self, run: RunFolder, option: str = "--run") -> tuple[str, ...]:
         """How a run, or one fold of it, is named on the command line."""
-        is_fold = run.name.startswith("fold-")
-        name = (run.path.parent if is_fold else run.path).relative_to(self.path / "runs")
-        return (option, str(name), *(("--fold", run.name.removeprefix("fold-")) if is_fold else ()))
+        name = (run.path if run.fold is None else run.path.parent).relative_to(self.path / "runs")
+        return (option, str(name), *(() if run.fold is None else ("--fold", str(run.fold))))
 
     @property
     def ledger(self) -> Ledger:

@@ -13,8 +13,9 @@ from overread.cohort.progress import Progress
 from overread.cohort.unpaired import as_read
 from overread.core.case import Case
 from overread.core.errors import OverreadError
+from overread.core.image import Image
 from overread.core.kinds import LabelMap
-from overread.evaluation.pictures.structures import MaskedPair, pairs_in, structure_check
+from overread.evaluation.pictures.structures import pairs_in, structure_check
 from overread.evaluation.rules import Rules
 from overread.evaluation.sources.predictions import Predictions
 from overread.reading.making import ImageMaker
@@ -25,6 +26,7 @@ from overread.workflow.generation.along import RULE, RULE_OF_LESIONS, drawn_on, 
 from overread.workflow.generation.answered import own_and_answered
 from overread.workflow.generation.structures_record import FILE
 from overread.workflow.project import Project
+from overread.workflow.read import as_trained
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Segmented:
     def patient_id(self) -> str:
         return self.case.patient_id
 
-    def load(self) -> tuple[LabelMap, LabelMap]:
+    def images(self) -> tuple[Image, Image]:
         own, made = own_and_answered(self.cohort, self.case, self.predictions)
         if own.units != made.units:
             raise OverreadError(
@@ -55,8 +57,11 @@ class Segmented:
                 "reads one of the two.",
                 "segment each kind with a model of its own, and compare the masks: `overread structures --true A --made B`",
             )
-        channels = self.cohort.question.classes
-        return drawn_on(own, channels, self.model), drawn_on(made, channels, self.model)
+        return own, made
+
+    def load(self) -> tuple[LabelMap, LabelMap]:
+        own, made = self.images()
+        return drawn_on(own, self.model)[0], drawn_on(made, self.model)[0]
 
 
 def structures(
@@ -86,7 +91,7 @@ def structures(
     predictions = Predictions(run.predictions / "tuning", project.question, project.resume_command(run))
     predictions.check_complete([case.case_id for case in cohort.of("tuning")])
     cases = [case for case in cohort.of("tuning") if case.case_id not in predictions.refused]
-    pairs: list[MaskedPair] = [Segmented(cohort, case, predictions, model) for case in cases]
+    pairs = [Segmented(cohort, case, predictions, model) for case in cases]
     found = structure_check(pairs, model.card.question.classes, _rules(project), lesions=lesions, progress=progress)
     record = {
         "format": 1,
@@ -96,10 +101,16 @@ def structures(
         "by": model.card.sha256,
         "is_phantom": cohort.is_phantom,
         "refused": len(cohort.of("tuning")) - len(cases),
+        "notes": _assumed(pairs, model),
         **found,
     }
     write_json(run.path / FILE, record)
     return record
+
+
+def _assumed(pairs: Sequence[Segmented], model: Model) -> list[str]:
+    """What is assumed of the images so that the model can read them: those of a cohort are of one kind, so the first tells."""
+    return list(as_trained(pairs[0].images()[0], model.card)[1])
 
 
 def _along_masks(
@@ -133,6 +144,7 @@ def _along_masks(
         "is_phantom": cohort.is_phantom,
         "refused": len(done.refused),
         "refused_because": done.refused,
+        "notes": list(done.notes),
         "along_masks": True,
         **found,
     }

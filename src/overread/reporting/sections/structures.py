@@ -49,6 +49,7 @@ def structure_section(name: str, found: Record) -> Section:
         blocks.append(_table("Lesions", "Lesion", lesions, OF_LESIONS, found))
         blocks += [Words(sentence) for sentence in found["sentences"]]
     blocks.append(Words(found["rule"]))
+    blocks += [Words(f"{note[0].upper()}{note[1:]}.") for note in found.get("notes", ())]
     told = f"{counts(found['n_cases'], found['n_patients'])}, of the tuning partition"
     refused = f"; {found['refused']} more were {'refused' if along else 'not answered'}" if found["refused"] else ""
     usual = "Is the mask found again?" if along else "What was kept"

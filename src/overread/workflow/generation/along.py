@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from overread.cohort.index import Cohort
-from overread.cohort.load import load_truth
+from overread.cohort.load import load_truth, load_whole_image
 from overread.cohort.progress import Progress
 from overread.core.case import Case
 from overread.core.errors import Refused
@@ -18,6 +19,7 @@ from overread.core.kinds import LabelMap, Picture, Structure
 from overread.evaluation.pictures.structures import MaskedPair
 from overread.reading.making import AT_ONCE, ImageMaker
 from overread.reading.model import Model
+from overread.workflow.generation.answered import as_image
 from overread.workflow.read import as_trained
 
 RULE = "An image was made along the mask of each case, one program segmented it, and what it drew is compared with that mask."
@@ -26,6 +28,7 @@ RULE_OF_LESIONS = (
     "image; invented: less than 10 % of its voxels lie in the mask. What the program itself misses or draws by chance counts as "
     "well: run it on real images with masks to see how much that is."
 )
+Draw = Callable[[Picture], tuple[LabelMap, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,12 @@ class KeptMasks:
 class Followed:
     """pairs    the cases whose made image was segmented
     refused  case_id -> why no image was made along its mask, or why it was not segmented
+    notes    what was assumed of the images, each sentence once
     """
 
     pairs: list[MaskedPair] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
 
 
 def followed(maker: ImageMaker, segmenter: Model, cohort: Cohort, folder: Path, progress: Progress | None) -> Followed:
@@ -65,11 +70,16 @@ def followed(maker: ImageMaker, segmenter: Model, cohort: Cohort, folder: Path, 
     folder  takes the masks until they are compared: those of a large cohort of volumes exceed memory
     """
     found, cases = Followed(), [case for case in cohort.of("tuning") if not case.is_made]
+    source = dict(load_whole_image(cohort, cases[0]).source) if cases else {}
+
+    def draw(picture: Picture) -> tuple[LabelMap, tuple[str, ...]]:
+        return drawn_on(as_image(picture, cohort.question.classes, source), segmenter)
+
     if progress is not None:
         progress.start(len(cases), "making images along masks")
     for first in range(0, len(cases), AT_ONCE):
         some = cases[first : first + AT_ONCE]
-        _follow(maker, segmenter, cohort, some, first, folder, found)
+        _follow(maker, draw, cohort, some, first, folder, found)
         if progress is not None:
             progress.advance(len(some))
     if progress is not None:
@@ -77,9 +87,7 @@ def followed(maker: ImageMaker, segmenter: Model, cohort: Cohort, folder: Path, 
     return found
 
 
-def _follow(
-    maker: ImageMaker, segmenter: Model, cohort: Cohort, cases: list[Case], seed: int, folder: Path, found: Followed
-) -> None:
+def _follow(maker: ImageMaker, draw: Draw, cohort: Cohort, cases: list[Case], seed: int, folder: Path, found: Followed) -> None:
     guides = {}
     for case in cases:
         mask = load_truth(cohort, case)
@@ -92,17 +100,18 @@ def _follow(
     made = maker.make(len(asked), seed, guides=list(guides.values()))
     for case, picture in zip(asked, made, strict=True):
         try:
-            drawn = drawn_on(picture, cohort.question.classes, segmenter)
+            drawn, assumed = draw(picture)
         except Refused as refusal:
             found.refused[case.case_id] = refusal.what
             continue
+        found.notes |= dict.fromkeys(assumed)
         mask = guides[case.case_id].as_mask(cohort.question)
         found.pairs.append(KeptMasks.of(case, mask, drawn, folder / f"{case.case_id}.npz"))
 
 
-def drawn_on(picture: Picture, channels: tuple[str, ...], segmenter: Model) -> LabelMap:
-    """The mask that a model of segmentation draws on a picture."""
-    image = Image(picture.array, picture.grid, picture.units, channels)
-    answer = segmenter.predictor.answer(segmenter.predictor.prepare(as_trained(image, segmenter.card)[0]))
+def drawn_on(image: Image, segmenter: Model) -> tuple[LabelMap, tuple[str, ...]]:
+    """The mask that a model of segmentation draws on an image, and what was assumed of the image."""
+    image, assumed = as_trained(image, segmenter.card)
+    answer = segmenter.predictor.answer(segmenter.predictor.prepare(image))
     assert isinstance(answer, LabelMap)
-    return answer
+    return answer, assumed

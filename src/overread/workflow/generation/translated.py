@@ -75,5 +75,5 @@ def translated(project: Project, run: RunFolder, cohort: Cohort, most: int) -> T
     after = []
     for case in cases:
         _, made = own_and_answered(read, case, predictions)
-        after.append(Image(made.array, made.grid, made.units, question.classes))
+        after.append(made)
     return Translated(cases, tuple(load_image(read, case) for case in cases), tuple(after))

@@ -25,7 +25,7 @@ def refuse_kin(
     cohort       as the run that begins sees it
     pretraining  the record of a pretraining, which may have seen images of elsewhere
     """
-    of_fold = pretraining.get("fold") if pretraining else _fold_of(source)
+    of_fold = pretraining.get("fold") if pretraining else source.fold
     taught = project.cohort_of(source, of_fold if project.folds else None, check=False)
     learned = {case.patient_id for case in taught.of("training")}
     for partition in JUDGED:
@@ -82,7 +82,3 @@ def note_of_a_model(project: Project, card: ModelCard, cohort: Cohort, name: str
             'begin from a run that is here with weights = "run:NAME": its fold of the same number is taken',
         )
     return f"{name} was trained on training patients of this cohort."
-
-
-def _fold_of(run: RunFolder) -> int | None:
-    return int(run.name.removeprefix("fold-")) if run.name.startswith("fold-") else None

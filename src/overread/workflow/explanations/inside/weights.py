@@ -31,8 +31,7 @@ def weights_part(project: Project, run: RunFolder, trained: nn.Module) -> dict[s
         )
     plan = read_plan(run.plan)
     started = next((event for event in read_events(run.events_path) if event["event"] == "started"), {})
-    fold = int(run.name.removeprefix("fold-")) if run.name.startswith("fold-") else None
-    start = start_of(project, _source(project, plan.weights), project.cohort_of(run, fold, check=False), fold)
+    start = start_of(project, _source(project, plan.weights), project.cohort_of(run, run.fold, check=False), run.fold)
     first = initial_network(lambda: begin(plan.network, start)[0], plan.seed, started.get("initial"))
     rows = compare_weights(first, trained)
     told = FROM.get(plan.weights, f"those of the {plan.weights}")
