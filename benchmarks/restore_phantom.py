@@ -81,8 +81,12 @@ def main() -> None:
     name = f"{asked.minutes:g}min"
     figures: dict[str, Any] = {name: train_or_resume(project, name, asked.minutes)}
     figures |= {each.name: answered_by(project, each) for each in CLASSICAL}
+    results = {each: scored(project, each, asked.on) for each in figures}
     for each, figure in figures.items():
-        figure["scores"] = scores_of(scored(project, each, asked.on))
+        figure["scores"] = scores_of(results[each])
+    figures[name]["refused"] = [case["case_id"] for case in results[name]["cases"] if case.get("refused")]
+    for each in CLASSICAL:
+        figures[each.name]["ours_more_where_answered"] = more_where_answered(results[name], results[each.name])
     figures[READ] = {"scores": of_what_was_read(scored(project, name, asked.on))}
     openings = count_openings("restore-phantom", project) if asked.on == "internal" else None  # from here on the test is open
     signal = Signal(asked.diameter, asked.contrast)
@@ -149,6 +153,21 @@ def scored(project: Project, name: str, on: str) -> Result:
 
 def scores_of(result: Mapping[str, Any]) -> dict[str, Any]:
     return {row["metric"]: row["interval"] for row in result["scores"] if row["metric"] in SHOWN}
+
+
+def more_where_answered(ours: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """How much more ours has, case by case, over the cases that it did not refuse; intervals by patient."""
+    answered = [case for case in ours["cases"] if not case.get("refused")]
+    beside = {case["case_id"]: case["scores"] for case in other["cases"]}
+    patients = Patients.of([case["patient_id"] for case in answered])
+
+    def difference(metric: str) -> Interval:
+        key = f"{metric}/{ours['question']['classes'][0]}"
+        more = np.array([case["scores"][key] - beside[case["case_id"]][key] for case in answered])
+        sums, sizes = (np.bincount(patients.number, weights, patients.count) for weights in (more, np.ones_like(more)))
+        return bootstrap_interval(lambda counts: counts @ sums / (counts @ sizes), patients, Rules(), "no case was answered")
+
+    return {metric: difference(metric).as_dict() for metric in SHOWN}
 
 
 def of_what_was_read(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,8 +270,17 @@ def lines_of(figures: Mapping[str, Any], on: str) -> list[str]:
     ]
     rows += [[who, "AUC of planted balls", interval_text(figure["auc"])] for who, figure in figures.items()]
     rows += [[who, "d'", "none" if f["d_prime"] is None else f"{f['d_prime']:.2f}"] for who, f in figures.items()]
+    for who, figure in figures.items():
+        for metric, found in figure.get("ours_more_where_answered", {}).items():
+            rows.append([who, f"{metric}: ours less this, answered", interval_text(found)])
     more = [[who, "AUC: ours less this", interval_text(f["ours_more"])] for who, f in figures.items() if "ours_more" in f]
-    return ["PHANTOM", *table(["way", "figure", where], rows + more)]
+    refused = [who for figure in figures.values() for who in figure.get("refused", ())]
+    said = (
+        [f"Ours refused {len(refused)}, which count as the worst answer, and are left out where 'answered' stands."]
+        if refused
+        else []
+    )
+    return ["PHANTOM", *table(["way", "figure", where], rows + more), *said]
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def _learned(trained: Mapping[str, Any] | None, cohort: Cohort, fold: int | None
     here = "this split" if fold is None else f"fold {fold}"
     raise Refused(
         "made-by-a-network",
-        f"The network that made these images learned from the same cohort with other cases held out ({before}; here {here}): it "
-        "has seen patients who are held out here.",
+        f"The network that made these images learned from the same cohort with other cases held out ({before}; here {here}), so "
+        "it may have seen patients who are held out here.",
         "make images with a model that was trained on the same split: `overread init ... --splits FILE`, and the same --fold",
     )
