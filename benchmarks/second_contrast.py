@@ -39,6 +39,7 @@ ORGANS: Mapping[int, float] = {  # value in the masks of all organs -> intensity
 BETWEEN = ((-2000.0, 10.0), (-250.0, 700.0), (-20.0, 250.0), (200.0, 90.0))  # from this HU on: air, fat, muscle, bone
 METASTASIS, LIVER = 2, 1
 BLUR_VOXELS, SHADING, NOISE = 0.5, 0.25, 15.0
+WINDOW = "40,48,48"  # small, so that a short training makes steps enough to find metastases
 SEGMENTER = "segmenter"
 
 
@@ -93,7 +94,7 @@ def segmenting(home: Path, minutes: float) -> Path:
     """A model that segments liver and metastases on the second contrast, taught on the training cases of the same split."""
     folder = home / "segmenter-project"
     project = Project.open(folder) if (folder / "project.toml").exists() else _segmenter_project(home, folder)
-    train_or_resume(project, SEGMENTER, minutes)
+    train_or_resume(project, SEGMENTER, minutes, overrides={"training.patch": WINDOW})
     return next(project.run(SEGMENTER).path.glob("*.overread"))
 
 

@@ -54,7 +54,8 @@ def main() -> None:
     options.add_argument("--size", type=int, default=96, help="of the phantom: pixels in each direction of the plane")
     options.add_argument("--seed", type=int, default=11)
     options.add_argument("--minutes", type=float, default=8.0, help="of training, for each of the two")
-    options.add_argument("--cycle-minutes", type=float, default=8.0, help="of the CycleGAN, and of the network that segments")
+    options.add_argument("--cycle-minutes", type=float, default=8.0, help="of training of the CycleGAN")
+    options.add_argument("--segment-minutes", type=float, default=20.0, help="of training of the network that segments")
     options.add_argument("--on", choices=("internal", "tuning"), default="internal", help="which cases of the phantom to score")
     options.add_argument("--out", type=Path, default=WORK / "translate", help="folder for phantom and projects")
     asked, started = options.parse_args(), Started()
@@ -132,7 +133,7 @@ def kept(project: Project, asked: Any) -> dict[str, Any]:
     train_or_resume(project, CYCLE, asked.cycle_minutes, overrides={"training.architecture": CYCLE})
     scored(project, CYCLE, "tuning")
     erase(project, asked.out / "phantom")
-    model = segmenting(asked.out, asked.cycle_minutes)
+    model = segmenting(asked.out, asked.segment_minutes)
     found = {n: structures(project, model, n, lesions=("metastasis",), progress=reporter()) for n in (*NETWORKS, CYCLE, ERASER)}
     keys = ("scores", "lesions", "sentences", "n_cases", "n_patients")
     return {name: {key: record[key] for key in keys if key in record} for name, record in found.items()}

@@ -87,7 +87,7 @@ def for_voxels(
     median_shape = np.maximum(np.rint(edges / steps), 1).astype(int)
     if dimensions == 2:
         median_shape[0] = 1
-    smaller = with_small_windows(question, budget, dimensions, device)
+    smaller = with_small_windows(question, wishes.architecture, budget, dimensions, device)
     patch, stages = plan_window(median_shape, steps, dimensions, wishes, smaller, device, reasons)
     if wishes.patch == "auto" and smaller.patch_voxels < budget.patch_voxels:
         reasons["patch"] += ": every voxel is a truth, and more steps in the time teach more than wider windows"

@@ -45,12 +45,17 @@ def tell_voxels_are_kept(reasons: dict[str, str]) -> None:
     reasons["spacing"] = "each image keeps its voxels: resampled to another grid and back, the picture would be blurred"
 
 
-def with_small_windows(question: Question, budget: Budget, dimensions: int, device: str) -> Budget:
+def with_small_windows(question: Question, architecture: str, budget: Budget, dimensions: int, device: str) -> Budget:
     """On a processor a window of a volume is small: what a voxel looked like before noise is told by those near it, and every
-    voxel of a picture is a truth, so that a short training needs steps more than surroundings."""
+    voxel of a picture is a truth, so that a short training needs steps more than surroundings.
+
+    A step of the network of two heaps asks four networks eight times, so its windows are the smallest.
+    """
     if dimensions == 2 or device != "cpu" or question.task not in WINDOW:
         return budget
-    return replace(budget, patch_voxels=min(budget.patch_voxels, WINDOW[question.task]))
+    of_two_heaps = question.is_unpaired or architecture == UNPAIRED
+    most = min(WINDOW.values()) if of_two_heaps else WINDOW[question.task]
+    return replace(budget, patch_voxels=min(budget.patch_voxels, most))
 
 
 def picture_normalisation(
