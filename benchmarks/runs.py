@@ -15,6 +15,7 @@ from watch import MemoryWatch
 from overread.cli.progress import reporter
 from overread.core.errors import OverreadError
 from overread.evaluation.result import Result
+from overread.evaluation.sources.predictions import Predictions
 from overread.record.events import read_events
 from overread.record.files import read_json, write_json, write_text
 from overread.record.run import RunFolder
@@ -76,7 +77,8 @@ def examine_once(project: Project, name: str, declare: Mapping[str, Any], fold: 
     path = project.run(name, fold).evaluation("internal")
     if path.exists():
         result = Result(read_json(path))
-        if _models(result) == [_model(project.run(name, k)) for k in ([fold] if "folds" not in result else project.folds)]:
+        asked = [project.run(name, k) for k in ([fold] if "folds" not in result else project.folds)]
+        if _models(result) == [_model(project, run) for run in asked]:
             return result
     return project.evaluate(
         run_name=name,
@@ -93,8 +95,12 @@ def _models(result: Result) -> list[str]:
     return [row["model"] for row in result["folds"]] if "folds" in result else [result["model"]]
 
 
-def _model(run: RunFolder) -> str:
-    return str(read_json(run.model / "model.json")["sha256"])
+def _model(project: Project, run: RunFolder) -> str:
+    """Digest of the model; of another program's answers, theirs."""
+    card = run.model / "model.json"
+    return (
+        str(read_json(card)["sha256"]) if card.exists() else Predictions(run.predictions / "internal", project.question).identity
+    )
 
 
 Openings = dict[str, dict[str, int]]
