@@ -55,7 +55,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=11)
     options.add_argument("--minutes", type=float, default=8.0, help="of training, for each of the two")
     options.add_argument("--cycle-minutes", type=float, default=8.0, help="of training of the CycleGAN")
-    options.add_argument("--segment-minutes", type=float, default=20.0, help="of training of the network that segments")
+    options.add_argument("--segment-minutes", type=float, default=12.0, help="of training of the network that segments")
     options.add_argument("--on", choices=("internal", "tuning"), default="internal", help="which cases of the phantom to score")
     options.add_argument("--out", type=Path, default=WORK / "translate", help="folder for phantom and projects")
     asked, started = options.parse_args(), Started()

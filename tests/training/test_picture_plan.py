@@ -35,6 +35,7 @@ def test_windows_follow_what_a_step_costs() -> None:
     unpaired = plan_for(UNPAIRED)
     assert unpaired.network["name"] == "cycle_gan"
     assert voxels(unpaired) == restored
+    assert (unpaired.sampling.batch, plan_for(TRANSLATE).sampling.batch) == (1, 2)
     assert "more steps in the time teach more" in unpaired.reasons["patch"]
 
 

@@ -96,7 +96,7 @@ def for_voxels(
     refuse_pairs(question, "architecture", name, UNPAIRED)
     options, patch = fit_network(name, dimensions, stages, patch, wishes, device, reasons)
     axes = 1 if dimensions == 2 else 0
-    batch = _dense_batch(patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
+    batch = _dense_batch(name, patch, dimensions, wishes, budget, device, facts.n_cases, reasons)
     outputs = len(question.classes) + (1 if question.exclusive and not question.is_of_pictures else 0)
     serves = "pictures" if question.is_of_pictures and needs.answers_with_pictures(name) else "dense"
     network = network_row(name, len(facts.channels), outputs, dimensions, serves, options)
@@ -150,11 +150,14 @@ def plan_window(
 
 
 def _dense_batch(
-    patch: Shape, dimensions: int, wishes: Wishes, budget: Budget, device: str, cases: int, reasons: dict[str, str]
+    name: str, patch: Shape, dimensions: int, wishes: Wishes, budget: Budget, device: str, cases: int, reasons: dict[str, str]
 ) -> int:
     if wishes.batch != "auto":
         reasons["batch"] = "set in project.toml"
         return int(wishes.batch)
+    if name == UNPAIRED:
+        reasons["batch"] = "one image of each kind a step, as published: more steps in the time teach more"
+        return 1
     room = budget.batch_voxels if dimensions == 3 else PLANE_VOXELS[device]
     # On a processor two windows a step, not more: a short budget runs out of steps before it runs out of cases.
     batch = int(np.clip(room // np.prod(patch), 2, 2 if dimensions == 3 and device == "cpu" else 32))
