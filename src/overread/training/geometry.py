@@ -161,8 +161,9 @@ def _dense_batch(
     room = budget.batch_voxels if dimensions == 3 else PLANE_VOXELS[device]
     # On a processor two windows a step, not more: a short budget runs out of steps before it runs out of cases.
     batch = int(np.clip(room // np.prod(patch), 2, 2 if dimensions == 3 and device == "cpu" else 32))
+    batch = min(batch, max(2, cases))
     reasons["batch"] = f"{batch} windows of {np.prod(patch) / 1e3:.0f} thousand voxels: more steps in the time teach more"
-    return min(batch, max(2, cases))
+    return batch
 
 
 def for_cases(

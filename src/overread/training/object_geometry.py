@@ -196,5 +196,6 @@ def _batch(
         return int(wishes.batch)
     room = budget.batch_voxels if dimensions == 3 else PLANE_VOXELS[device] * 4 // 3
     batch = int(np.clip(room // np.prod(patch), 2, 2 if dimensions == 3 and device == "cpu" else 16))
+    batch = min(batch, max(2, cases))
     reasons["batch"] = f"{batch} images of {np.prod(patch) / 1e3:.0f} thousand voxels: more steps in the time teach more"
-    return min(batch, max(2, cases))
+    return batch
