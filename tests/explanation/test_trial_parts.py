@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from overread.core.score import Interval
 from overread.evaluation.rules import Rules
 from overread.explanation.controls import CONTROLS, Constant, Edges, Noise
 from overread.explanation.methods.saliency import Saliency
-from overread.explanation.trial.conduct import escaped, verdict_of_all
+from overread.explanation.trial.conduct import discounted, escaped, verdict_of_all
 from overread.explanation.trial.criterion import Bound, kept_from_sums, mean_of, verdict_of
 from overread.explanation.trial.localise import crossed_overlaps, locate, middle
 from overread.explanation.trial.orders import Orders, tiles_of
@@ -208,6 +209,29 @@ def test_a_control_that_escapes_puts_the_trial_in_doubt() -> None:
         }
     ]
     assert escaped(rows) == ["Edge detector passed weight randomisation"]
+
+
+def test_no_method_is_credited_with_what_a_map_by_chance_passes_too() -> None:
+    """On brain MR of 13 patients a random map passed deletion, and three methods kept their pass."""
+
+    def row(method: str, title: str, **verdicts: str) -> dict[str, Any]:
+        criteria = [
+            {"criterion": key, "title": key.capitalize(), "verdict": verdict, "is_essential": True, "why": ""}
+            for key, verdict in verdicts.items()
+        ]
+        return {"method": method, "title": title, "criteria": criteria}
+
+    controls = [
+        row("noise", "Random map", deletion="passed", insertion="failed"),
+        row("constant", "Constant map", deletion="failed", insertion="failed"),
+        row("edges", "Edge detector", deletion="failed", insertion="passed"),
+    ]
+    assert escaped(controls) == ["Random map passed deletion"]
+    (found,) = discounted([row("grad_cam", "Grad-CAM", deletion="passed", insertion="passed")], controls)
+    deletion, insertion = found["criteria"]
+    assert (deletion["verdict"], insertion["verdict"]) == ("not tried", "passed")
+    assert "the random map" in deletion["why"]
+    assert found["verdict"] == "incomplete"
 
 
 def test_intervals_are_resampled_by_patient() -> None:

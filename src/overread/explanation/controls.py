@@ -70,9 +70,10 @@ class Noise:
 
 CONTROLS: tuple[Method, ...] = (Edges(), Constant(), Noise())
 
-# What each of them must fail, where it can be tried; anything else would mean that the trial does not work here.
+# What each of them must fail, where it can be tried; anything else would mean that the trial does not work here. Edges may
+# lie on what matters to a network: only maps that know nothing of the image must matter no more than an order by chance.
 MUST_FAIL: Mapping[str, tuple[str, ...]] = {
     Edges.name: ("weight_randomisation",),
-    Constant.name: ("weight_randomisation", "localisation"),
-    Noise.name: ("weight_randomisation", "repeatability_shift"),
+    Constant.name: ("weight_randomisation", "localisation", "deletion", "insertion"),
+    Noise.name: ("weight_randomisation", "repeatability_shift", "localisation", "deletion", "insertion"),
 }
