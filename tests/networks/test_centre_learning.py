@@ -10,6 +10,8 @@ from overread.metrics.objects.overlap import box_iou, mask_iou
 from overread.networks import build
 from overread.tasks import make
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 SIZE, STEPS, BATCH = {2: 48, 3: 24}, {2: 60, 3: 100}, {2: 4, 3: 2}
 WIDEST = {2: 8.0, 3: 6.0}  # radius
 

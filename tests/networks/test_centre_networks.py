@@ -8,6 +8,8 @@ from overread.networks import build
 from overread.networks.objects.losses import modified_focal
 from overread.networks.objects.targets import places_of, shares_of
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 
 def detector(dimensions: int, **options):
     torch.manual_seed(0)

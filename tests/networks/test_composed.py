@@ -15,6 +15,8 @@ from overread.networks.composed.grammar import parse
 from overread.networks.composed.walk import Style, divisor_of, walk
 from overread.networks.count import cost, count_parameters
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 ISSUE = [
     "conv 8",
     "residual 8 x2",

@@ -60,6 +60,18 @@ def test_a_small_map_is_learned_from_rightly(
         assert (ours.double() - right).abs().max() <= tolerance * right.abs().max()
 
 
+def test_wide_kernels_from_many_channels_to_few() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(128, 1, 7, padding=3).to(memory_format=torch.channels_last)
+    images = torch.randn(2, 128, 2, 2).to(memory_format=torch.channels_last)
+    slope = torch.randn_like(layer(images))
+    expected = gradients(layer, images, slope)
+    with torch.autocast("cpu", torch.bfloat16), SmallMaps():
+        rough = gradients(layer, images, slope)
+    for ours, right in zip(rough, expected, strict=True):
+        assert (ours - right).abs().max() <= 0.03 * right.abs().max()
+
+
 @pytest.mark.parametrize("more", [{"stride": 2, "output_padding": 1}, {"dilation": 2}, {"groups": 4}], ids=str)
 @pytest.mark.parametrize("way", ["plain", "transposed"])
 def test_steps_gaps_and_groups_are_kept(way: str, more: dict[str, int]) -> None:

@@ -6,6 +6,8 @@ import torch
 from overread.core.errors import OverreadError
 from overread.networks import ARCHITECTURES, build
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 OLDEST = {"unet": "dense", "residual_unet": "dense", "resnet10": "image", "resnet50": "image"}  # others are tested by family
 ROWS = [(name, axes, kind) for name, kind in OLDEST.items() for axes in (2, 3)]
 SMALL = {"dense": {"base_features": 4, "patch": None}, "image": {"width": 8, "image_size": (32, 32)}}

@@ -19,6 +19,8 @@ from overread.networks.torchvision_objects.norms import FrozenNorm, replace_batc
 from overread.networks.torchvision_objects.roi import ChannelsLastRoIAlign
 from overread.networks.torchvision_objects.targets import from_torchvision, paste, to_torchvision
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 NAMES = ("faster_rcnn", "mask_rcnn", "retinanet", "fcos", "ssd")
 SIZE = 64
 

@@ -8,6 +8,8 @@ from overread.core.errors import OverreadError
 from overread.networks.dense.unet import UNet
 from overread.networks.layout import memory_format, to_channels_last
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 SHAPES = {
     "2D": (((3, 3),) * 3, ((1, 1), (2, 2), (2, 2)), (16, 24)),
     "3D": (((3, 3, 3),) * 3, ((1, 1, 1), (2, 2, 2), (2, 2, 2)), (8, 8, 16)),

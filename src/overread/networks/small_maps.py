@@ -2,7 +2,8 @@
 
 Where a map with its padding covers the kernel and without it does not, torch's gradient of the weights is garbage, or is written
 beyond its memory: the loss is infinite, the process dies, or, worst, neither. Seen in torch 2.15 on processors with AVX-512: in
-bfloat16 with every kernel in 3D (two slices under a kernel of 3) and with strides in 2D, in float32 with kernels of 7 in 3D.
+bfloat16 with every kernel in 3D (two slices under a kernel of 3), in 2D with strides and with kernels of 7 from many channels to
+few; in float32 with kernels of 7 in 3D.
 So the padding is laid around such a map first, and that of a transposed convolution is cut off afterwards: the same numbers.
 Decision 42 tells more.
 """
@@ -52,8 +53,7 @@ def _plain(
     if isinstance(padding, str) or input.device.type != "cpu":
         return ask(input, weight, bias, stride, padding, dilation, groups)
     around, seen = _each(padding, axes), _seen(weight, dilation, axes)
-    is_sound = axes == 2 and max(_each(stride, axes)) == 1
-    if is_sound or not _is_small(input.shape[-axes:], seen, around):
+    if not _is_small(input.shape[-axes:], seen, around):
         return ask(input, weight, bias, stride, padding, dilation, groups)
     padded = functional.pad(input, [end for width in reversed(around) for end in (width, width)])
     return ask(padded, weight, bias, stride, 0, dilation, groups)

@@ -12,6 +12,8 @@ from networks.blocks.instances import GIVEN, NAMES, instance, shape_after, tenso
 from overread.networks.blocks.table import BLOCKS
 from overread.networks.layout import memory_format
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 TRAILS = ("arXiv:", "doi:", "jmlr.org", "Nair 2010")
 
 

@@ -12,6 +12,8 @@ from overread.networks.dense.rows import ROWS
 from overread.networks.layout import memory_format, to_channels_last
 from tiny_voxel_networks import COVER, NAMES, REST, images_for, options_for, tiny
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 EVERY = [*COVER, *(pytest.param(*way, marks=pytest.mark.every_row) for way in REST)]
 IN_2D = [name if (name, 2) in COVER else pytest.param(name, marks=pytest.mark.every_row) for name in NAMES]
 ROW = {row.name: row for row in ROWS}

@@ -16,6 +16,8 @@ from overread.networks.exam.slices import present, with_neighbours
 from overread.networks.exam.told import axis_of, slice_weights
 from overread.networks.fusion.fused import Fused
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 SIZE = (6, 12, 12)
 HOLDS = torch.tensor([[True, True, True, True, True], [False, True, True, True, False]])
 

@@ -15,6 +15,8 @@ from overread.networks.fusion.fused import SUMMARY, WAYS, Fused, about, fused
 from overread.networks.table import build
 from overread.reading.model import build_network
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 VALUES = 5
 OF_IMAGES = [("resnet10", 2, {"width": 8}), ("resnet10", 3, {"width": 8}), ("timm:resnet10t", 2, {})]
 

@@ -19,6 +19,8 @@ from overread.networks.generative.variational_autoencoder import VariationalAuto
 from overread.networks.generative.wasserstein_gan import WassersteinGan
 from overread.networks.layout import memory_format, to_channels_last
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 CLASSES = 3
 SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"latent": 4, "features": (4, 8)},

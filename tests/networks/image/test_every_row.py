@@ -10,6 +10,8 @@ from overread.core.errors import OverreadError
 from overread.networks.layout import memory_format, to_channels_last
 from tiny_image_networks import COVER, NAMES, REST, SLOW, images_for, options_for, size_for, tiny
 
+pytestmark = pytest.mark.usefixtures("as_in_training")
+
 EVERY = [*COVER, *(pytest.param(*way, marks=pytest.mark.every_row) for way in REST)]
 SMALLEST = {"lenet": 16, "alexnet": 63, "vgg11": 32, "convnext_tiny": 32, "inception_v3": 75, "swin_tiny": 32}
 FIXED = ("perceptron", "mlp", "vit_tiny", "swin_tiny")
