@@ -1,11 +1,13 @@
 """Overlap, generalised overlap and pruning of boxes, against brute force and (2D) torchvision."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torchvision import ops
 
-from overread.networks.objects.box_ops import box_iou, giou_loss, nms
+from overread.networks.objects.box_ops import box_iou, giou_loss, nms, soft_nms
 
 
 def some_boxes(count: int, seed: int, *, planar: bool = False, whole: bool = False) -> torch.Tensor:
@@ -79,3 +81,23 @@ def test_pruning_is_greedy(overlap, planar):
             assert stay.tolist() == ops.batched_nms(boxes[:, [2, 1, 5, 4]], scores, classes, overlap).tolist()
     nothing = torch.zeros(0)
     assert nms(nothing.reshape(0, 6), nothing, nothing.long(), overlap).tolist() == []
+
+
+def test_soft_nms_lowers_scores_one_by_one():
+    for seed in range(5):
+        boxes, random = some_boxes(20, seed), torch.Generator().manual_seed(seed)
+        scores, classes = torch.rand(20, generator=random), torch.randint(0, 2, (20,), generator=random)
+        iou, falling, left, expected = box_iou(boxes, boxes), scores.tolist(), list(range(20)), []
+        while left:
+            best = max(left, key=lambda k: falling[k])
+            left.remove(best)
+            if falling[best] >= 0.05:
+                expected.append((best, falling[best]))
+            for k in left:
+                if classes[k] == classes[best]:
+                    falling[k] *= math.exp(-(float(iou[best, k]) ** 2) / 0.5)
+        stay, kept = soft_nms(boxes, scores, classes, 0.5, 0.05)
+        assert stay.tolist() == [k for k, _ in expected]
+        torch.testing.assert_close(kept, torch.tensor([score for _, score in expected]), rtol=1e-5, atol=0)
+    nothing = torch.zeros(0)
+    assert soft_nms(nothing.reshape(0, 6), nothing, nothing.long())[0].tolist() == []

@@ -1,5 +1,7 @@
 """Our detector and our network of centres: what they are taught, what they answer, and that they learn."""
 
+import math
+
 import pytest
 import torch
 
@@ -141,3 +143,15 @@ def test_the_network_of_centres_has_a_channel_for_each_thing(dimensions):
     assert answers.shape == (1, 3 + 1 + dimensions, *images.shape[2:])
     with torch.autocast("cpu", torch.bfloat16):
         assert network(images).dtype == torch.float32
+
+
+def test_boxes_that_overlap_are_dropped_or_fall_in_score():
+    heat, boxes = torch.full((2, 16, 16), -9.0), torch.zeros(4, 16, 16)
+    heat[0, 7, 6], heat[0, 7, 8], boxes[2:] = 2.0, 1.0, math.log(2)  # edges of 8 places, 2 places apart: IoU 6 / 10
+    hard, soft = (detector(2, duplicates=name)._answer(heat, boxes) for name in ("nms", "soft_nms"))
+    first, second = torch.tensor([2.0, 1.0]).sigmoid().tolist()
+    assert hard["scores"].tolist() == pytest.approx([first])
+    assert soft["scores"].tolist() == pytest.approx([first, second * math.exp(-(0.6**2) / 0.5)])
+    assert torch.equal(soft["boxes"][0], hard["boxes"][0])
+    with pytest.raises(OverreadError, match="thins out its boxes by nms or soft_nms, not by 'wbf'"):
+        detector(2, duplicates="wbf")

@@ -1,11 +1,13 @@
-"""Found objects: moved, pruned, fused over models and windows, against plain loops."""
+"""Found objects: moved, fused over models and windows, against plain loops."""
 
 import numpy as np
 import pytest
+import torch
 
 from overread.core.kinds import Piece
 from overread.metrics.objects.overlap import box_iou
-from overread.tasks.found import Found, clipped, merged_across_windows, nms, shifted, soft_nms, united, weighted_box_fusion
+from overread.networks.objects.box_ops import nms
+from overread.tasks.found import Found, clipped, merged_across_windows, shifted, united, weighted_box_fusion
 
 
 def found(boxes, scores, classes=None, pieces=None) -> Found:
@@ -48,38 +50,6 @@ def test_united_is_sorted_by_score_and_keeps_everything():
     assert len(united([Found.nothing(), Found.nothing()])) == 0
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.2, 0.6])
-def test_nms_is_the_greedy_rule(overlap):
-    for seed in range(5):
-        before = some(30, seed)
-        left, stay = list(np.argsort(-before.scores)), []
-        while left:
-            best = left.pop(0)
-            stay.append(best)
-            left = [
-                k
-                for k in left
-                if before.classes[k] != before.classes[best] or iou(before.boxes[best], before.boxes[k]) <= overlap
-            ]
-        np.testing.assert_array_equal(nms(before, overlap).boxes, before.boxes[stay])
-
-
-def test_soft_nms_lowers_scores_one_by_one():
-    for seed in range(5):
-        before = some(20, seed)
-        scores, left, expected = before.scores.astype(float), list(range(20)), []
-        while left:
-            best = max(left, key=lambda k: scores[k])
-            left.remove(best)
-            if scores[best] >= 0.05:
-                expected.append((scores[best], *before.boxes[best]))
-            for k in left:
-                if before.classes[k] == before.classes[best]:
-                    scores[k] *= np.exp(-(iou(before.boxes[best], before.boxes[k]) ** 2) / 0.5)
-        after = soft_nms(before, 0.5, 0.05)
-        np.testing.assert_allclose(np.c_[after.scores, after.boxes], sorted(expected, reverse=True), rtol=1e-5)
-
-
 def fused_by_loops(founds, overlap, weights):
     """The paper's steps, written out for one class at a time."""
     entries = sorted(
@@ -117,7 +87,9 @@ def test_fusion_over_models_follows_the_paper(weights):
 
 
 def test_fusion_of_a_model_with_itself_changes_nothing():
-    one = nms(some(20, 3), 0.3)
+    crowd = some(20, 3)
+    alone = nms(*(torch.from_numpy(one) for one in (crowd.boxes, crowd.scores, crowd.classes)), 0.3)
+    one = crowd.chosen(alone.numpy())
     both = weighted_box_fusion([one, one], 0.5)
     np.testing.assert_allclose(both.boxes, one.boxes, rtol=1e-5)
     np.testing.assert_allclose(both.scores, one.scores, rtol=1e-5)

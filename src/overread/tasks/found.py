@@ -1,4 +1,4 @@
-"""Objects that a network found: duplicates pruned, windows merged, models fused. In numpy, on the prepared grid."""
+"""Objects that a network found: windows merged, models fused. In numpy, on the prepared grid."""
 
 from __future__ import annotations
 
@@ -11,39 +11,7 @@ from overread.metrics.objects.overlap import box_iou
 from overread.tasks.objects import Found, clipped, mean_box, of_clusters, per_class, shifted, united
 from overread.tasks.windows import merged_across_windows
 
-__all__ = ["Found", "clipped", "merged_across_windows", "nms", "shifted", "soft_nms", "united", "weighted_box_fusion"]
-
-
-def nms(found: Found, overlap: float) -> Found:
-    """Of two of one class that overlap by more (intersection over union) the lower score is dropped; sorted by score."""
-
-    def prune(some: Found) -> Found:
-        iou, alive = box_iou(some.corners, some.corners), np.ones(len(some), bool)
-        for k in range(len(some)):
-            if alive[k]:
-                alive[k + 1 :] &= iou[k, k + 1 :] <= overlap
-        return some.chosen(alive)
-
-    return per_class(found, prune)
-
-
-def soft_nms(found: Found, sigma: float = 0.5, lowest: float = 0.01) -> Found:
-    """Scores fall by exp(-iou^2 / sigma) with each better neighbour of the class; below `lowest` they are dropped.
-
-    Source: Bodla et al., ICCV 2017.
-    """
-
-    def soften(some: Found) -> Found:
-        iou, scores, order, left = box_iou(some.corners, some.corners), some.scores.copy(), [], np.ones(len(some), bool)
-        for _ in range(len(some)):
-            best = int(np.argmax(np.where(left, scores, -1)))
-            left[best] = False
-            order.append(best)
-            scores[left] *= np.exp(-(iou[best, left] ** 2) / sigma)
-        kept = np.array([k for k in order if scores[k] >= lowest], dtype=int)
-        return replace(some, scores=scores).chosen(kept)
-
-    return per_class(found, soften)
+__all__ = ["Found", "clipped", "merged_across_windows", "shifted", "united", "weighted_box_fusion"]
 
 
 def weighted_box_fusion(founds: Sequence[Found], overlap: float = 0.55, weights: Sequence[float] | None = None) -> Found:

@@ -19,7 +19,7 @@ from overread.networks.blocks.convolution import convolution
 from overread.networks.blocks.initial import he_initialise
 from overread.networks.blocks.norms import SLOPE
 from overread.networks.full_precision import full_precision
-from overread.networks.objects.box_ops import giou_loss, nms
+from overread.networks.objects.box_ops import giou_loss, nms, soft_nms
 from overread.networks.objects.losses import modified_focal, shares
 from overread.networks.objects.pyramid import Pyramid
 from overread.networks.objects.targets import Places, places_of, shares_of
@@ -28,6 +28,7 @@ COARSEST = {2: 4, 3: 2}  # stride of the answer, in voxels
 MOST = 300  # objects per image
 FAINTEST = 0.01  # score
 SAME = {2: 0.5, 3: 0.3}  # intersection over union from which two of a class are one object
+DUPLICATES = ("nms", "soft_nms")  # of two boxes that overlap the worse one is dropped, or its score falls by how much they do
 PRIOR = 0.02  # heat that an untaught network answers everywhere
 TYPICAL = 4.0  # places: edge of the box that an untaught network answers
 BOX_WEIGHT = 2.0
@@ -41,9 +42,16 @@ class CentreDetector(nn.Module):
     its faces are, and no box comes out inside out.
     """
 
-    def __init__(self, pyramid: Pyramid, classes: int, dimensions: int, *, segmentation: bool) -> None:
+    def __init__(
+        self, pyramid: Pyramid, classes: int, dimensions: int, *, segmentation: bool, duplicates: str = DUPLICATES[0]
+    ) -> None:
         super().__init__()
-        self.pyramid, self.classes, self.dimensions = pyramid, classes, dimensions
+        if duplicates not in DUPLICATES:
+            raise OverreadError(
+                f"this detector thins out its boxes by {' or '.join(DUPLICATES)}, not by {duplicates!r}",
+                next=f"set duplicates = {DUPLICATES[0]!r} or {DUPLICATES[1]!r}, or leave it out",
+            )
+        self.pyramid, self.classes, self.dimensions, self.duplicates = pyramid, classes, dimensions, duplicates
         self.divisor, self.stride = pyramid.divisor, pyramid.stride
         self.heat = _Head(pyramid.width, classes, dimensions)
         self.box = _Head(pyramid.width, 2 * dimensions, dimensions)
@@ -120,8 +128,12 @@ class CentreDetector(nn.Module):
         found = self._boxes(boxes[(slice(None), *where[:, 1:].T)].T, where[:, 1:])
         found = self._inside(found, heat.shape[1:])
         values, classes = peaks.flatten()[index], where[:, 0]
-        stay = nms(found, values, classes, SAME[self.dimensions])
-        return {"boxes": found[stay], "scores": values[stay], "classes": classes[stay]}
+        if self.duplicates == "soft_nms":
+            stay, kept = soft_nms(found, values, classes, lowest=FAINTEST)
+        else:
+            stay = nms(found, values, classes, SAME[self.dimensions])
+            kept = values[stay]
+        return {"boxes": found[stay], "scores": kept, "classes": classes[stay]}
 
     def _inside(self, boxes: Tensor, size: Sequence[int]) -> Tensor:
         """The boxes cut to the image."""

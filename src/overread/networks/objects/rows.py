@@ -8,7 +8,7 @@ from torch import nn
 
 from overread.networks.architecture import BOTH, CENTRES, OBJECTS, PLANE, Architecture
 from overread.networks.dense.u_shape import divisor_of_options
-from overread.networks.objects.centre_detector import CentreDetector, coarsest_stride
+from overread.networks.objects.centre_detector import DUPLICATES, CentreDetector, coarsest_stride
 from overread.networks.objects.centre_offset_unet import CentreOffsetUNet
 from overread.networks.objects.pyramid import Pyramid
 from overread.networks.stages import BASE_FEATURES, stages_of
@@ -36,6 +36,7 @@ def _centre_detector(
     strides: Any = None,
     coarsest: Any = None,
     segmentation: bool = True,
+    duplicates: str = DUPLICATES[0],
     norm: str = "group",
     dropout: float = 0.0,
 ) -> nn.Module:
@@ -43,11 +44,12 @@ def _centre_detector(
 
     coarsest      largest step of the answer in voxels, one number or one per axis; 4 in 2D and 2 in 3D where left out
     segmentation  taught beside the boxes, where the truth has voxels
+    duplicates    nms, or soft_nms, which keeps boxes that overlap and lowers the scores of the worse ones
     """
     stages = stages_of(dimensions, patch, spacing, base_features, features, kernels, strides)
     steps = coarsest_stride(coarsest, dimensions)
     pyramid = Pyramid(in_channels, *stages, coarsest=steps, norm=norm, dropout=dropout)
-    return CentreDetector(pyramid, out_channels, dimensions, segmentation=segmentation)
+    return CentreDetector(pyramid, out_channels, dimensions, segmentation=segmentation, duplicates=duplicates)
 
 
 def _centre_offset_unet(
