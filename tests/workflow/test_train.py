@@ -313,7 +313,7 @@ def test_an_image_of_another_kind_is_refused_by_the_model(trained, tmp_path):
 
 
 def test_a_network_that_does_not_fit_is_refused_before_training(trained):
-    with pytest.raises(OverreadError, match="resnet18 does not answer per voxel"):
+    with pytest.raises(OverreadError, match="resnet18 does not answer segmentation"):
         train(trained, epochs=1, name="wrong", overrides={**SMALL, "training.architecture": "resnet18"})
     with pytest.raises(OverreadError, match=r"unett(?s:.*)unet"):
         train(trained, epochs=1, name="wrong", overrides={**SMALL, "training.architecture": "unett"})

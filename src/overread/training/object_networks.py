@@ -10,11 +10,11 @@ import numpy as np
 from overread.cohort.fingerprint import Fingerprint
 from overread.core.errors import OverreadError
 from overread.core.question import Question
-from overread.networks.libraries.adapters import unknown_name
 from overread.networks.stages import Stages
 from overread.networks.table import ARCHITECTURES
 from overread.networks.torchvision_objects.anchors import STRIDES, anchors_for, options_for
 from overread.tasks import routes_of
+from overread.training.asked_network import refuse_unfit_network
 from overread.training.voxel_networks import fit_network
 from overread.training.wishes import Shape, Wishes
 
@@ -33,13 +33,9 @@ def choose_network(
     """Name and route ("objects", "centres", "dense"); what does not fit the question or its truth is refused."""
     name = OWN[question.task] if wishes.architecture == "auto" else wishes.architecture
     reasons["architecture"] = WHY[name] if wishes.architecture == "auto" else "set in project.toml"
-    if ":" not in name and name not in ARCHITECTURES:
-        raise unknown_name(name, "Overread", ARCHITECTURES)
+    refuse_unfit_network(question.task, name)
     served = frozenset({"dense"}) if ":" in name else ARCHITECTURES[name].serves
-    route = next((r for r in routes_of(question.task) if r in served), None)
-    if route is None:
-        fitting = [n for n, row in ARCHITECTURES.items() if set(routes_of(question.task)) & row.serves]
-        raise OverreadError(f"{name} does not answer {question.task}.", f"choose one of {', '.join(fitting)}")
+    route = next(r for r in routes_of(question.task) if r in served)
     if ":" not in name and dimensions not in ARCHITECTURES[name].dimensions:
         raise OverreadError(
             f"{name} reads planar images only, and the images are volumes.",

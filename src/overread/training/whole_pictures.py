@@ -10,6 +10,7 @@ from overread.core.preparation import Preparation
 from overread.core.question import Question
 from overread.networks import needs
 from overread.networks.table import ARCHITECTURES
+from overread.training.asked_network import refuse_unfit_network
 from overread.training.geometry import network_row, whole_batch, whole_shape
 from overread.training.picture_geometry import picture_normalisation
 from overread.training.wishes import Budget, Wishes
@@ -34,9 +35,7 @@ def for_whole_pictures(
     batch = whole_batch(shape, facts, wishes, budget, device, reasons)
     name = USUAL[question.task] if wishes.architecture == "auto" else wishes.architecture
     serves = "made" if question.task == "synthesize" else "pictures"
-    if name not in ARCHITECTURES or serves not in ARCHITECTURES[name].serves:
-        fitting = ", ".join(n for n, row in ARCHITECTURES.items() if serves in row.serves)
-        raise OverreadError(f"'{name}' is no network for {question.task}.", f"choose one of {fitting} in [training] architecture")
+    refuse_unfit_network(question.task, name)
     reasons["architecture"] = f"{name}: {WHY[question.task]}" if wishes.architecture == "auto" else "set in project.toml"
     options: dict[str, Any] = dict(needs.on_processor(name)) if device == "cpu" else {}
     if "image_size" in ARCHITECTURES[name].options:

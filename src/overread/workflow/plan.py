@@ -24,6 +24,7 @@ from overread.networks.exam.rows import slices_axis
 from overread.reading.model import build_network
 from overread.record.run import RunFolder
 from overread.tasks import Scaling, Task, make
+from overread.training.asked_network import refuse_unfit_network
 from overread.training.measure import expected_memory_gib, free_memory_gib, measure_step, memory_with_objects_gib
 from overread.training.plan import Plan
 from overread.training.wishes import Wishes
@@ -99,6 +100,7 @@ def plan_run(
     """Decide, prepare the training and tuning cases, measure this machine, write `plan.toml` and the page."""
     settings = with_overrides(project.settings, overrides or {})
     cohort = project.cohort_of(run, fold)
+    refuse_unfit_network(project.question.task, settings.training.architecture)
     refuse_unfit(cohort)
     first = first_model_of(project, settings)
     cohort = with_regions(project, cohort, first, progress)
