@@ -1,8 +1,9 @@
-"""Real truths, answered by moving them about and adding false ones: against pycocotools and MONAI, from file to score."""
+"""Real truths, answered by a model, or by moving them about and adding false ones: against pycocotools and MONAI, from file to score."""
 
 import contextlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,6 +151,22 @@ def test_masks_of_tumours(shared_data, tmp_path) -> None:
     (ap50, ap), *_ = of_pycocotools(truth, [{**r, "bbox": box_of(r)} for r in rows], "bbox").values()
     assert value(result, "box_ap50", "tumour") == pytest.approx(ap50, abs=1e-6)
     assert value(result, "box_ap", "tumour") == pytest.approx(ap, abs=1e-6)
+
+
+def test_answers_of_a_trained_model_as_pycocotools_scores_them(shared_data, tmp_path) -> None:
+    """What a `centre_offset_unet`, taught brain tumours for 15 minutes, answered to its 50 tuning images: ties, parts, misses."""
+    answers = json.loads((Path(__file__).parent / "answers_of_a_model.json").read_text())
+    folders = [shared_data / "brain_tumor_mr_2d" / part / "labels" for part in ("train", "valid", "test")]
+    pairs = [pair for folder in folders for pair in yolo_lines(folder) if pair[0] in answers]
+    assert len(pairs) == len(answers) == 50
+    truth = coco_of(pairs, ("tumour",), mask_row)
+    rows = [{"image_id": k, "category_id": 1, **row} for k, (name, _) in enumerate(pairs, 1) for row in answers[name]]
+    result = evaluated(tmp_path, truth, rows, "instances")
+    for kind, prefix in (("segm", ""), ("bbox", "box_")):
+        ((ap50, ap),) = of_pycocotools(truth, [{**r, "bbox": box_of(r)} for r in rows], kind).values()
+        assert value(result, f"{prefix}ap50", "tumour") == pytest.approx(ap50, abs=1e-6)
+        assert value(result, f"{prefix}ap", "tumour") == pytest.approx(ap, abs=1e-6)
+        assert ap50 > 0.5
 
 
 def box_of(row):
