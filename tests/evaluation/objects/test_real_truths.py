@@ -1,4 +1,4 @@
-"""Real truths, answered by a model, or by moving them about and adding false ones: against pycocotools and MONAI, file to score."""
+"""Real truths, answered by a model, or moved about with false ones added: against pycocotools and MONAI, from file to score."""
 
 import contextlib
 import io
