@@ -22,6 +22,7 @@ from overread.core.kinds import LabelMap, Structure
 from overread.imaging.door import open_image
 from overread.imaging.nifti import write_nifti
 from overread.record.files import digest_file
+from overread.workflow.anomaly import anomaly_of_studies
 from overread.workflow.generation.made_beside import MadeImages, made_beside
 from overread.workflow.sample import Wanted, sample
 
@@ -103,6 +104,8 @@ def test_a_made_image_follows_its_mask(films: tuple[Path, Path], tmp_path: Path)
         pixels = open_image([tmp_path / "made" / f"{name}.png"], "raster").array[0, 0].astype(float)
         differences.append(pixels[mask == 3].mean() - pixels[mask == 0].mean())
     assert np.mean(differences) > 30
+    found = anomaly_of_studies(project, [films[0] / "film00.png"], tmp_path / "found", rate=0.4)
+    assert "taken away again" in found["method"]
     pair = overread.init(tmp_path / "q", images=films[0], truth=films[1], task="segmentation", names={"3": "disc"})
     assert pair.question.classes == ("disc",)
 

@@ -15,6 +15,8 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Picture
 from overread.imaging.nifti import write_nifti
+from overread.reading.making import ImageMaker
+from overread.reading.model import load_model
 from overread.record.events import read_events
 from overread.workflow.pretrain import pretrain
 from overread.workflow.project import Project
@@ -132,6 +134,10 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
     own = {"training.network.autoencoder_features": "[8]"} if network == "latent_diffusion" else {}
     run = project.train(epochs=1, name="first", overrides={"training.architecture": network, **SMALL, **own})
     assert list((run.path / "made").glob("look-*.npz"))
+    if network == "wasserstein_gan":  # a generator was never asked for no class at all
+        maker = ImageMaker.of(load_model(run.model).predictor)
+        unasked, asked = maker.make(2, 3), maker.make(2, 3, classes=("large", "small"))
+        assert all(np.array_equal(one.array, other.array) for one, other in zip(unasked, asked, strict=True))
     project.train(epochs=2, name="first", resume=True)
     assert "resumed" in [event["event"] for event in read_events(run.events_path)]
     model = next(run.path.glob("*.overread"))

@@ -17,6 +17,7 @@ from overread.core.kinds import LabelMap, Picture, Structure
 from overread.core.preparation import Preparation
 from overread.core.question import Question
 from overread.reading.predictor import Predictor
+from overread.tasks.generative.adversarial import Adversarial
 from overread.tasks.generative.diffusing import Diffusing
 from overread.tasks.generative.latent_diffusing import LatentDiffusing
 from overread.tasks.generative.making import MakingTask
@@ -84,7 +85,8 @@ class ImageMaker:
         """`count` pictures; the same seed gives the same ones, however many are asked for.
 
         steps    diffusion: from noise to image; None for the usual number
-        classes  of each picture, where the network was taught classes: one for all, or one for each; none takes any
+        classes  of each picture, where the network was taught classes: one for all, or one for each; none takes any, and of
+                 an adversarial network each in turn
         guides   the masks along which they are made, one for each; none asks for nothing
         """
         condition = self._condition(count, classes)
@@ -144,7 +146,7 @@ class ImageMaker:
     def _condition(self, count: int, classes: Sequence[str]) -> Tensor | None:
         known = self.question.conditions
         if not classes:
-            return torch.zeros(count, len(known)) if known else None
+            return self._any_class(count) if known else None
         unknown = [name for name in classes if name not in known]
         if unknown:
             listed = f"it knows {', '.join(known)}" if known else "it was taught none"
@@ -156,6 +158,11 @@ class ImageMaker:
         if len(each) != count:
             raise OverreadError(f"{len(classes)} classes were named for {count} images.", "name one for all, or one for each")
         return torch.stack([torch.tensor([float(name == other) for other in known]) for name in each])
+
+    def _any_class(self, count: int) -> Tensor:
+        """(count, classes): zeros, which a denoiser was taught as any class; each in turn for a generator, never taught zeros."""
+        known = len(self.question.conditions)
+        return torch.eye(known)[torch.arange(count) % known] if isinstance(self.task, Adversarial) else torch.zeros(count, known)
 
 
 def _seed_of(seed: int, first: int) -> int:

@@ -49,7 +49,9 @@ def _back(predictor: Predictor, images: Tensor, noise: Tensor) -> Tensor:
     schedule = Schedule(task.schedule)
     network = predictor.network.eval()
     nothing = torch.zeros(len(images), len(task.question.conditions)) if task.question.conditions else None
-    denoise = guided(network, asked_from(network, nothing, None, images.device), task.guidance)
+    guides = task.question.guides
+    unguided = torch.zeros(len(images), 1 + len(guides), *images.shape[2:]) if guides else None
+    denoise = guided(network, asked_from(network, nothing, unguided, images.device), task.guidance)
     times = times_back(schedule)
     noisy = schedule.noisy(images, noise, torch.full((len(images),), times[0], device=images.device))
     for time, before in pairwise(times):
