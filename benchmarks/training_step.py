@@ -38,7 +38,7 @@ from overread.core.errors import OverreadError
 from overread.networks.count import cost
 from overread.record.events import EventLog
 from overread.training.clock import Clock
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from overread.workflow.plan import Planned, batches_of
 from overread.workflow.project import Project
 
@@ -190,7 +190,7 @@ class Ours:
             batches,
             recipe,
             Clock(steps, epochs=1),
-            validate=lambda network, *, final: (None, {}),
+            validate=lambda network, *, final: Looked(None, {}),
             events=EventLog(self.folder / "events.jsonl"),
             checkpoint=self.folder / "checkpoint.safetensors",
             identity="",

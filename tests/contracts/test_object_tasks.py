@@ -22,7 +22,7 @@ from overread.reading.model import ModelCard, build_network, load_model, pack_mo
 from overread.record.events import EventLog, read_events
 from overread.tasks import make, routes_of
 from overread.training.clock import Clock
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from toy_objects import object_cases
 
 PATCH = {2: (1, 32, 32), 3: (16, 16, 16)}
@@ -101,7 +101,7 @@ def test_objects_are_learned_written_and_read_back(name, dimensions, posed, rout
         Batches(cases_of(task, dimensions), PATCH[dimensions], Sampling(2, 0.5), Augmentation(chance=0.5), dimensions=dimensions),
         RECIPE,
         Clock(2, epochs=1),
-        validate=lambda network, final: (None, {}),
+        validate=lambda network, final: Looked(None, {}),
         events=EventLog(tmp_path / "events.jsonl"),
         checkpoint=tmp_path / "checkpoint.safetensors",
         identity="toy",

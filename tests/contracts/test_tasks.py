@@ -25,7 +25,7 @@ from overread.networks.table import ARCHITECTURES
 from overread.reading.model import ModelCard, build_network, load_model, pack_model, predictor_of, write_model
 from overread.record.events import EventLog, read_events
 from overread.training.clock import Clock
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from toys import SHAPES, question, toy_cases, toy_preparation, toy_task
 
 RECIPE = Recipe("adamw", "cosine", 3e-3, 1e-2, 2, 3, 12.0, 0.0, "float32", True, 0)
@@ -53,7 +53,7 @@ def test_every_task_learns_on_every_architecture(way, tmp_path):
         batches,
         RECIPE,
         Clock(2, epochs=1),
-        validate=lambda network, final: (None, {}),
+        validate=lambda network, final: Looked(None, {}),
         events=EventLog(tmp_path / "events.jsonl"),
         checkpoint=tmp_path / "checkpoint.safetensors",
         identity="toy",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
 
 from overread.core.errors import OverreadError
+from overread.imaging.raster import read_raster_header
 from overread.reporting.generation import grid, tiles
-from overread.reporting.generation.tiles import ALARM, MARK, Tile, sheet_of
+from overread.reporting.generation.tiles import ALARM, WORDS, Tile, sheet_of
 
 
 def opened(png: bytes) -> np.ndarray:
@@ -42,8 +44,21 @@ def test_every_made_tile_is_marked_and_no_real_one(monkeypatch: pytest.MonkeyPat
         grid.interpolation_strip(images(), images(5), images(), shares, names=("C-1", "C-2"), title="way"): 5,
         grid.walk_grid(images(2, 3), ["7", "9"], [-2.0, 0.0, 2.0], title="walk"): 6,
     }
-    assert said.count(MARK) == sum(made.values())
+    assert said.count(WORDS["synthetic"]) == sum(made.values())
     assert {"look 20", "seed 3", "C-2", "distance 1", "25% of the way", "+2 SD", "nearest training image"} <= set(said)
+
+
+def test_a_sheet_says_in_its_text_what_was_made(tmp_path: Path) -> None:
+    kinds, names = ("t1", "flair"), ["C-1", "C-2"]
+    sheets = {
+        "synthetic": grid.made_grid(images(2), title="made", is_phantom=True),
+        "derived": grid.translated_grid(images(2), images(2), images(2), kinds=kinds, names=names, title="translated"),
+        "": sheet_of([[Tile(images()[0], made=None)]], "real"),
+    }
+    for kind, png in sheets.items():
+        (tmp_path / "sheet.png").write_bytes(png)
+        header = read_raster_header(tmp_path / "sheet.png")
+        assert (header.made, header.is_simulated) == (kind, kind == "synthetic")
 
 
 def test_what_is_nearer_than_real_cases_are_is_framed() -> None:
@@ -57,7 +72,7 @@ def test_what_is_nearer_than_real_cases_are_is_framed() -> None:
 
 def test_small_pictures_are_enlarged_without_smoothing_and_volumes_show_their_middle() -> None:
     checked = np.indices((8, 8)).sum(0) % 2
-    shown = opened(sheet_of([[Tile(checked.astype(float), is_synthetic=False)]], "t"))
+    shown = opened(sheet_of([[Tile(checked.astype(float), made=None)]], "t"))
     inside = shown[34 : 34 + 8 * 16, 8 : 8 + 8 * 16]
     assert set(np.unique(inside)) <= {0, 255}
     assert (inside[::16, ::16, 0] // 255 == checked).all()

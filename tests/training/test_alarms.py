@@ -7,13 +7,13 @@ from overread.training.alarms import Watch, collapse, exploding, vanished
 
 
 def test_images_that_are_alike_are_told_after_three_looks():
-    assert collapse([0.9, 0.1, 0.1]) is None
-    assert collapse([0.1, 0.1]) is None
-    assert "0.05 times as much as real ones" in (collapse([0.9, 0.1, 0.1, 0.05]) or "")
+    assert collapse([0.9, 0.1, 0.1], "") is None
+    assert collapse([0.1, 0.1], "") is None
+    assert "0.05 times as much as real ones (collapse); wait" in (collapse([0.9, 0.1, 0.1, 0.05], "wait") or "")
 
 
-def test_wgan_gp_is_no_remedy_for_itself():
-    """Advice by what is in use: the penalty among the terms tells which loss it is."""
+def test_what_helps_hangs_on_the_loss():
+    """Its terms tell which one it is; WGAN-GP is no remedy for itself."""
 
     def told(terms: dict[str, float]) -> str:
         watch = Watch()
@@ -23,6 +23,8 @@ def test_wgan_gp_is_no_remedy_for_itself():
     penalised = told({"critic real": 1.0, "critic made": 1.0, "penalty": 0.1})
     assert 'loss = "wgan_gp"' not in penalised
     assert "diffusion_unet" in penalised
+    assert "without a critic" in told({"critic a": 1.0, "adversarial forth": 1.0, "cycle": 1.0})
+    assert "more images" in told({"velocity": 1.0})
 
 
 def test_a_term_explodes_that_is_large_and_still_grows():
@@ -43,6 +45,17 @@ def test_an_alarm_is_told_once_until_it_was_quiet():
     watch = Watch()
     heard = [watch.hear({}, {DIVERSITY: value}, 0.5) for value in (0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1)]
     assert [len(each) for each in heard] == [0, 0, 1, 0, 0, 0, 0, 1]
+
+
+def test_a_resumed_watch_remembers_what_it_saw_and_told():
+    watch, again = Watch(), Watch()
+    for value in (0.1, 0.1):
+        watch.hear({"critic real": 1.0}, {DIVERSITY: value}, 0.5)
+    again.restore(watch.state())
+    assert len(again.hear({"critic real": 1.0}, {DIVERSITY: 0.1}, 0.5)) == 1, "the third in a row"
+    later = Watch()
+    later.restore(again.state())
+    assert not later.hear({"critic real": 1.0}, {DIVERSITY: 0.1}, 0.5), "told already"
 
 
 def test_nothing_is_told_at_the_very_beginning():

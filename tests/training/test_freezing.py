@@ -14,7 +14,7 @@ from overread.networks.fusion.fused import Fused
 from overread.record.events import EventLog, read_events
 from overread.training.clock import Clock
 from overread.training.freezing import Freezing, Frozen, check_freezing, refuse_frozen_noise, shares_of, table_of_stages
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from overread.training.optimizers import optimizer, set_rate
 from overread.training.stages import stages_of
 from toys import SHAPES, question, toy_cases, toy_task
@@ -50,7 +50,7 @@ def run(folder, freezing, *, resume=False, stop=None, **changes):
         Batches(toy_cases(ASKED, 2), SHAPES[2], Sampling(4), Augmentation(), seed=3, dimensions=2),
         recipe(freezing, **changes),
         Clock(STEPS, epochs=EPOCHS),
-        validate=lambda network, *, final: (None, {"sum": float(sum(p.sum() for p in network.parameters()))}),
+        validate=lambda network, *, final: Looked(None, {"sum": float(sum(p.sum() for p in network.parameters()))}),
         events=EventLog(folder / "events.jsonl"),
         checkpoint=folder / "checkpoint.safetensors",
         identity="plan",

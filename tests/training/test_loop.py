@@ -10,11 +10,12 @@ from overread.batches.augment import Augmentation
 from overread.batches.sampler import Batches, Sampling
 from overread.core.errors import OverreadError
 from overread.networks.dense.unet import UNet
+from overread.networks.table import build
 from overread.record.events import EventLog, read_events
 from overread.record.run import StopSignal
 from overread.training.average import Average, decay_for, refresh_statistics
 from overread.training.clock import Clock
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from overread.training.optimizers import OPTIMIZERS, optimizer
 from toys import SHAPES, question, toy_cases, toy_task
 
@@ -44,7 +45,7 @@ def network() -> UNet:
 
 
 def look_at_weights(network, *, final):
-    return None, {"sum": float(sum(p.sum() for p in network.parameters()))}
+    return Looked(None, {"sum": float(sum(p.sum() for p in network.parameters()))})
 
 
 def run(folder, *, resume=False, stop=None, batches=None, identity="plan", epochs=EPOCHS, validate=look_at_weights, **changes):
@@ -193,3 +194,20 @@ def test_statistics_of_batch_norm_are_taken_anew():
     torch.testing.assert_close(net[1].running_var, seen.var((0, 2, 3)), rtol=0.05, atol=0.05)
     assert net[1].momentum == 0.1
     assert not net[1].training
+
+
+def test_statistics_of_an_adversarial_pair_are_those_of_many_random_numbers():
+    """Norms of the generator see new numbers in every batch; those of the critic see real and made images."""
+    torch.manual_seed(0)
+    options = {"image_size": (16, 16), "latent": 8, "features": [8, 16]}
+    net = build("dcgan", in_channels=0, out_channels=1, dimensions=2, serves="made", options=options).eval()
+    refresh_statistics(net, [torch.randn(8, 1, 16, 16) for _ in range(24)])
+    first = next(module for module in net.generator.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    seen = []
+    first.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    with torch.no_grad():
+        net.generator(torch.randn(4000, 8))
+    torch.testing.assert_close(first.running_var, seen[0].var((0, 2, 3)), rtol=0.35, atol=0)
+    norms = [module for module in net.critic.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert norms
+    assert all(int(norm.num_batches_tracked) == 48 for norm in norms)

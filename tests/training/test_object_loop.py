@@ -13,7 +13,7 @@ from overread.record.events import EventLog, read_events
 from overread.record.run import StopSignal
 from overread.tasks import make
 from overread.training.clock import Clock
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from overread.training.measure import measure_step, memory_with_objects_gib
 from toy_objects import object_cases
 
@@ -51,7 +51,7 @@ def run(folder, which, **changes):
         made,
         RECIPE,
         Clock(3, epochs=2),
-        validate=lambda network, final: (None, {}),
+        validate=lambda network, final: Looked(None, {}),
         events=EventLog(folder / "events.jsonl"),
         checkpoint=folder / "checkpoint.safetensors",
         identity="plan",

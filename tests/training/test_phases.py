@@ -16,7 +16,7 @@ from overread.tasks.generative.draws import normal_like
 from overread.tasks.generative.turns import LOOKING, WHOLE, TakesTurns, Turn
 from overread.training.clock import Clock
 from overread.training.freezing import Freezing
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from overread.training.optimizers import optimizer
 
 EPOCHS, STEPS = 2, 5
@@ -88,7 +88,7 @@ def run(folder, task, *, resume=False, stop=None, **changes):
         batches,
         Recipe(**(values | {"seed": 0} | changes)),
         Clock(STEPS, epochs=EPOCHS),
-        validate=lambda net, *, final: (None, {"sum": float(sum(p.double().sum() for p in net.parameters()))}),
+        validate=lambda net, *, final: Looked(None, {"sum": float(sum(p.double().sum() for p in net.parameters()))}),
         events=EventLog(folder / "events.jsonl"),
         checkpoint=folder / "checkpoint.safetensors",
         identity="plan",

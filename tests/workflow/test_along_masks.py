@@ -21,6 +21,7 @@ from overread.core.grid import Grid
 from overread.core.kinds import LabelMap, Structure
 from overread.imaging.door import open_image
 from overread.imaging.nifti import write_nifti
+from overread.imaging.raster import read_raster_header
 from overread.record.files import digest_file
 from overread.workflow.anomaly import anomaly_of_studies
 from overread.workflow.generation.made_beside import MadeImages, made_beside
@@ -217,6 +218,9 @@ def test_made_images_are_judged_along_the_masks_of_tuning_cases(films: tuple[Pat
     project = _project(films, tmp_path / "p", names={"3": "disc"}, tuning=0.3)
     project.train(epochs=1, name="first", overrides=SMALL)
     record = fidelity(project, "first", count=16, minutes=0.02, steps=2)
+    pictures = list((project.run("first").path / "fidelity").glob("*.png"))
+    assert {path.name for path in pictures} == {"made.png", "nearest.png", "looks.png"}
+    assert {read_raster_header(path).made for path in pictures} == {"synthetic"}
     assert record["along_masks_of_tuning_cases"] == len(project.cohort().of("tuning"))
     finder = overread.init(tmp_path / "s", images=films[0], truth=films[1], names={"3": "disc"})
     drawn = finder.train(epochs=1, name="first", overrides={"training.network.base_features": "4"})

@@ -17,6 +17,7 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Boxes, Findings, LabelMap, Structure
 from overread.core.question import Question
+from overread.imaging.raster import read_raster_header
 from overread.tasks.generative.schedule import Schedule
 from overread.workflow.anomalies.codes import UsualCode
 from overread.workflow.anomalies.noised import times_back
@@ -82,7 +83,7 @@ def test_planted_spots_are_found_in_the_tuning_cases(world: Path) -> None:
     assert (first["case_id"], first["rank"], first["unit"]) == (worst["case_id"], "1", "pixels")
     page = (folder / "anomaly.html").read_text(encoding="utf-8")
     assert "Abnormal cases that raise the alarm" in page
-    assert len(list(folder.glob("case-*.png"))) == 2
+    assert [read_raster_header(path).made for path in folder.glob("case-*.png")] == ["derived", "derived"]
     report = Project(world / "normals").report(run_name="first").read_text(encoding="utf-8")
     assert '<h2 id="anomalies">What does not look normal</h2>' in report
     assert f"{record['scores']['auc']['estimate']:.3f}" in report

@@ -15,6 +15,7 @@ from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Picture
 from overread.imaging.nifti import write_nifti
+from overread.imaging.raster import read_raster_header
 from overread.reading.making import ImageMaker
 from overread.reading.model import load_model
 from overread.record.events import read_events
@@ -77,6 +78,9 @@ def test_what_was_made_worse_is_restored(films: Path, tmp_path: Path) -> None:
     )
     found = {row["metric"]: row["interval"]["estimate"] for row in anybody["scores"]}
     assert found == {metric: pytest.approx(value, rel=1e-5) if value is not None else None for metric, value in scores.items()}
+    panels = [read_raster_header(path) for path in (run.path / "panels-tuning").glob("worst-*.png")]
+    assert panels
+    assert {header.made for header in panels} == {"derived"}
     assert "before it was made worse" in project.report(run_name="first").read_text(encoding="utf-8")
     (reading,) = read(next(run.path.glob("*.overread")), [next(films.rglob("*.png"))], tmp_path / "out", refusal="off")
     assert isinstance(reading.answer, Picture)
@@ -105,6 +109,7 @@ def test_a_critic_teaches_a_translation(volumes: Path, tmp_path: Path, network: 
     assert not [event for event in read_events(run.events_path) if event["event"] == "warning"], "every step was learned from"
     (epoch,) = [event for event in read_events(run.events_path) if event["event"] == "epoch"]
     assert {name for name in epoch["losses"] if name.startswith(("critic", "adversarial"))}
+    assert epoch["signs"]["diversity"] > 0
     assert project.evaluate(run_name="first")["n_cases"] == len(project.cohort().of("tuning"))
     with pytest.raises(OverreadError, match=rf"^{network} answers with an image, and pretraining without labels is offered for"):
         pretrain(project, epochs=1, overrides={"training.architecture": network, **small})
@@ -117,6 +122,8 @@ def test_a_code_of_an_image_is_learned(films: Path, tmp_path: Path, task: str) -
     assert project.evaluate(run_name="first")["n_cases"] == len(project.cohort().of("tuning"))
     model = next(run.path.glob("*.overread"))
     if task == "vae":
+        assert len(list((run.path / "made").glob("look-*.npz"))) == 2
+        assert "made during training from the same random numbers" in project.report(run_name="first").read_text().lower()
         assert sample(model, tmp_path / "made", Wanted(3))["count"] == 3
     else:
         with pytest.raises(OverreadError, match="makes no images"):
@@ -134,6 +141,8 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
     own = {"training.network.autoencoder_features": "[8]"} if network == "latent_diffusion" else {}
     run = project.train(epochs=1, name="first", overrides={"training.architecture": network, **SMALL, **own})
     assert list((run.path / "made").glob("look-*.npz"))
+    (epoch,) = [event for event in read_events(run.events_path) if event["event"] == "epoch"]
+    assert epoch["signs"]["diversity"] > 0, "a collapse would be told"
     if network == "wasserstein_gan":  # a generator was never asked for no class at all
         maker = ImageMaker.of(load_model(run.model).predictor)
         unasked, asked = maker.make(2, 3), maker.make(2, 3, classes=("large", "small"))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from overread.core.errors import OverreadError
 
-SYNTHETIC, DERIVED = "synthetic", "derived"
+SYNTHETIC: Final = "synthetic"
+DERIVED: Final = "derived"
 WORDS = {SYNTHETIC: "SYNTHETIC IMAGE", DERIVED: "DERIVED BY A NETWORK"}
 PHANTOM = "PHANTOM"
 OF_PHANTOM = f"of a {PHANTOM}"

@@ -76,7 +76,7 @@ def marked_png(content: bytes, mark: SyntheticMark) -> bytes:
     info, written = PngInfo(), io.BytesIO()
     info.add_text("Description", mark.sentence)
     with Pillow.open(io.BytesIO(content)) as sheet:
-        sheet.save(written, format="PNG", pnginfo=info)
+        sheet.save(written, format="PNG", pnginfo=info, optimize=True)
     return written.getvalue()
 
 

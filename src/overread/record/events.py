@@ -4,7 +4,8 @@ Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
 
     started            run, seed, device, precision, minutes, epochs, overrides, identity, initial (digest of the weights)
     resumed            step, epoch, minutes          (what was done beyond this step was lost, and is done again)
-    epoch              epoch, step, rate, gradient, loss, losses {term: value}, minutes, tuning_loss, scores {name: value}
+    epoch              epoch, step, rate, gradient, loss, losses {term: value}, minutes, tuning_loss, scores {name: value},
+                       signs {name: value}       (tuning_loss and what follows where tuning cases were looked at)
     kept               step, epoch, tuning_loss, scores  (early stopping: the weights of this look are kept)
     adapted            what, from, to, why           (the schedule met the clock)
     checkpoint         step, reason
@@ -13,7 +14,7 @@ Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
     froze              model, decisions
     weights            what, from, counts, licence, is_pretrained, notes, stages  (what training began with)
     unfroze            step, stages                  (frozen stages that learn from here on)
-    warning            what
+    warning            what, about ("learning": an alarm)
 
 After a kill the steps since the last checkpoint stand in the file twice; `settled` gives the curve that counts.
 """

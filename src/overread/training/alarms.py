@@ -8,9 +8,10 @@ Sources: collapse of the images that are made: Goodfellow 2016, arXiv:1701.00160
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
 from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL
 
@@ -23,24 +24,35 @@ PENALTY = "penalty"  # the term by which WGAN-GP is known
 JUDGING = ("critic", PENALTY)  # how the names of a critic's terms begin
 
 AGAINST_COLLAPSE = 'try loss = "wgan_gp", a lower learning_rate, or more images'
+AGAINST_ALIKE = 'try a lower learning_rate, or learn by regression, without a critic (an architecture that takes loss = "l1")'
+AGAINST_BLAND = "train longer, or give more images"
 AGAINST_PENALISED = (
     "the loss, WGAN-GP, resists this best of those with a critic: try a lower learning_rate or more images, or make images "
     'without a critic (architecture = "diffusion_unet")'
 )
 
 
-def collapse(diversity: Sequence[float], *, is_penalised: bool = False) -> str | None:
-    """Images made of different random numbers are nearly alike.
+def collapse(diversity: Sequence[float], remedy: str) -> str | None:
+    """Images made of different random numbers, or of different images, are nearly alike.
 
-    diversity     oldest first: mean distance between two made images, over that between two real ones
-    is_penalised  the loss is WGAN-GP already, so it is no remedy
+    diversity  oldest first: mean distance between two made images, over that between two real ones
     """
     last = diversity[-IN_A_ROW:]
     if len(last) < IN_A_ROW or max(last) >= ALIKE:
         return None
-    return f"the images that are made are nearly alike: they differ {last[-1]:.2f} times as much as real ones do (collapse); " + (
-        AGAINST_PENALISED if is_penalised else AGAINST_COLLAPSE
+    return (
+        f"the images that are made are nearly alike: they differ {last[-1]:.2f} times as much as real ones (collapse); {remedy}"
     )
+
+
+def against_collapse(terms: Iterable[str]) -> str:
+    """What helps, by the loss that is in use, which its terms tell."""
+    names = list(terms)
+    if PENALTY in names:
+        return AGAINST_PENALISED
+    if any(name.startswith("adversarial") for name in names):
+        return AGAINST_ALIKE
+    return AGAINST_COLLAPSE if any(name.startswith(JUDGING) for name in names) else AGAINST_BLAND
 
 
 def exploding(name: str, values: Sequence[float]) -> str | None:
@@ -80,18 +92,26 @@ class Watch:
         self.seen: dict[str, list[float]] = {}
         self.told: set[str] = set()
 
+    def state(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return {"seen": {name: list(values) for name, values in self.seen.items()}, "told": sorted(self.told)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.seen = {name: list(values) for name, values in state.get("seen", {}).items()}
+        self.told = set(state.get("told", ()))
+
     def hear(self, terms: Mapping[str, float], signs: Mapping[str, float], progress: float) -> list[str]:
         """The alarms that are new.
 
         terms     of the loss, by name
-        signs     of the task, by name (see `overread.tasks.generative.signs`); empty of tasks that make no images
+        signs     of a look, by name (see `overread.tasks.generative.signs`); empty where nobody looked or there are none
         progress  share of the budget that is spent
         """
         judged = {name: value for name, value in terms.items() if name.startswith(JUDGING)}
         for name, value in (judged | dict(signs)).items():
             self.seen.setdefault(name, []).append(value)
         found = {name: exploding(name, self.seen[name]) for name in judged}
-        found[DIVERSITY] = collapse(self.seen.get(DIVERSITY, ()), is_penalised=PENALTY in self.seen)
+        found[DIVERSITY] = collapse(self.seen.get(DIVERSITY, ()), against_collapse(terms))
         found[KL] = vanished(self.seen.get(KL, ()), self.seen.get(ACTIVE, ()))
         if progress < EARLY:
             return []

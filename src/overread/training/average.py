@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from overread.networks.generative.parts import OfParts
+
 
 class Average:
     """A second copy of a network that follows the first slowly.
@@ -55,8 +57,11 @@ def refresh_statistics(network: nn.Module, batches: Iterable[torch.Tensor], held
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all that passes
         norm.train()
-    for images in batches:
-        network(images)
+    run = network.as_in_training if isinstance(network, OfParts) else network
+    with torch.random.fork_rng(devices=[]):  # what a network draws is the same each time, and nothing of the run's own is used up
+        torch.manual_seed(0)
+        for images in batches:
+            run(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -51,9 +51,17 @@ class Beside(Protocol):
         ...
 
 
+class Looked(NamedTuple):
+    """Loss and scores on the tuning partition, and the signs that alarms rest on (see `overread.tasks.generative.signs`)."""
+
+    loss: float | None
+    scores: Mapping[str, float]
+    signs: Mapping[str, float] = {}
+
+
 class Validate(Protocol):
-    def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
-        """Loss and scores on the tuning partition."""
+    def __call__(self, network: nn.Module, *, final: bool) -> Looked:
+        """A look at the tuning partition."""
         ...
 
 
@@ -130,15 +138,16 @@ def train(
         state, best = load_checkpoint(checkpoint, network, average, optimizer)
         step, epoch = _resumed(state, identity, clock)
         early.restore(state["early"], best)
+        watch.restore(state.get("watch", {}))
         running = state["running"]
         frozen.restore(int(state.get("thawed", 0)))
         events.write("resumed", step=step, epoch=epoch, minutes=round(clock.seconds / 60, 3))
     unfinished, last_save, last_look, look_seconds = 0, clock.now(), clock.now(), 0.0
-    scores: dict[str, float] = {}
+    seen = Looked(None, {})
 
     def save(reason: str) -> None:
         state = {"step": step, "epoch": epoch, "running": running, "identity": identity}
-        state |= {"seconds": clock.now(), "total_steps": clock.total_steps, "early": early.state()}
+        state |= {"seconds": clock.now(), "total_steps": clock.total_steps, "early": early.state(), "watch": watch.state()}
         state |= {"thawed": frozen.count} if frozen.stages else {}
         save_checkpoint(checkpoint, network, average, optimizer, state, early.weights)
         on_checkpoint(average.network)
@@ -184,33 +193,32 @@ def train(
             record["loss"] = running[0] / max(1, running[1])
             record["losses"] = {k: float(v.detach()) for k, v in lessons.terms.items()}
             running = [0.0, 0]
-            if signs := lessons.signs(average.network, images, targets):
-                record["signs"] = signs
-            for what in watch.hear(record["losses"], signs, progress):
-                events.write("warning", what=f"step {step}: {what}", about="learning")
+            signs: Mapping[str, float] = {}
             if over:
                 settle()
             if over or clock.minutes is None or clock.now() - last_look >= look_seconds / LOOK_SHARE:
                 before = clock.now()
-                tuning_loss, scores = validate(average.network, final=over)
+                seen = validate(average.network, final=over)
                 last_look = clock.now()
-                look_seconds = last_look - before
-                record |= {"tuning_loss": tuning_loss, "scores": scores}
-                early.look(tuning_loss, step, epoch, average.network)
+                look_seconds, signs = last_look - before, seen.signs
+                record |= {"tuning_loss": seen.loss, "scores": dict(seen.scores)} | ({"signs": dict(signs)} if signs else {})
+                early.look(seen.loss, step, epoch, average.network)
+            for what in watch.hear(record["losses"], signs, progress):
+                events.write("warning", what=f"step {step}: {what}", about="learning")
             events.write("epoch", **record, minutes=round(clock.now() / 60, 3))
             over = over or early.is_over
             if clock.now() - last_save >= CHECKPOINT_SECONDS and not over:
                 save("epoch")
                 last_save = clock.now()
-        tell(clock.spent(step), _note(epoch if over else epoch + 1, running, scores))
+        tell(clock.spent(step), _note(epoch if over else epoch + 1, running, seen.scores))
         if stop.requested and not over:
             settle()
             break
     reason = "finished" if over else "stopped"
     if over and early.give_back(average.network):
         settle()
-        tuning_loss, scores = validate(average.network, final=True)
-        events.write("kept", step=early.step, epoch=early.epoch, tuning_loss=tuning_loss, scores=scores)
+        seen = validate(average.network, final=True)
+        events.write("kept", step=early.step, epoch=early.epoch, tuning_loss=seen.loss, scores=dict(seen.scores))
     save(reason)
     events.write(reason, step=step, epochs=epoch, minutes=round(clock.now() / 60, 3))
     return Outcome(reason, average.network, step, epoch, clock.now() / 60)
@@ -243,7 +251,7 @@ def _not_finite(count: int, step: int, events: EventLog) -> int:
     return count + 1
 
 
-def _note(epoch: int, running: list[float], scores: dict[str, float]) -> str:
+def _note(epoch: int, running: list[float], scores: Mapping[str, float]) -> str:
     loss = f"loss {running[0] / running[1]:.3f}" if running[1] else ""
     shown = ", ".join(f"{k} {v:.3f}" for k, v in list(scores.items())[:2])
     return ", ".join(part for part in (f"epoch {epoch}", loss, f"tuning {shown}" if shown else "") if part)

@@ -72,13 +72,6 @@ class Lessons:
         value, gradient = sum(lesson.value for lesson in lessons), max(lesson.gradient for lesson in lessons)
         return Lesson(value, gradient, all(lesson.is_finite for lesson in lessons))
 
-    def signs(self, network: nn.Module, images: Tensor, targets: Any) -> dict[str, float]:
-        """What the task's alarms rest on, of the averaged network; nothing where it has none."""
-        if not isinstance(self.task, TakesTurns):
-            return {}
-        with self.fabric.autocast():
-            return dict(self.task.signs(network, images, targets))
-
     def _asked(self, losses: Callable[[], Mapping[str, Tensor]], further: Further | None) -> dict[str, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
         with SmallMaps():

@@ -23,7 +23,7 @@ from overread.record.files import digest_json
 from overread.record.provenance import versions
 from overread.record.run import RunFolder, StopSignal
 from overread.training.clock import Clock
-from overread.training.loop import Outcome
+from overread.training.loop import Looked, Outcome
 from overread.training.loop import train as run_loop
 from overread.training.measure import measure_step
 from overread.training.plan import Plan
@@ -226,6 +226,6 @@ def _learn(
     return outcome
 
 
-def _nobody_looks(network: torch.nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
+def _nobody_looks(network: torch.nn.Module, *, final: bool) -> Looked:
     """There is no look at tuning cases: they have no part in a pretraining."""
-    return None, {}
+    return Looked(None, {})

@@ -11,7 +11,7 @@ from overread.record.events import EventLog, read_events
 from overread.record.run import StopSignal
 from overread.tasks import make
 from overread.training.clock import Clock
-from overread.training.loop import Recipe, train
+from overread.training.loop import Looked, Recipe, train
 from overread.training.measure import measure_step
 
 NETWORKS = {
@@ -73,7 +73,8 @@ def run(folder, way, *, precision="float32", **asked):
     def look(kept, *, final):
         with torch.no_grad():
             terms = task.losses(kept, *with_truth(1000))
-        return float(torch.stack(list(terms.values())).sum()), {}
+            signs = task.signs(kept, *with_truth(1000))
+        return Looked(float(torch.stack(list(terms.values())).sum()), {}, signs)
 
     recipe = {"schedule": "cosine", "learning_rate": 1e-3, "weight_decay": 0.0, "warmup_steps": 2, "steps_per_epoch": 5}
     recipe |= {"gradient_clip": 12.0, "ema": 0.0, "channels_last": True, "seed": 0, "precision": precision}

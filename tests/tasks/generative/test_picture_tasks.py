@@ -13,7 +13,7 @@ from overread.core.kinds import Picture
 from overread.core.question import Decisions, Question
 from overread.tasks.generative.autoencoding import Autoencoding
 from overread.tasks.generative.paired import Restoring, Translating
-from overread.tasks.generative.signs import ACTIVE, KL
+from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL
 from overread.tasks.generative.turns import LOOKING, Turn
 from overread.tasks.generative.unpaired import CycleTranslating
 from overread.tasks.generative.variational import Vae
@@ -101,6 +101,14 @@ def test_pix2pix_weighs_the_error_a_hundredfold_and_shows_the_critic_both():
     assert judged["critic real"].item() == pytest.approx(0.5 * nn.functional.softplus(-scores).mean().item(), rel=1e-5)
     assert not judged["critic made"].requires_grad or network.factor.grad is None
     assert set(task.losses(network, images(), truth)) == {"l1"}, "a look needs no critic"
+
+
+def test_answers_that_are_all_alike_are_a_sign_where_a_critic_teaches():
+    truth = images(8) + torch.linspace(-2, 2, 8)[:, None, None, None]
+    task = Translating(question("translate"), "pix2pix", route="pictures")
+    assert task.signs(pix2pix(0.0), truth, truth)[DIVERSITY] == pytest.approx(0.0, abs=1e-6), "nothing, whatever is read"
+    assert task.signs(pix2pix(1.0), truth, truth)[DIVERSITY] == pytest.approx(1.0)
+    assert Translating(question("translate"), "l1").signs(Seen(0.0), truth, truth) == {}
 
 
 def test_a_network_without_a_critic_is_refused():

@@ -38,6 +38,13 @@ class LatentPair(OfParts):
         condition = self._in_turn(len(images), images.device)
         return self.critic(images + self.generator(latents, condition), condition)
 
+    def as_in_training(self, images: Tensor) -> None:
+        """New random numbers each time; the critic sees real and made images apart."""
+        latents = torch.randn((len(images), self.latent)).to(images.device)
+        condition = self._in_turn(len(images), images.device)
+        for shown in (images, self.generator(latents, condition)):
+            self.critic(shown.to(images.dtype), condition)
+
     def features(self, images: Tensor) -> Tensor:
         """The last maps of the critic averaged over space: (B, F)."""
         return self.critic.steps(images).flatten(2).mean(2)

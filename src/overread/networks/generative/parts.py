@@ -20,6 +20,10 @@ class OfParts(nn.Module, ABC):
     def whole(self, images: Tensor) -> Tensor:
         """Every part once: what costs and drawings are made of."""
 
+    def as_in_training(self, images: Tensor) -> None:
+        """Every part once on what it is given in training, from which the statistics of batch norm are taken anew."""
+        self.whole(images)
+
 
 def draw_small(network: nn.Module) -> None:
     """Weights from a normal distribution of spread 0.02, scales of batch normalisation around 1; biases 0.

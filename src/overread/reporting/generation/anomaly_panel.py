@@ -12,7 +12,9 @@ from matplotlib.patches import Rectangle
 
 from overread.core.grid import Grid
 from overread.core.kinds import Piece
+from overread.imaging.made import DERIVED
 from overread.reporting.pictures import canvas
+from overread.reporting.pictures.made_marks import WORDS, marked
 from overread.reporting.pictures.planes import Plane, planes
 
 COLOURS = colormaps["magma"]  # equal steps look equal
@@ -53,13 +55,14 @@ def anomaly_panel(panel: Panel, title: str, *, is_phantom: bool) -> bytes:
         COLOURS(np.clip(plane.cut(panel.beyond, index) / limit, 0, 1))[..., :3],
     )
     for axes, name, pixels in zip(made.cells, COLUMNS, shown, strict=True):
-        canvas.show(axes, pixels, plane, f"{name}{where}", is_phantom=is_phantom, extent=extent)
+        mark = WORDS[DERIVED] if name == COLUMNS[1] else ""
+        canvas.show(axes, pixels, plane, f"{name}{where}", is_phantom=is_phantom, extent=extent, mark=mark)
         if name != COLUMNS[1]:
             _frames(axes, panel, plane, index)
     note = f"Right: black usual, white {limit:.1f} standard deviations beyond; frames: regions at {panel.threshold:.1f} and above"
     hidden = len(panel.regions) - len([piece for piece in panel.regions if _is_in(piece, index)])
     canvas.write(made, 8, made.height - 24, note + (f"; {hidden} more in other slices" if hidden else ""), size=8)
-    return canvas.png(made)
+    return marked(canvas.png(made), DERIVED, is_phantom=is_phantom)
 
 
 def _index(panel: Panel) -> int:

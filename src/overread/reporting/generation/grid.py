@@ -1,7 +1,7 @@
 """Grids of made images: beside their nearest training images, over the training, between two cases, along what was learned.
 
 All functions take arrays and give a PNG. Images are (..., Y, X), or (..., Z, Y, X) of which the middle slice is shown; every made
-one is marked SYNTHETIC. One window holds for all images of a sheet, so that a grey means the same in each.
+one is marked SYNTHETIC, every changed one AI DERIVED. One window holds for all images of a sheet, so that a grey means the same.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from overread.core.errors import OverreadError
+from overread.imaging.made import DERIVED
 from overread.reporting.generation.tiles import Tile, sheet_of
 
 COPY = "nearer than real to real"
@@ -59,7 +60,7 @@ def nearest_grid(
         row = [Tile(one, (COPY,) if is_near else (), is_alarming=is_near)]
         for place, picture in enumerate(beside[k]):
             name = (names[k][place],) if names else ()
-            row.append(Tile(picture, (f"distance {distances[k, place]:.3g}", *name), is_synthetic=False))
+            row.append(Tile(picture, (f"distance {distances[k, place]:.3g}", *name), made=None))
         rows.append(row)
     columns = ("made", *(f"nearest {k + 1}" if k else "nearest training image" for k in range(beside.shape[1])))
     return sheet_of(rows, title, column_names=columns, is_phantom=is_phantom)
@@ -87,9 +88,9 @@ def translated_grid(
         first, second, third = (_grey(image[None], window, 1)[0] for image, window in windows)
         rows.append(
             [
-                Tile(first, (name,), is_synthetic=False),
-                Tile(second, (f"{name}, translated",)),
-                Tile(third, ("another patient",), is_synthetic=False),
+                Tile(first, (name,), made=None),
+                Tile(second, (f"{name}, translated",), made=DERIVED),
+                Tile(third, ("another patient",), made=None),
             ]
         )
     columns = (f"real {kinds[0]}", f"as {kinds[1]}", f"real {kinds[1]}")
@@ -130,8 +131,8 @@ def interpolation_strip(
     window = _window(np.stack([first, last]))
     ends = _grey(np.stack([first, last]), window, 1)
     made = [Tile(one, (f"{share:.0%} of the way",)) for one, share in zip(_grey(between, window, 1), shares, strict=True)]
-    row = [Tile(ends[0], (names[0], "as it is"), is_synthetic=False), *made]
-    row.append(Tile(ends[1], (names[1], "as it is"), is_synthetic=False))
+    row = [Tile(ends[0], (names[0], "as it is"), made=None), *made]
+    row.append(Tile(ends[1], (names[1], "as it is"), made=None))
     return sheet_of([row], title, is_phantom=is_phantom)
 
 

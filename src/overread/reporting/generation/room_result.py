@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from overread.core.score import Interval
+from overread.imaging.made import SYNTHETIC
 from overread.reporting.generation.room_charts import accuracy_chart, roc_chart
 from overread.reporting.generation.tiles import Tile, row_of
 from overread.reporting.page import environment
@@ -186,7 +187,7 @@ def _tiles(rows: Sequence[Record], shown: Shown, title: str) -> bytes:
         Tile(
             (shown.levels[row["item"] - 1].astype(np.float32) - low) / max(high - low, 1),
             (f"image {row['item']}", f"{row['suspicion']:+.1f}, fake {row['fake']} of {row['read']}"),
-            is_synthetic=row["is_made"],
+            made=SYNTHETIC if row["is_made"] else None,
         )
         for row in rows
     ]

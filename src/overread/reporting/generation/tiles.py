@@ -1,4 +1,4 @@
-"""Small pictures in rows on a dark sheet, each with words below it; what was made carries SYNTHETIC in the picture itself."""
+"""Small pictures in rows on a dark sheet, each with words below it; what a network made or changed says so below its picture."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFont
 
+from overread.imaging.made import DERIVED, SYNTHETIC, Kind
 from overread.reporting.pictures.canvas import PHANTOM_COLOUR
+from overread.reporting.pictures.made_marks import WORDS, marked
 
-MARK = "SYNTHETIC"
 SIDE = 132  # pixels of a tile's longer side
 GAP, STRIP, HEAD, LINE = 8, 13, 34, 14
 GROUND, INK, SOFT, ALARM = "#0d0f11", "#e8e8e6", "#a6abb1", "#e58fc4"
@@ -26,15 +27,15 @@ GREYS = 160
 class Tile:
     """One picture.
 
-    pixels        (Y, X) grey, 0 to 1
-    words         lines below it
-    is_synthetic  made by a network: it is marked
-    is_alarming   framed, its words in another colour
+    pixels       (Y, X) grey, 0 to 1
+    words        lines below it
+    made         "synthetic" or "derived": it is marked; None of an image as it was acquired
+    is_alarming  framed, its words in another colour
     """
 
     pixels: np.ndarray
     words: tuple[str, ...] = ()
-    is_synthetic: bool = True
+    made: Kind | None = SYNTHETIC
     is_alarming: bool = False
 
 
@@ -52,7 +53,7 @@ def sheet_of(
     column_names: Sequence[str] = (),
     is_phantom: bool = False,
 ) -> bytes:
-    """Rows of tiles as PNG; None leaves a place free.
+    """Rows of tiles as PNG, which says in its text what was made; None leaves a place free.
 
     row_names, column_names  beside and above the tiles
     """
@@ -81,6 +82,10 @@ def sheet_of(
                 _draw(made, pen, tile, (aside + GAP + across * step_x, top), (wide, high))
     buffer = io.BytesIO()
     made.quantize(GREYS).save(buffer, "PNG", optimize=True)
+    kinds = {tile.made for tile in tiles}
+    for kind in (SYNTHETIC, DERIVED):  # a sheet that shows both is synthetic
+        if kind in kinds:
+            return marked(buffer.getvalue(), kind, is_phantom=is_phantom)
     return buffer.getvalue()
 
 
@@ -105,9 +110,9 @@ def _draw(made: PIL.Image.Image, pen: ImageDraw.ImageDraw, tile: Tile, at: tuple
     made.paste(grey.resize((wide, high), how).convert("RGB"), (left, top))
     if tile.is_alarming:
         pen.rectangle((left - 2, top - 2, left + wide + 1, top + high + STRIP + 1), outline=ALARM, width=2)
-    if tile.is_synthetic:  # on a strip of its own, so that it hides nothing of a small picture
+    if tile.made is not None:  # on a strip of its own, so that it hides nothing of a small picture
         pen.rectangle((left, top + high, left + wide - 1, top + high + STRIP - 1), fill="#2b2410")
-        pen.text((left + 3, top + high + STRIP // 2), MARK, fill=PHANTOM_COLOUR, font=_font(10), anchor="lm")
+        pen.text((left + 3, top + high + STRIP // 2), WORDS[tile.made], fill=PHANTOM_COLOUR, font=_font(10), anchor="lm")
     for number, words in enumerate(tile.words):
         place = (left, top + high + STRIP + 3 + LINE * number)
         pen.text(place, _cut(words, cell[0], 11), fill=ALARM if tile.is_alarming else SOFT, font=_font(11))

@@ -88,10 +88,11 @@ def write(
 Extent = tuple[float, float, float, float]  # left, right, bottom, top of a slice in mm (or pixels)
 
 
-def show(axes: Axes, pixels: np.ndarray, plane: Plane, caption: str, *, is_phantom: bool, extent: Extent) -> None:
+def show(axes: Axes, pixels: np.ndarray, plane: Plane, caption: str, *, is_phantom: bool, extent: Extent, mark: str = "") -> None:
     """Draw a slice already scaled to 0..1 with its true aspect, orientation letters and a caption.
 
     pixels  (height, width) grey or (height, width, 3) colour, 0 to 1
+    mark    words in a corner that say that a network made or changed it
     """
     box = axes.get_window_extent()
     interpolation = "antialiased" if pixels.shape[1] > box.width or pixels.shape[0] > box.height else "bicubic"
@@ -108,6 +109,7 @@ def show(axes: Axes, pixels: np.ndarray, plane: Plane, caption: str, *, is_phant
     axes.set_title(caption, loc="left", fontsize=9.5, color="#b8b8b4", pad=3, parse_math=False)
     if is_phantom:
         _mark(axes, 0.985, 0.015, "PHANTOM", "right", "bottom", size=8.5, colour=PHANTOM_COLOUR)
+    _mark(axes, 0.015, 0.015, mark, "left", "bottom", size=8.5, colour=PHANTOM_COLOUR)
 
 
 def _mark(axes: Axes, x: float, y: float, text: str, horizontal: str, vertical: str, *, size: float, colour: str = _INK) -> None:

@@ -6,8 +6,10 @@ import numpy as np
 
 from overread.core.image import Image, reorient
 from overread.core.kinds import Picture
+from overread.imaging.made import DERIVED
 from overread.reporting.pictures import canvas
 from overread.reporting.pictures.display import grey
+from overread.reporting.pictures.made_marks import WORDS, marked
 from overread.reporting.pictures.planes import Plane, planes, spread_slices
 
 SLICES = 2  # of a volume
@@ -47,12 +49,13 @@ def picture_panel(
         for name in columns:
             pixels = plane.cut(read, index) if name == "read" else _cut(volumes, name, plane, index, span)
             where = f", slice {index + 1}" if len(indices) > 1 else ""
-            canvas.show(next(cells), pixels, plane, f"{name}{where}", is_phantom=is_phantom, extent=extent)
+            mark = WORDS[DERIVED] if name == "answer" else ""
+            canvas.show(next(cells), pixels, plane, f"{name}{where}", is_phantom=is_phantom, extent=extent, mark=mark)
     note = f"answer and truth from {span[0]:.4g} to {span[1]:.4g} {shown.units}"
     if len(columns) == 4:
         note += f"; difference: orange too bright, blue too dark, full at {_reach(span):.3g}"
     canvas.write(made, 8, made.height - 24, note, size=8)
-    return canvas.png(made)
+    return canvas.png(made) if answer is None else marked(canvas.png(made), DERIVED, is_phantom=is_phantom)
 
 
 def _cut(volumes: dict[str, np.ndarray], name: str, plane: Plane, index: int, span: Span) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from overread.cohort.pictures import answered_units
@@ -15,7 +16,8 @@ from overread.core.grid import Grid
 from overread.core.kinds import Kind, Picture
 from overread.core.question import Decisions, Question
 from overread.tasks.base import UNSCALED, Scaling
-from overread.tasks.generative.turns import LOOKING, WHOLE, Turn
+from overread.tasks.generative.signs import DIVERSITY, diversity
+from overread.tasks.generative.turns import CRITIC, LOOKING, WHOLE, Turn
 from overread.tasks.target import Target, mean_over
 
 PICTURES, DENSE = "pictures", "dense"  # what can be asked of a network: images of one size, or an answer per voxel
@@ -59,8 +61,11 @@ class PictureTask(ABC):
     def parameters(self, network: nn.Module, phase: str) -> Iterable[nn.Parameter]:
         return network.parameters()
 
+    @torch.no_grad()
     def signs(self, network: nn.Module, images: Tensor, targets: Tensor) -> dict[str, float]:
-        return {}
+        """A critic can be pleased by the same answer to every image."""
+        is_judged = CRITIC in self.phases(0, 0.0)
+        return {DIVERSITY: diversity(self.respond(network, images), targets)} if is_judged else {}
 
     def encode(self, truth: Kind, layers: np.ndarray | None) -> np.ndarray:
         """(K, Z, Y, X) float32: a picture is compared as it is."""

@@ -1,11 +1,11 @@
-"""What alarms rest on: numbers of one batch that nobody minimises, by name."""
+"""What alarms rest on: numbers of some tuning images that nobody minimises, by name."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-DIVERSITY = "diversity"  # mean distance between two made images, over that between two real ones
+DIVERSITY = "diversity"  # mean distance between two made images (or answers), over that between two real ones (or truths)
 KL = "kl nats"  # of an image's code beyond the normal distribution
 ACTIVE = "active numbers"  # of the code, that differ from image to image
 MOVES = 0.01  # variance over images from which a number of the code is active. Source: Burda et al., arXiv:1509.00519, 5.2

@@ -64,5 +64,5 @@ class TakesTurns(Protocol):
         ...
 
     def signs(self, network: nn.Module, images: Tensor, targets: Tensor) -> Mapping[str, float]:
-        """What alarms rest on, from one batch of training images; nothing of it is minimised."""
+        """What alarms rest on, from some tuning images; nothing of it is minimised."""
         ...

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from overread.imaging.made import SyntheticMark
 from overread.record.files import write_bytes
 from overread.record.run import RunFolder
 
@@ -22,20 +22,20 @@ STEPS = 20  # of a diffusion, at a look
 KEPT = 12  # looks; between them the nearest are left out
 
 
-def keep_made(run: RunFolder, maker: ImageMaker, guides: Sequence[Guide] = ()) -> Path:
-    """Write the images of this look beside the earlier ones, as float16 in the units of the cohort.
+def keep_made(run: RunFolder, maker: ImageMaker, guides: Sequence[Guide] = ()) -> np.ndarray:
+    """Write the images of this look beside the earlier ones, as float16 in the units of the cohort; (COUNT, C, Z, Y, X) float32.
 
     guides  the masks along which they are made, `COUNT` of them or none
     """
     folder = run.path / FOLDER
     number = 1 + max((int(path.stem.partition("-")[2]) for path in folder.glob("look-*.npz")), default=0)
     steps = STEPS if maker.takes_steps else None
-    made = np.stack([picture.array for picture in maker.make(COUNT, SEED, steps=steps, guides=guides)]).astype(np.float16)
+    made = np.stack([picture.array for picture in maker.make(COUNT, SEED, steps=steps, guides=guides)])
     text = io.BytesIO()
-    np.savez_compressed(text, made=made)
-    path = folder / f"look-{number:04d}.npz"
-    write_bytes(path, text.getvalue())
-    return path
+    mark = SyntheticMark("synthetic", f"images of one look of a training, seed {SEED}", "")
+    np.savez_compressed(text, made=made.astype(np.float16), mark=np.array(mark.sentence))
+    write_bytes(folder / f"look-{number:04d}.npz", text.getvalue())
+    return made
 
 
 def made_at_looks(run: RunFolder) -> tuple[np.ndarray, tuple[int, ...]]:

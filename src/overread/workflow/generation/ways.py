@@ -124,8 +124,8 @@ def _pairs(subject: Subject, shown: Sequence[dict[str, Any]]) -> bytes:
     grey = np.clip((slices - low) / max(float(high - low), 1e-6), 0, 1)
     ends = list(zip(shown, grey, strict=True))
     rows = [
-        [Tile(own, (pair["case_id"],), False) for pair, (own, _) in ends],
-        [Tile(other, (f"distance {pair['distance']:.3g}", pair["training"]), False) for pair, (_, other) in ends],
+        [Tile(own, (pair["case_id"],), None) for pair, (own, _) in ends],
+        [Tile(other, (f"distance {pair['distance']:.3g}", pair["training"]), None) for pair, (_, other) in ends],
     ]
     title = "Neighbours by their codes, from the nearest to the farthest"
     return sheet_of(rows, title, row_names=("tuning case", "nearest"), is_phantom=subject.cohort.is_phantom)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from overread.batches.cache import PreparedCase
-from overread.batches.sampler import fixed_patches
+from overread.batches.sampler import fixed_patches, flatten
 from overread.cohort.unpaired import as_read
 from overread.core.grid import Grid
 from overread.core.kinds import Findings, Kind, Measurements, Picture
@@ -23,11 +23,16 @@ from overread.reading.objects import as_kind, surest
 from overread.reading.predictor import Predictor
 from overread.tasks.base import ObjectTask
 from overread.tasks.generative.making import MakingTask
+from overread.tasks.generative.signs import DIVERSITY, diversity
+from overread.tasks.generative.turns import TakesTurns
+from overread.tasks.generative.variational import Vae
+from overread.training.loop import Looked
 from overread.workflow.generation.watched import COUNT, keep_made
 from overread.workflow.learning.object_truths import object_truth, prepared_grid
 from overread.workflow.learning.predict import raw_kind
 from overread.workflow.plan import Planned, partners_of
 
+SIGNED = 16  # tuning images on which signs rest
 FEWEST = 2  # cases in a look, however slow
 LOOK_CASES = 24  # tuning cases looked at where a look reads whole volumes
 
@@ -48,13 +53,36 @@ class Look:
         partners = partners_of(planned.plan, planned.cache, planned.cohort, "tuning")
         self.fixed = fixed_patches(cases, preparation.patch, preparation.dimensions, partners=partners)
 
-    def __call__(self, network: nn.Module, *, final: bool) -> tuple[float | None, dict[str, float]]:
-        if isinstance(self.planned.task, MakingTask):
-            keep_made(self.planned.run, self._maker(network, self.planned.task), self._guides())
-            return self._loss(network), {}
-        if self.planned.plan.question.is_unpaired:  # no case has a true picture that an answer could be compared with
-            return self._loss(network), {}
-        return self._loss(network), quick_scores(self.planned.plan.question, *self._pairs(network))
+    def __call__(self, network: nn.Module, *, final: bool) -> Looked:
+        task, question = self.planned.task, self.planned.plan.question
+        loss, signs = self._loss(network), self._signs(network)
+        if isinstance(task, MakingTask | Vae):
+            maker = self._maker(network, task)
+            made = keep_made(self.planned.run, maker, self._guides())
+            if maker.takes_steps:  # too dear to be made for the signs alone
+                signs[DIVERSITY] = diversity(self._scaled(made), self.fixed[0][:SIGNED])
+        if (
+            isinstance(task, MakingTask) or question.is_unpaired
+        ):  # no case has a true picture that an answer could be compared with
+            return Looked(loss, {}, signs)
+        return Looked(loss, quick_scores(question, *self._pairs(network)), signs)
+
+    @torch.no_grad()
+    def _signs(self, network: nn.Module) -> dict[str, float]:
+        """What alarms rest on; nothing of tasks that make no image."""
+        task, (images, targets) = self.planned.task, self.fixed
+        if not isinstance(task, TakesTurns) or isinstance(targets, list):
+            return {}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.planned.plan.precision == "bfloat16"):
+            return dict(task.signs(network, images[:SIGNED].to(self.device), targets[:SIGNED].to(self.device)))
+
+    def _scaled(self, made: np.ndarray) -> Tensor:
+        """Made images (N, C, Z, Y, X) as the network sees them: (N, C, [Z,] Y, X)."""
+        preparation = self.planned.plan.preparation
+        rules = preparation.normalisation
+        mean, std = (np.array([getattr(rule, name) for rule in rules], np.float32) for name in ("mean", "std"))
+        shape = (1, -1, 1, 1, 1)
+        return flatten(torch.from_numpy((made - mean.reshape(shape)) / std.reshape(shape)), preparation.dimensions)
 
     @torch.no_grad()
     def _loss(self, network: nn.Module) -> float:
@@ -87,7 +115,7 @@ class Look:
         self.cases, self.seconds = self.cases[: len(answers)], None
         return truths, answers
 
-    def _maker(self, network: nn.Module, task: MakingTask) -> ImageMaker:
+    def _maker(self, network: nn.Module, task: MakingTask | Vae) -> ImageMaker:
         plan = self.planned.plan
         return ImageMaker(network, task, plan.preparation, plan.precision, str(self.device))
 
