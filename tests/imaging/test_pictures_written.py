@@ -239,12 +239,43 @@ def test_a_ct_of_nobody_is_a_study_of_its_own(tmp_path: Path) -> None:
     assert again.grid.is_same(grid)
 
 
+OF_NOBODY = {
+    "film": grey(np.arange(28 * 28).reshape(28, 28) % 251),
+    "film of fine values": grey(np.linspace(-1, 1, 28 * 28).reshape(28, 28)),
+    "colours": Picture(np.tile(np.arange(28 * 28, dtype=np.float32).reshape(1, 1, 28, 28) % 256, (3, 1, 1, 1)), FLAT),
+    "volume": Picture(
+        np.linspace(0, 900, 480, dtype=np.float32).reshape(1, 4, 12, 10), Grid.from_spacing((4, 12, 10), (2, 0.8, 0.7))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_NOBODY)
+def test_what_was_made_of_nobody_is_a_capture_that_reads_again(tmp_path: Path, name: str) -> None:
+    """Of no modality that anybody named; another capture of a screen stays refused, this one says what it is."""
+    picture = OF_NOBODY[name]
+    written = write_picture(tmp_path / "series", picture, mark=SYNTHETIC)
+    assert [error for path in written for error in errors(path)] == []
+    (found,) = scan(tmp_path / "series").eligible
+    assert (found.attributes["made"], found.attributes["modality"]) == ("synthetic", "OT")
+    again, _ = reopened(tmp_path / "series")
+    np.testing.assert_allclose(again.array, picture.array, atol=float(np.ptp(picture.array)) / 65535)
+    assert again.grid.is_same(picture.grid)
+    assert again.source["made"] == "synthetic"
+    for path in written:
+        tags = pydicom.dcmread(path)
+        for keyword in ("ContributingEquipmentSequence", "DerivationCodeSequence", "DerivationDescription", "ImageComments"):
+            if keyword in tags:
+                del tags[keyword]
+        tags.SeriesDescription = tags.ManufacturerModelName = "picture"
+        tags.save_as(path)
+    (other,) = scan(tmp_path / "series").found
+    assert other.attributes["code"] == "secondary-capture"
+
+
 def test_what_cannot_be_written_says_what_can(tmp_path: Path) -> None:
     files, image = ct(tmp_path / "ct")
     with pytest.raises(OverreadError, match="no source was given"):
         write_picture(tmp_path / "a", picture_of(image), mark=DERIVED)
-    with pytest.raises(OverreadError, match="only as a CT volume in HU"):
-        write_picture(tmp_path / "a", Picture(image.array.astype(np.float32), image.grid), mark=SYNTHETIC)
     with pytest.raises(OverreadError, match="one channel or three colours"):
         write_picture(
             tmp_path / "a", Picture(np.zeros((2, *image.grid.shape), np.float32), image.grid), mark=SYNTHETIC, source=files

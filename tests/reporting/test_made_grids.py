@@ -53,7 +53,7 @@ def test_a_sheet_says_in_its_text_what_was_made(tmp_path: Path) -> None:
     sheets = {
         "synthetic": grid.made_grid(images(2), title="made", is_phantom=True),
         "derived": grid.translated_grid(images(2), images(2), images(2), kinds=kinds, names=names, title="translated"),
-        "": sheet_of([[Tile(images()[0], made=None)]], "real"),
+        "": sheet_of([[Tile(images(), made=None)]], "real"),
     }
     for kind, png in sheets.items():
         (tmp_path / "sheet.png").write_bytes(png)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL
+from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL, NEAREST
 from overread.training.alarms import Watch, collapse, exploding, vanished
 
 
@@ -25,6 +25,13 @@ def test_what_helps_hangs_on_the_loss():
     assert "diffusion_unet" in penalised
     assert "without a critic" in told({"critic a": 1.0, "adversarial forth": 1.0, "cycle": 1.0})
     assert "more images" in told({"velocity": 1.0})
+
+
+def test_copies_are_told_after_three_looks():
+    watch = Watch()
+    heard = [watch.hear({}, {NEAREST: value}, 0.5) for value in (0.9, 0.3, 0.2, 0.1)]
+    assert [len(each) for each in heard] == [0, 0, 0, 1]
+    assert "0.10 times as far from a training image as the nearest tuning image does (memorising)" in heard[-1][0]
 
 
 def test_a_term_explodes_that_is_large_and_still_grows():

@@ -10,15 +10,18 @@ import PIL.Image
 import pytest
 
 import overread
+from overread.cli.main import main
 from overread.cohort.load import load_image, load_truth
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.kinds import Picture
 from overread.imaging.nifti import write_nifti
 from overread.imaging.raster import read_raster_header
+from overread.imaging.scan import scan
 from overread.reading.making import ImageMaker
 from overread.reading.model import load_model
 from overread.record.events import read_events
+from overread.workflow.fidelity import fidelity
 from overread.workflow.pretrain import pretrain
 from overread.workflow.project import Project
 from overread.workflow.read import read
@@ -125,6 +128,9 @@ def test_a_code_of_an_image_is_learned(films: Path, tmp_path: Path, task: str) -
         assert len(list((run.path / "made").glob("look-*.npz"))) == 2
         assert "made during training from the same random numbers" in project.report(run_name="first").read_text().lower()
         assert sample(model, tmp_path / "made", Wanted(3))["count"] == 3
+        sample(model, tmp_path / "captures", Wanted(3, form="dicom"))
+        captures = scan(tmp_path / "captures").eligible
+        assert [found.attributes["made"] for found in captures] == ["synthetic"] * 3
     else:
         with pytest.raises(OverreadError, match="makes no images"):
             sample(model, tmp_path / "made", Wanted(3))
@@ -143,6 +149,9 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
     assert list((run.path / "made").glob("look-*.npz"))
     (epoch,) = [event for event in read_events(run.events_path) if event["event"] == "epoch"]
     assert epoch["signs"]["diversity"] > 0, "a collapse would be told"
+    assert epoch["signs"]["nearest to training"] > 0, "a copy, too"
+    (started,) = [event for event in read_events(run.events_path) if event["event"] == "started"]
+    assert started["terms"].keys() >= epoch["losses"].keys()
     if network == "wasserstein_gan":  # a generator was never asked for no class at all
         maker = ImageMaker.of(load_model(run.model).predictor)
         unasked, asked = maker.make(2, 3), maker.make(2, 3, classes=("large", "small"))
@@ -156,6 +165,16 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
         one, two = ((tmp_path / place / f"{name}.png").read_bytes() for place in ("one", "two"))
         assert one == two
         assert b"SYNTHETIC IMAGE" in one
+    pushed = Wanted(2, seed=3, classes=("large",), guidance=4.0)
+    if network == "wasserstein_gan":
+        with pytest.raises(OverreadError, match="guidance is of diffusion"):
+            sample(model, tmp_path / "pushed", pushed)
+    elif network == "diffusion_unet":
+        told = sample(model, tmp_path / "pushed", pushed)
+        one, two = ((tmp_path / place / f"{told['images'][0]}.png").read_bytes() for place in ("one", "pushed"))
+        assert one != two
+        with pytest.raises(OverreadError, match="and none is asked for"):
+            sample(model, tmp_path / "nothing", Wanted(2, guidance=4.0))
     with pytest.raises(OverreadError, match="cannot be asked for 'round': it knows large, small"):
         sample(model, tmp_path / "three", Wanted(1, classes=("round",)))
     with pytest.raises(OverreadError, match="makes images; it reads none"):
@@ -171,6 +190,43 @@ def test_images_are_made_by_class(films: Path, tmp_path: Path, network: str) -> 
     assert len(list((tmp_path / "one").glob("*.png"))) == 2, "the sheet is no image of the folder"
     assert (tmp_path / "one-sheet.png").exists()
     assert json.loads((tmp_path / "one" / "sample.json").read_text())["classes"] == ["large"]
+
+
+def test_a_model_that_repeats_training_images_is_named_wherever_it_makes_some(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A planted copyist: `fidelity` fires and lists the nearest training image of each made one, and `sample` says so again."""
+    project = overread.init(tmp_path / "p", images=films, task="synthesize", by_class=True, tuning=0.4)
+    run = project.train(epochs=1, name="first", overrides=SMALL)
+    cohort = project.cohort()
+    asked: list[str] = []
+
+    def copied(self: ImageMaker, count: int, seed: int, *, classes: tuple[str, ...] = (), **how: object) -> list[Picture]:
+        asked.extend(classes)
+        images = [load_image(cohort, case) for case in cohort.of("training")]
+        return [Picture(images[k % len(images)].array.astype(np.float32), images[0].grid, images[0].units) for k in range(count)]
+
+    model = next(run.path.glob("*.overread"))
+    assert sample(model, tmp_path / "before", Wanted(1))["repeats"] is None, "nobody has looked"
+    monkeypatch.setattr(ImageMaker, "make", copied)
+    record = fidelity(project, "first", count=16, minutes=0.02)
+    assert record["memory"]["fires"]
+    tuning = [name for case in cohort.of("tuning") for name, value in case.truth.values.items() if value]
+    assert record["classes"] == {name: asked.count(name) for name in asked}
+    assert asked[: len(tuning)] == tuning, "made images are mixed as real ones are"
+    rows = (run.path / "fidelity" / "nearest.csv").read_text().splitlines()
+    assert rows[0] == "made,training_case,distance,held_out"
+    assert len(rows) == 17
+    monkeypatch.undo()
+    assert main(["sample", str(model), "--count", "1", "--out", str(tmp_path / "made")]) == 0
+    assert "Warning: Training images are repeated: 16 of 16 made images are copies" in capsys.readouterr().out
+    told = json.loads((run.path / "fidelity.json").read_text())
+    (run.path / "fidelity.json").write_text(json.dumps({**told, "model": "sha256:earlier"}))
+    assert sample(model, tmp_path / "later", Wanted(1))["repeats"] is None, "of an earlier training"
+    few = overread.init(tmp_path / "few", images=films, task="synthesize", tuning=0.15)
+    few.train(epochs=1, name="first", overrides=SMALL)
+    with pytest.raises(OverreadError, match=r"tuning partition has \d images to compare; 6 are the least(?s:.*)--tuning"):
+        fidelity(few, "first", count=16, minutes=0.02)
 
 
 REFUSED = [

@@ -27,6 +27,7 @@ overread sample films-first.overread --steps 20 --format dicom --out made"""
 )
 @click.option("--each-class", is_flag=True, help="Make --count images of every class that the model was taught.")
 @click.option("--steps", type=int, metavar="N", help="Diffusion: steps from noise to image; fewer are faster and coarser.")
+@click.option("--guidance", type=float, metavar="W", help="Diffusion: how far a class or mask pushes; 1 plainly asks for it.")
 @click.option(
     "--format", "form", type=click.Choice(["png", "nifti", "dicom"]), help="PNG for films, NIfTI for volumes if left out."
 )
@@ -40,6 +41,7 @@ def sample(
     classes: tuple[str, ...],
     each_class: bool,
     steps: int | None,
+    guidance: float | None,
     form: str | None,
     no_corner: str,
 ) -> Outcome:
@@ -52,6 +54,8 @@ def sample(
     from overread.workflow.sample import Wanted, link_of, masks_of, sheet_of  # loads torch: not for --help
     from overread.workflow.sample import sample as make
 
-    record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner, each_class, along))
+    record: dict[str, Any] = make(model, out, Wanted(count, seed, classes, steps, form, no_corner, each_class, along, guidance))
     masks = f"; the mask of each: {masks_of(out)}, the file that it came from: {link_of(out)}" if along else ""
-    return Outcome(f"{record['count']} synthetic images in {out}{masks}; a sheet of them: {sheet_of(out)}", record)
+    repeats = record["repeats"]
+    warning = f"\nWarning: {repeats['sentence']}" if repeats and repeats["fires"] else ""
+    return Outcome(f"{record['count']} synthetic images in {out}{masks}; a sheet of them: {sheet_of(out)}{warning}", record)

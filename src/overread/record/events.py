@@ -2,7 +2,8 @@
 
 Every event has `time` (UTC, ISO 8601) and `event`. The names in use:
 
-    started            run, seed, device, precision, minutes, epochs, overrides, identity, initial (digest of the weights)
+    started            run, seed, device, precision, minutes, epochs, overrides, identity, initial (digest of the weights),
+                       terms {name of a term of the loss: its weight, which its curve has in it}
     resumed            step, epoch, minutes          (what was done beyond this step was lost, and is done again)
     epoch              epoch, step, rate, gradient, loss, losses {term: value}, minutes, tuning_loss, scores {name: value},
                        signs {name: value}       (tuning_loss and what follows where tuning cases were looked at)

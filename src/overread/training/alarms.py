@@ -3,7 +3,8 @@
 Pure functions of what was seen so far, and one value that tells each alarm once, until it has been quiet.
 
 Sources: collapse of the images that are made: Goodfellow 2016, arXiv:1701.00160, section 5.1.1; a code that says nothing
-(posterior collapse): Bowman et al., CoNLL 2016, arXiv:1511.06349; active dimensions: Burda et al., ICLR 2016, arXiv:1509.00519.
+(posterior collapse): Bowman et al., CoNLL 2016, arXiv:1511.06349; active dimensions: Burda et al., ICLR 2016, arXiv:1509.00519;
+training images that are repeated: Carlini et al., USENIX Security 2023, arXiv:2301.13188.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL
+from overread.metrics.generation.memorisation import COPY
+from overread.tasks.generative.signs import ACTIVE, DIVERSITY, KL, NEAREST
 
 IN_A_ROW = 3  # looks that must agree, for one batch may be odd
 ALIKE = 0.2  # made images lie this much closer together than real ones
@@ -25,6 +27,7 @@ JUDGING = ("critic", PENALTY)  # how the names of a critic's terms begin
 
 AGAINST_COLLAPSE = 'try loss = "wgan_gp", a lower learning_rate, or more images'
 AGAINST_ALIKE = 'try a lower learning_rate, or learn by regression, without a critic (an architecture that takes loss = "l1")'
+AGAINST_REPEATS = "do not hand out the model before `overread fidelity` has looked; train shorter, or give more images"
 AGAINST_BLAND = "train longer, or give more images"
 AGAINST_PENALISED = (
     "the loss, WGAN-GP, resists this best of those with a critic: try a lower learning_rate or more images, or make images "
@@ -70,6 +73,20 @@ def exploding(name: str, values: Sequence[float]) -> str | None:
     return f"the term '{name}' grows without end: {values[-1]:.4g} (exploding critic); try a lower learning_rate"
 
 
+def repeating(nearest: Sequence[float]) -> str | None:
+    """An image that is made repeats one of those that are learned from.
+
+    nearest  oldest first: smallest distance to a training image, over the smallest that a tuning image keeps
+    """
+    last = nearest[-IN_A_ROW:]
+    if len(last) < IN_A_ROW or max(last) >= COPY:
+        return None
+    return (
+        f"an image that is made lies {last[-1]:.2f} times as far from a training image as the nearest tuning image does "
+        f"(memorising); {AGAINST_REPEATS}"
+    )
+
+
 def vanished(kl: Sequence[float], active: Sequence[float]) -> str | None:
     """The code of an image no longer depends on the image.
 
@@ -112,6 +129,7 @@ class Watch:
             self.seen.setdefault(name, []).append(value)
         found = {name: exploding(name, self.seen[name]) for name in judged}
         found[DIVERSITY] = collapse(self.seen.get(DIVERSITY, ()), against_collapse(terms))
+        found[NEAREST] = repeating(self.seen.get(NEAREST, ()))
         found[KL] = vanished(self.seen.get(KL, ()), self.seen.get(ACTIVE, ()))
         if progress < EARLY:
             return []

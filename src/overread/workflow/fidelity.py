@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +21,7 @@ from overread.core.kinds import LabelMap, Picture
 from overread.evaluation.generation.judge import Real, judge
 from overread.evaluation.generation.memory import memory
 from overread.evaluation.rules import Rules
+from overread.metrics.generation.manifold import K_COVERAGE
 from overread.reading.making import Guide, ImageMaker
 from overread.record.files import write_bytes, write_json, write_text
 from overread.record.run import RunFolder
@@ -32,6 +35,7 @@ from overread.workflow.generation.watched import made_at_looks
 from overread.workflow.project import Project
 
 FILE, PAGE, FOLDER = "fidelity.json", "fidelity.html", "fidelity"
+NEAREST = "nearest.csv"  # a row per made image: the training image that it is nearest to
 MOST_REAL = 2000  # images of a partition that are compared, spread evenly
 SHOWN, PAIRS, NEIGHBOURS = 40, 8, 3
 
@@ -50,7 +54,7 @@ def fidelity(
 ) -> dict[str, Any]:
     """Make images, compare them with the tuning images by features, look for repeated training images; write record and page.
 
-    Where images are made along masks, these are the masks of the tuning cases in turn.
+    Where images are made along masks or by class, these are the masks or classes of the tuning cases in turn.
     Without pairs it is the translated tuning images that are compared with tuning images of the kind that was wanted.
 
     count     images to make; without pairs at most so many tuning images are taken
@@ -65,9 +69,12 @@ def fidelity(
     model = model_of(project, run)
     maker = ImageMaker.of(model.predictor)
     cohort = project.cohort_of(run, fold)
+    _refuse_few_real(cohort)
     eyes = eyes_of(project, features, minutes, fold, progress)
-    guides = tuning_guides(maker, cohort)
-    made = _made(maker, count, seed, steps, progress, [guides[k % len(guides)] for k in range(count)] if guides else [])
+    guides, classes = tuning_guides(maker, cohort), tuning_classes(cohort)
+    along = [guides[k % len(guides)] for k in range(count)] if guides else []
+    asked = [classes[k % len(classes)] for k in range(count)] if classes else []
+    made = _made(maker, count, seed, steps, progress, along, asked)
     of_made = eyes.features([_as_image(picture, maker) for picture in made], progress, "Looking at made images")
     real, _ = _real(eyes, cohort, "tuning", progress)
     training, training_cases = _real(eyes, cohort, "training", progress)
@@ -84,10 +91,22 @@ def fidelity(
         "seed": seed,
         "steps": steps,
         **({"along_masks_of_tuning_cases": len(guides)} if guides else {}),
+        **({"classes": {name: asked.count(name) for name in dict.fromkeys(asked)}} if asked else {}),
         "fidelity": found,
         "memory": _kept(repeated),
     }
-    return _written(project, run, record, _pictures(run, maker, cohort, made, repeated, training_cases))
+    pictures = _pictures(run, maker, cohort, made, repeated, training_cases)
+    return _written(project, run, record, pictures | {NEAREST: _nearest(repeated)})
+
+
+def _refuse_few_real(cohort: Cohort) -> None:
+    """Neighbours among so few images tell nothing; said before an encoder spends its minutes."""
+    count = sum(not case.is_made for case in cohort.of("tuning"))
+    if count <= K_COVERAGE:
+        raise OverreadError(
+            f"The tuning partition has {count} images to compare; {K_COVERAGE + 1} are the least.",
+            "take in more patients with `overread update`, or make a new project with a larger --tuning",
+        )
 
 
 def _of_translation(
@@ -129,13 +148,14 @@ def _of_translation(
         "untouched": untouched["scores"],
         "memory": _kept(repeated),
     }
-    return _written(project, run, record, {"translated.png": done.shown(cohort, real_cases)})
+    return _written(project, run, record, {"translated.png": done.shown(cohort, real_cases), NEAREST: _nearest(repeated)})
 
 
-def _written(project: Project, run: RunFolder, record: dict[str, Any], pictures: dict[str, bytes]) -> dict[str, Any]:
-    """Leave the record, its pictures and the page in the run."""
-    for name, png in pictures.items():
-        write_bytes(run.path / FOLDER / name, png)
+def _written(project: Project, run: RunFolder, record: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+    """Leave the record, what belongs beside it and the page in the run."""
+    for name, content in files.items():
+        write_bytes(run.path / FOLDER / name, content)
+    pictures = {name: content for name, content in files.items() if name.endswith(".png")}
     write_json(run.path / FILE, record)
     write_text(run.path / PAGE, fidelity_page(f"{project.name}, run {record['run']}", record, pictures))
     return {**record, "page": str(run.path / PAGE)}
@@ -144,6 +164,17 @@ def _written(project: Project, run: RunFolder, record: dict[str, Any], pictures:
 def _kept(repeated: dict[str, Any]) -> dict[str, Any]:
     """Of the test of memory what goes into the record: no row per image."""
     return {key: value for key, value in repeated.items() if key not in ("nearest", "held_out")}
+
+
+def _nearest(repeated: dict[str, Any]) -> bytes:
+    """Made images, nearest to training first; `distance` is of features, `held_out` the least that a tuning image keeps."""
+    told = io.StringIO()
+    rows = csv.writer(told, lineterminator="\n")
+    rows.writerow(("made", "training_case", "distance", "held_out"))
+    least = min(repeated["held_out"], default="")
+    for row in sorted(repeated["nearest"], key=lambda row: row["distance"]):
+        rows.writerow((row["made"] + 1, row["case_id"], row["distance"], least))
+    return told.getvalue().encode()
 
 
 def tuning_guides(maker: ImageMaker, cohort: Cohort) -> list[Guide]:
@@ -155,12 +186,27 @@ def tuning_guides(maker: ImageMaker, cohort: Cohort) -> list[Guide]:
     return [maker.guide_of(mask) for mask in masks if isinstance(mask, LabelMap)]
 
 
+def tuning_classes(cohort: Cohort) -> list[str]:
+    """The class of each tuning case that has just one, so that made images are mixed as real ones are."""
+    if cohort.question.task != "synthesize" or not cohort.question.conditions:
+        return []
+    told = [case.truth.values for case in cohort.of("tuning") if case.truth is not None and not case.is_made]
+    named = [[name for name in cohort.question.conditions if values.get(name)] for values in told]
+    return [names[0] for names in named if len(names) == 1]
+
+
 def _made(
-    maker: ImageMaker, count: int, seed: int, steps: int | None, progress: Progress | None, guides: Sequence[Guide]
+    maker: ImageMaker,
+    count: int,
+    seed: int,
+    steps: int | None,
+    progress: Progress | None,
+    guides: Sequence[Guide],
+    classes: Sequence[str],
 ) -> list[Picture]:
     if progress is not None:
         progress.start(None, f"Making {count} images")
-    made = maker.make(count, seed, steps=steps, guides=guides)
+    made = maker.make(count, seed, steps=steps, guides=guides, classes=classes)
     if progress is not None:
         progress.finish()
     return made
@@ -190,6 +236,7 @@ def _pictures(
     """The made images; those nearest to training images beside these; what was made during training."""
     is_phantom = cohort.is_phantom
     along = ", along masks of tuning cases" if cohort.question.guides else ""
+    along = ", of the classes of tuning cases" if cohort.question.conditions else along
     arrays = np.stack([picture.array[0] for picture in made[:SHOWN]])
     pictures = {"made.png": made_grid(arrays, title=f"{len(arrays)} of {len(made)} made images{along}", is_phantom=is_phantom)}
     by_id = {case.case_id: case for case in training}

@@ -21,13 +21,17 @@ from overread.imaging.picture_png import marked_png
 from overread.imaging.pictures import SyntheticMark, write_picture
 from overread.reading.making import Guide, ImageMaker
 from overread.reading.model import ModelCard, load_model
-from overread.record.files import digest_file, whole, whole_folder, write_json, write_text
+from overread.record.files import digest_file, read_json, whole, whole_folder, write_json, write_text
 from overread.reporting.generation.grid import made_grid
+from overread.tasks.generative.diffusing import Diffusing
+from overread.tasks.generative.latent_diffusing import LatentDiffusing
 
+COLOURS = 3
 FORMATS = {"png": ".png", "nifti": ".nii.gz", "dicom": ""}
 USUAL = 16  # images, where nobody says how many
 SHOWN = 40  # images on the sheet
 RECORD = "sample.json"
+FIDELITY = "fidelity.json"  # beside the model, in its run
 OWNER_ONLY = 0o600
 LABELS, CLASS_COLUMN = "labels.csv", "class"  # in the folder of the images: what class each was asked for
 
@@ -56,6 +60,7 @@ class Wanted:
     each_class  so many images of every class that the network was taught, in place of `classes`
     steps     diffusion: from noise to image; None for the usual number
     form      "png", "nifti" or "dicom"; None takes PNG for planar images and NIfTI for volumes
+    guidance  diffusion: how far a class or mask pushes, 1 plainly asked; None for that of the training's settings
     no_corner why no word is drawn into the corner of a PNG; empty where it is
     """
 
@@ -67,6 +72,7 @@ class Wanted:
     no_corner: str = ""
     each_class: bool = False
     along: Path | None = None
+    guidance: float | None = None
 
 
 def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
     loaded = load_model(Path(model))
     maker, card = ImageMaker.of(loaded.predictor), loaded.card
     wanted = _of_each_class(wanted, maker) if wanted.each_class else wanted
-    form = _form(wanted, maker)
+    maker, form = _pushed(maker, wanted), _form(wanted, maker)
     along = [] if wanted.along is None else _along(wanted.along, wanted.count or 1, maker)
     count, guides = len(along) or wanted.count or USUAL, [each.guide for each in along]
     made = maker.make(count, wanted.seed, steps=_steps(wanted, maker), classes=wanted.classes, guides=guides)
@@ -92,7 +98,7 @@ def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
         "synthetic", f"{card.network['name']}, seed {wanted.seed}", card.sha256, wanted.no_corner, card.is_phantom
     )
     files = [f"{name}{FORMATS[form]}" for name in names]
-    record = _record(wanted, form, names, card, along)
+    record = _record(wanted, form, names, card, along) | {"repeats": repeats_of(Path(model), card)}
     with ExitStack() as places:
         images = places.enter_context(whole_folder(out))
         sheet = places.enter_context(whole(sheet_of(out)))
@@ -107,6 +113,15 @@ def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
             places.enter_context(whole(link_of(out), OWNER_ONLY)).write_text(_links(files, along), encoding="utf-8")
         sheet.write_bytes(marked_png(_sheet(made, wanted, is_phantom=card.is_phantom), mark))
     return record
+
+
+def repeats_of(model: Path, card: ModelCard) -> dict[str, Any] | None:
+    """What `overread fidelity` found of training images that are repeated; None where it did not look, or at another model."""
+    found = next((path for path in (model.parent / FIDELITY, model / FIDELITY) if path.exists()), None)
+    judged = read_json(found) if found else {}
+    if judged.get("model") != card.sha256:
+        return None
+    return {key: judged["memory"][key] for key in ("fires", "sentence")}
 
 
 def _refuse_taken(out: Path) -> None:
@@ -173,8 +188,12 @@ def _form(wanted: Wanted, maker: ImageMaker) -> str:
         raise OverreadError("Masks are written beside the images, and not as DICOM.", "say --format nifti, or leave --along out")
     if form == "png" and not is_planar:
         raise OverreadError("These images are volumes, and a PNG holds one slice.", "say --format nifti or --format dicom")
-    if form == "png" and channels not in (1, 3):
+    if form == "png" and channels not in (1, COLOURS):
         raise OverreadError(f"These images have {channels} channels, and a PNG holds 1 or 3.", "say --format nifti")
+    if form == "dicom" and channels != 1 and not (is_planar and channels == COLOURS):
+        raise OverreadError(
+            f"These images have {channels} channels, and a DICOM series holds one or colours.", "say --format nifti"
+        )
     return form
 
 
@@ -184,6 +203,22 @@ def _steps(wanted: Wanted, maker: ImageMaker) -> int | None:
     if wanted.steps is not None and not maker.takes_steps:
         raise OverreadError("This model makes an image at once, not in steps.", "leave --steps out")
     return wanted.steps
+
+
+def _pushed(maker: ImageMaker, wanted: Wanted) -> ImageMaker:
+    """The maker with the guidance that is asked for."""
+    if wanted.guidance is None:
+        return maker
+    task = maker.task
+    if not isinstance(task, Diffusing | LatentDiffusing):
+        raise OverreadError("This model makes an image at once; guidance is of diffusion.", "leave --guidance out")
+    if not wanted.classes and wanted.along is None:
+        raise OverreadError("Guidance pushes towards a class or a mask, and none is asked for.", "add --class or --along")
+    if wanted.guidance < 0:
+        raise OverreadError(
+            f"Guidance {wanted.guidance:g} pushes away from what is asked.", "give --guidance 0 or more; 1 to 3 are usual"
+        )
+    return replace(maker, task=replace(task, guidance=wanted.guidance))
 
 
 def _sheet(made: Sequence[Picture], wanted: Wanted, *, is_phantom: bool) -> bytes:
@@ -227,6 +262,7 @@ def _record(wanted: Wanted, form: str, names: Sequence[str], card: ModelCard, al
         "seed": wanted.seed,
         "classes": list(wanted.classes),
         "steps": wanted.steps,
+        "guidance": wanted.guidance,
         "form": form,
         "corner_mark": "drawn" if form == "png" and not wanted.no_corner else wanted.no_corner or "the form has none",
         "images": list(names),

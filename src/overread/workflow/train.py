@@ -199,6 +199,7 @@ def _learn(
             overrides={k: v for k, v in order.overrides.items() if k not in FOLDERS or v.startswith(RUN) or v == REST},
             identity=plan.identity,
             initial=weights_digest(network),
+            terms=dict(getattr(planned.task, "term_weights", {})),
         )
     with in_shares(progress, "Training") as tell:
         return run_loop(

@@ -45,7 +45,7 @@ EMPTY: dict[UID, dict[str, Any]] = {  # what the standard asks of an image of it
         "EchoTrainLength": None,
         "PatientPosition": "",
     },
-    SecondaryCaptureImageStorage: {"ConversionType": "WSD"},
+    SecondaryCaptureImageStorage: {"ConversionType": "WSD", "PatientOrientation": ""},
 }
 
 
@@ -59,6 +59,7 @@ class PictureKind:
 
 
 CT = PictureKind(CTImageStorage, "CT", ("AXIAL",))
+OTHER = PictureKind(SecondaryCaptureImageStorage, "OT")  # of a modality that nobody named
 
 
 def kind_of(header: Header, *, is_colour: bool) -> PictureKind:

@@ -47,7 +47,7 @@ def write_picture_series(
 
     picture       (C, Z, Y, X) on the grid of the source; one channel, or three colours of 0 to 255
     source_files  the images it was made from: its patient, study, places and kind are taken over. Without them the series
-                  belongs to nobody, which a CT (units HU) alone can say
+                  belongs to nobody: a volume in HU is a CT, all else a secondary capture of an unnamed modality
     returns       the files, in order along the normal
     """
     channels = picture.array.shape[0]
@@ -108,29 +108,30 @@ def _on_source(picture: Picture, mark: SyntheticMark, evidence: Evidence) -> lis
 
 
 def _of_nobody(picture: Picture, mark: SyntheticMark) -> list[Save]:
-    """How each slice of a wholly made CT is saved: a study of its own, whose patient is nobody."""
+    """How each slice of a wholly made image is saved: a study of its own, whose patient is nobody."""
     if mark.kind == DERIVED:
         raise OverreadError(
             "A derived picture shows a patient, and no source was given.", "give the files of the image that it was made from"
         )
-    if picture.units != "HU" or len(picture.array) != 1 or picture.grid.is_planar:
-        raise OverreadError(
-            "A made picture without a source can be a DICOM series only as a CT volume in HU: nothing is known of others.",
-            "write it as NIfTI or PNG, or give the images that it was made from",
-        )
-    grid, values = picture.grid, picture.array[0]
+    grid, array = picture.grid, picture.array
+    is_colour, is_placed = len(array) == COLOURS, not grid.is_planar and grid.spacing_known
+    kind = tags.CT if picture.units == "HU" and is_placed and not is_colour else tags.OTHER
     key = digest_of(picture.array, mark.model_digest, mark.made_by)
     when = datetime.now()
     across, down = grid.affine[:3, 2] / grid.spacing[2], grid.affine[:3, 1] / grid.spacing[1]
-    stored = stored_values(values, whole=True)
+    stored = None if is_colour else stored_values(array[0], whole=kind == tags.CT)
     saves: list[Save] = []
-    for k in range(len(values)):
-        made = tags.begun(tags.CT)
+    for k in range(array.shape[1]):
+        made = tags.begun(kind)
         tags.belong_to_nobody(made, key, uid_of(key, "study"))
-        made.FrameOfReferenceUID = uid_of(key, "frame of reference")
-        position = grid.to_world(np.array([k, 0, 0]))
-        tags.put(made, tuple(position), (*across, *down), grid.spacing[1:], grid.spacing[0])
-        tags.set_grey(made, stored, k, _shown(values))
+        if is_placed:
+            made.FrameOfReferenceUID = uid_of(key, "frame of reference")
+            position = grid.to_world(np.array([k, 0, 0]))
+            tags.put(made, tuple(position), (*across, *down), grid.spacing[1:], grid.spacing[0])
+        if stored is None:
+            tags.set_colour(made, array[:, k])
+        else:
+            tags.set_grey(made, stored, k, _shown(array))
         tags.say_network(made, mark, when)
         made.SeriesInstanceUID, made.SOPInstanceUID = uid_of(key, "series"), uid_of(key, "slice", k)
         made.SeriesNumber, made.InstanceNumber = SERIES_NUMBER, k + 1

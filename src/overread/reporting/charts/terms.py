@@ -11,15 +11,20 @@ MEASURES = {"losses": "term of the loss", "signs": "sign"}
 
 
 def term_charts(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(Name, chart): a small chart for each term where there are several, and for each sign: their scales differ."""
+    """(Name, chart): a small chart for each term, with its weight, where there are several, and for each sign: scales differ."""
+    weights = next((event.get("terms") or {} for event in events if event.get("event") == "started"), {})
     epochs = [event for event in events if event.get("event") == "epoch"]
     charts = []
     for key, what in MEASURES.items():
         names = list(dict.fromkeys(name for epoch in epochs for name in epoch.get(key) or {}))
         if key == "losses" and len(names) < 2:
             continue
-        charts += [(name, _chart(name, what, key, epochs)) for name in names]
+        charts += [(_titled(name, weights if key == "losses" else {}), _chart(name, what, key, epochs)) for name in names]
     return [(name, chart) for name, chart in charts if chart]
+
+
+def _titled(name: str, weights: Mapping[str, float]) -> str:
+    return f"{name} (weight {weights[name]:g})" if name in weights else name
 
 
 def _chart(name: str, what: str, key: str, epochs: Sequence[Mapping[str, Any]]) -> str:

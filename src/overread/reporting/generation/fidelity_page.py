@@ -68,6 +68,8 @@ def _seen(record: Record, pictures: Mapping[str, bytes]) -> Section:
     words = "Nothing was chosen: these are the first ones."
     if masks := record.get("along_masks_of_tuning_cases"):
         words += f" Each was made along the mask of a tuning case, {masks} in turn, so where structures lie was given."
+    if classes := record.get("classes"):
+        words += f" They were asked for by class, as the tuning cases are: {', '.join(f'{n} {c}' for c, n in classes.items())}."
     return Section("made", "What was made", words, [Pictures(shown, is_wide=True)])
 
 
@@ -93,6 +95,7 @@ def _repeated(record: Record, pictures: Mapping[str, bytes]) -> Section:
     blocks: list[Block] = [Words(found["sentence"], is_warning=found["fires"]), Words(found["rule"])]
     caption = "Left: made. Right: the nearest training image, with the distance of their features."
     blocks.append(Pictures([Picture(pictures["nearest.png"], caption, is_failed=found["fires"])], is_wide=True))
+    blocks.append(Words("The nearest training image of every made one stands in fidelity/nearest.csv of the run."))
     rows = [(row["name"], Interval.from_dict(row["interval"]).short) for row in found["scores"]]
     blocks.append(Table("Distances to training images", ("measure", "value"), rows))
     return Section(

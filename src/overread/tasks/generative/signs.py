@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 DIVERSITY = "diversity"  # mean distance between two made images (or answers), over that between two real ones (or truths)
+NEAREST = "nearest to training"  # smallest distance of a made image to a training image, over that of a tuning image
 KL = "kl nats"  # of an image's code beyond the normal distribution
 ACTIVE = "active numbers"  # of the code, that differ from image to image
 MOVES = 0.01  # variance over images from which a number of the code is active. Source: Burda et al., arXiv:1509.00519, 5.2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -23,10 +24,11 @@ from overread.reading.objects import as_kind, surest
 from overread.reading.predictor import Predictor
 from overread.tasks.base import ObjectTask
 from overread.tasks.generative.making import MakingTask
-from overread.tasks.generative.signs import DIVERSITY, diversity
+from overread.tasks.generative.signs import DIVERSITY, NEAREST, diversity
 from overread.tasks.generative.turns import TakesTurns
 from overread.tasks.generative.variational import Vae
 from overread.training.loop import Looked
+from overread.workflow.generation.repeats import Repeats
 from overread.workflow.generation.watched import COUNT, keep_made
 from overread.workflow.learning.object_truths import object_truth, prepared_grid
 from overread.workflow.learning.predict import raw_kind
@@ -59,8 +61,7 @@ class Look:
         if isinstance(task, MakingTask | Vae):
             maker = self._maker(network, task)
             made = keep_made(self.planned.run, maker, self._guides())
-            if maker.takes_steps:  # too dear to be made for the signs alone
-                signs[DIVERSITY] = diversity(self._scaled(made), self.fixed[0][:SIGNED])
+            signs |= self._signs_of_made(self._scaled(made), with_diversity=maker.takes_steps)
         if (
             isinstance(task, MakingTask) or question.is_unpaired
         ):  # no case has a true picture that an answer could be compared with
@@ -75,6 +76,18 @@ class Look:
             return {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.planned.plan.precision == "bfloat16"):
             return dict(task.signs(network, images[:SIGNED].to(self.device), targets[:SIGNED].to(self.device)))
+
+    def _signs_of_made(self, made: Tensor, *, with_diversity: bool) -> dict[str, float]:
+        """with_diversity: images are made in steps, too dear to be made for this sign alone."""
+        signs = {DIVERSITY: diversity(made, self.fixed[0][:SIGNED])} if with_diversity else {}
+        return signs if self.repeats is None else signs | {NEAREST: self.repeats.nearest(made)}
+
+    @cached_property
+    def repeats(self) -> Repeats | None:
+        parts = ([case.case_id for case in self.planned.cohort.of(part)] for part in ("training", "tuning"))
+        training, tuning = (self.planned.cache.of(part) for part in parts)
+        preparation = self.planned.plan.preparation
+        return Repeats.of(training, tuning, preparation.patch, preparation.dimensions)
 
     def _scaled(self, made: np.ndarray) -> Tensor:
         """Made images (N, C, Z, Y, X) as the network sees them: (N, C, [Z,] Y, X)."""
