@@ -45,15 +45,20 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def projects(films: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
     made = {}
-    for task in ("autoencode", "vae"):
+    own = {"training.architecture": "latent_diffusion", "training.network.autoencoder_features": "[8]"}
+    for task in ("autoencode", "vae", "synthesize"):
         place, sheet = tmp_path_factory.mktemp(task) / task, films / "patients.csv"
         project = overread.init(place, images=films, sheet=sheet, task=task, group_by="mrn", covariates=["age"])
-        project.train(epochs=3, name="first", overrides=SMALL)
+        smaller = {name: value for name, value in SMALL.items() if task != "synthesize" or not name.endswith("latent")}
+        project.train(epochs=3, name="first", overrides=smaller | (own if task == "synthesize" else {}))
         made[task] = project
     return made
 
 
-@pytest.mark.parametrize("task", ["autoencode", "vae"])
+LENGTHS = {"autoencode": 8, "vae": 8, "synthesize": 4 * 8 * 8}  # of latent diffusion: a small image of four channels
+
+
+@pytest.mark.parametrize("task", LENGTHS)
 def test_codes_ways_and_neighbours_are_written(projects: dict[str, Project], task: str) -> None:
     project = projects[task]
     record = latent(project)
@@ -62,7 +67,7 @@ def test_codes_ways_and_neighbours_are_written(projects: dict[str, Project], tas
     with open(run.path / "latent" / "codes.csv", encoding="utf-8") as file:
         codes = {row["case_id"]: row for row in csv.DictReader(file)}
     assert set(codes) == {case.case_id for case in (*cohort.of("training"), *cohort.of("tuning"))}  # the internal test is sealed
-    assert len(next(iter(codes.values()))) == 2 + (16 if task == "vae" else 8)
+    assert len(next(iter(codes.values()))) == 2 + LENGTHS[task] * (2 if task == "vae" else 1)
     assert (run.path / "latent" / "codes.csv").stat().st_mode & 0o077 == 0
     patient = {case.case_id: case.patient_id for case in cohort.cases}
     one, other = record["way"]["cases"]
@@ -136,7 +141,7 @@ def test_what_cannot_be_done_is_refused(projects: dict[str, Project], films: Pat
     ):
         with pytest.raises(OverreadError, match=message):
             latent(project, **words)
-    with pytest.raises(OverreadError, match=r"makes no code of an image(?s:.*)--task autoencode or --task vae"):
+    with pytest.raises(OverreadError, match=r"makes no code of an image(?s:.*)--task autoencode, --task vae or"):
         Coder.of(SimpleNamespace())
     assert main(["latent", str(project.path), "--encode", "--between", f"{known},{known}"]) == 2
 

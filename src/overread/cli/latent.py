@@ -31,9 +31,9 @@ def latent(
 ) -> Outcome:
     """How do images sit in the code of an autoencoder, and what does it draw between them?
 
-    For models of --task autoencode and --task vae: writes the codes of training and tuning cases, how many numbers of the code
-    are in use, the way between two cases, walks along the most varied numbers, and the nearest training case of each tuning
-    case. A walk shows what the decoder draws, not what causes a disease. The internal test stays sealed.
+    For models of --task autoencode, --task vae and latent diffusion: writes the codes of training and tuning cases, how many
+    numbers of the code are in use, the way between two cases, walks along the most varied numbers, and the nearest training case
+    of each tuning case. A walk shows what the decoder draws, not what causes a disease. The internal test stays sealed.
     """
     from overread.workflow.latent import latent as look  # loads torch: not for --help
 

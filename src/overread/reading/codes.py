@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.reading.predictor import Predictor
 from overread.tasks.generative.autoencoding import Autoencoding
+from overread.tasks.generative.latent_diffusing import LatentDiffusing
 from overread.tasks.generative.variational import Vae
 
 AT_ONCE = 16
@@ -42,9 +44,10 @@ class Coder:
     @classmethod
     def of(cls, predictor: object) -> Coder:
         """Of the reader that a model file was loaded as; one that has no code is refused."""
-        if not isinstance(predictor, Predictor) or not isinstance(predictor.task, Autoencoding | Vae):
+        if not isinstance(predictor, Predictor) or not isinstance(predictor.task, Autoencoding | Vae | LatentDiffusing):
             raise OverreadError(
-                "This model makes no code of an image.", "train one with --task autoencode or --task vae, or name it with --run"
+                "This model makes no code of an image.",
+                "train one with --task autoencode, --task vae or the architecture latent_diffusion, or name it with --run",
             )
         return cls(predictor)
 
@@ -55,8 +58,13 @@ class Coder:
     @property
     def length(self) -> int:
         """Numbers in a code."""
+        return prod(self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Of a code: numbers in a row, or of latent diffusion a small image (codes, [z,] y, x)."""
         network: Any = self.predictor.network
-        return int(network.latent)
+        return tuple(network.code_shape) if isinstance(self.predictor.task, LatentDiffusing) else (int(network.latent),)
 
     def window(self, image: Image) -> tuple[np.ndarray, bool]:
         """(C, *patch) float32 the middle of an image, of the size that the network reads; whether that is all of it."""
@@ -72,7 +80,7 @@ class Coder:
         images = torch.from_numpy(np.stack(windows)).to(self.predictor.device).float()
         found = network.encode(flatten(images, self.predictor.preparation.dimensions))
         if not self.is_variational:
-            return Codes(_numbers(found))
+            return Codes(_numbers(found.flatten(1)))
         mean, log_variance = found
         return Codes(_numbers(mean), np.exp(0.5 * _numbers(log_variance)))
 
@@ -83,7 +91,7 @@ class Coder:
         made = []
         for first in range(0, len(codes), AT_ONCE):
             some = torch.from_numpy(np.asarray(codes[first : first + AT_ONCE], np.float32)).to(self.predictor.device)
-            made.append(network.decode(some).float().cpu().numpy())
+            made.append(network.decode(some.reshape(-1, *self._shape)).float().cpu().numpy())
         images = np.concatenate(made)
         return images[:, :, None] if self.predictor.preparation.dimensions == 2 else images
 

@@ -69,7 +69,8 @@ def _seen(record: Record, pictures: Mapping[str, bytes]) -> Section:
     if masks := record.get("along_masks_of_tuning_cases"):
         words += f" Each was made along the mask of a tuning case, {masks} in turn, so where structures lie was given."
     if classes := record.get("classes"):
-        words += f" They were asked for by class, as the tuning cases are: {', '.join(f'{n} {c}' for c, n in classes.items())}."
+        asked = ", ".join(f"{count} of class {name}" for name, count in classes.items())
+        words += f" They were asked for by class, as the tuning cases are: {asked}."
     return Section("made", "What was made", words, [Pictures(shown, is_wide=True)])
 
 
