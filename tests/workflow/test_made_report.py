@@ -63,6 +63,7 @@ def project(tmp_path: Path) -> Project:
     made = init(tmp_path / "p", tmp_path / "films", task="synthesize")
     run = made.run("first")
     log = EventLog(run.events_path)
+    log.write("started", run="first", seed=0, terms={"critic real": 1.0, "critic made": 1.0, "generator": 0.5})
     for epoch in range(1, 11):
         terms = {"critic real": -0.1 * epoch, "critic made": 0.1, "generator": 1 / epoch}
         log.write("epoch", epoch=epoch, loss=1 / epoch, tuning_loss=1.0, losses=terms, signs={"diversity": 0.04}, minutes=0.1)
@@ -94,7 +95,8 @@ def test_fidelity_copies_and_grids_stand_in_the_report(project: Project) -> None
 
 def test_terms_are_drawn_one_by_one_and_alarms_stand_out(project: Project) -> None:
     page = report(project, "first").read_text(encoding="utf-8")
-    for name in ("Critic real", "Critic made", "Generator", "Diversity"):
+    diversity = "Distance between two made images, over that between two real ones,"
+    for name in ("Critic real (weight 1)", "Critic made (weight 1)", "Generator (weight 0.5)", diversity):
         assert f"<figcaption>{name} by epoch.</figcaption>" in page
     alarms, rest = page.split("Alarms while learning")[1].split("Warnings:")
     assert COLLAPSE[1:] in alarms

@@ -8,6 +8,12 @@ from typing import Any
 from overread.reporting.charts import svg
 
 MEASURES = {"losses": "term of the loss", "signs": "sign"}
+SIGNS = {  # names of `overread.tasks.generative.signs`, in words
+    "diversity": "distance between two made images, over that between two real ones,",
+    "nearest to training": "smallest distance of a made image to a training image, over that of a tuning image,",
+    "kl nats": "nats that the code says of an image",
+    "active numbers": "numbers of the code that are in use",
+}
 
 
 def term_charts(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -24,7 +30,7 @@ def term_charts(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _titled(name: str, weights: Mapping[str, float]) -> str:
-    return f"{name} (weight {weights[name]:g})" if name in weights else name
+    return f"{name} (weight {weights[name]:g})" if name in weights else SIGNS.get(name, name)
 
 
 def _chart(name: str, what: str, key: str, epochs: Sequence[Mapping[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from overread.reporting.pictures.made_marks import WORDS, marked
 from overread.reporting.pictures.planes import Plane, planes, spread_slices
 
 SLICES = 2  # of a volume
+ALIKE = 0.6  # share of two grey scales that overlaps, from which one holds for both
 BELOW, ABOVE = np.array([0.34, 0.71, 0.91]), np.array([0.90, 0.62, 0.0])  # too dark sky blue, too bright orange
 Span = tuple[float, float]
 
@@ -22,13 +23,15 @@ def picture_panel(
 ) -> bytes:
     """A row per slice and channel of the answer.
 
-    The grey scale is that of the truth, so that what is too bright looks too bright; the difference is scaled to a quarter of it.
+    The grey scale is that of the truth, so that what is too bright looks too bright, and of what was read, too, where its values are
+    like those; the difference is scaled to a quarter of it.
     """
     shown = truth if truth is not None else answer
     assert shown is not None
     order, flips = image.grid.canonical_axes()
     plane = planes(image.grid.reoriented(order, flips))[order.index(0)]
-    read = grey(image, window)
+    of_read = _span_of_read(image, shown, window)
+    read = grey(image, of_read)
     read = reorient(read, order, flips) if read.ndim == 3 else read
     columns = ["read"] + ["answer"] * (answer is not None) + ["truth"] * (truth is not None)
     columns += ["answer less truth"] * (len(columns) == 3)
@@ -51,7 +54,8 @@ def picture_panel(
             where = f", slice {index + 1}" if len(indices) > 1 else ""
             mark = WORDS[DERIVED] if name == "answer" else ""
             canvas.show(next(cells), pixels, plane, f"{name}{where}", is_phantom=is_phantom, extent=extent, mark=mark)
-    note = f"answer and truth from {span[0]:.4g} to {span[1]:.4g} {shown.units}"
+    whose = "answer and truth" if of_read is None else "all"
+    note = f"{whose} from {span[0]:.4g} to {span[1]:.4g} {shown.units}"
     if len(columns) == 4:
         note += f"; difference: orange too bright, blue too dark, full at {_reach(span):.3g}"
     canvas.write(made, 8, made.height - 24, note, size=8)
@@ -72,6 +76,15 @@ def _span(values: np.ndarray, window: Span | None) -> Span:
         return window
     low, high = np.percentile(values, (0.5, 99.5))
     return float(low), float(high)
+
+
+def _span_of_read(image: Image, shown: Picture, window: Span | None) -> Span | None:
+    """That of the truth where the two overlap well, as before and after a restoration; else None: as a viewer shows it."""
+    if window is not None or image.units != shown.units or len(image.array) != 1:
+        return window
+    (low, high), (least, most) = _span(image.array[0], None), _span(shown.array[0], None)
+    both, either = min(high, most) - max(low, least), max(high, most) - min(low, least)
+    return (least, most) if both > ALIKE * either else None
 
 
 def _reach(span: Span) -> float:
