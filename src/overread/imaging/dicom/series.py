@@ -134,10 +134,8 @@ def ineligible(headers: Sequence[Header]) -> tuple[str, str] | None:
         return "mosaic", f"{MOSAIC}; {MOSAIC_NEXT}"
     if words & PROJECTIONS and first.modality in VOLUMES:
         return "derived", "a projection or rendering computed from another series"
-    is_original = (
-        first.modality in FILMS | {"NM"} or "made" in first.about
-    )  # planar nuclear images; what a network made of nobody
-    if first.sop_class.startswith(SECONDARY_CAPTURE) and not is_original:
+    is_known = first.modality in FILMS | {"NM"} or "made" in first.about  # NM: planar; made: by a network, of nobody
+    if first.sop_class.startswith(SECONDARY_CAPTURE) and not is_known:
         return "secondary-capture", "a secondary capture: a picture of an image"
     if first.modality in VOLUMES and (first.samples > 1 or first.photometric == "PALETTE COLOR"):
         return "derived", "a colour picture computed from another series"

@@ -23,8 +23,8 @@ def picture_panel(
 ) -> bytes:
     """A row per slice and channel of the answer.
 
-    The grey scale is that of the truth, so that what is too bright looks too bright, and of what was read, too, where its values are
-    like those; the difference is scaled to a quarter of it.
+    The grey scale is that of the truth, so that what is too bright looks too bright; what was read has it, too, where its values
+    are like those. The difference is scaled to a quarter of it.
     """
     shown = truth if truth is not None else answer
     assert shown is not None

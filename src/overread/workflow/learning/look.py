@@ -34,7 +34,7 @@ from overread.workflow.learning.object_truths import object_truth, prepared_grid
 from overread.workflow.learning.predict import raw_kind
 from overread.workflow.plan import Planned, partners_of
 
-SIGNED = 16  # tuning images on which signs rest
+SIGNED = 16  # tuning images on which signs rest, at most
 FEWEST = 2  # cases in a look, however slow
 LOOK_CASES = 24  # tuning cases looked at where a look reads whole volumes
 
@@ -74,8 +74,9 @@ class Look:
         task, (images, targets) = self.planned.task, self.fixed
         if not isinstance(task, TakesTurns) or isinstance(targets, list):
             return {}
+        count = min(SIGNED, 4 * self.planned.plan.sampling.batch)  # without gradients no dearer than a step
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.planned.plan.precision == "bfloat16"):
-            return dict(task.signs(network, images[:SIGNED].to(self.device), targets[:SIGNED].to(self.device)))
+            return dict(task.signs(network, images[:count].to(self.device), targets[:count].to(self.device)))
 
     def _signs_of_made(self, made: Tensor, *, with_diversity: bool) -> dict[str, float]:
         """with_diversity: images are made in steps, too dear to be made for this sign alone."""
