@@ -160,6 +160,17 @@ def test_a_score_is_the_intensity_where_it_is_asked_about():
     torch.testing.assert_close(task.score(Seen(3.0), images(), Target("t2", 0, voxels)), 4 * images()[:, 0, 1, 2])
 
 
+def test_a_weaker_restoration_takes_over_a_share_of_the_change_and_learns_all_of_it():
+    whole, weak = (Restoring(question("restore"), "l1", strength=strength) for strength in (1.0, 0.25))
+    change = whole.respond(Seen(0.4), images()) - images()
+    torch.testing.assert_close(weak.respond(Seen(0.4), images()), images() + 0.25 * change)
+    losses = [task.losses(Seen(0.4), images(), images().roll(1, 2))["l1"].item() for task in (whole, weak)]
+    assert losses[0] == losses[1]
+    for strength in (0.0, 1.5):
+        with pytest.raises(OverreadError, match="is no share of what is changed"):
+            Restoring(question("restore"), "l1", strength=strength)
+
+
 def test_a_restoration_begins_with_what_was_read():
     task, truth = Restoring(question("restore"), "l1"), images().roll(1, 2)
     assert torch.equal(task.respond(Seen(0.0), images()), images())

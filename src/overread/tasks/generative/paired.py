@@ -27,9 +27,12 @@ class Restoring(PictureTask):
     what was read.
     Source: Zhang et al., IEEE TIP 2017, arXiv:1608.03981 (residual learning of the noise).
 
-    route  what is asked of the network
+    strength  share of the change that an answer takes over, above 0 to 1. All of it gives the least error; less leaves some of
+              the noise and with it what is as faint as noise and may be a finding. The network learns all of it in any case
+    route     what is asked of the network
     """
 
+    strength: float = 1.0
     route: str = DENSE
 
     name: ClassVar[str] = "restore"
@@ -37,6 +40,13 @@ class Restoring(PictureTask):
         DENSE: tuple(losses.BY_NAME),
         PICTURES: tuple(losses.BY_NAME),
     }
+
+    def __post_init__(self) -> None:
+        if not 0 < self.strength <= 1:
+            raise OverreadError(
+                f"[training.task] strength = {self.strength:g} is no share of what is changed.",
+                "give one above 0 and up to 1; 1 is the usual",
+            )
 
     @property
     def serves(self) -> str:
@@ -47,15 +57,15 @@ class Restoring(PictureTask):
         return losses.WEIGHTS[self.loss]
 
     def losses(self, network: nn.Module, images: Tensor, targets: Tensor, turn: Turn = LOOKING) -> dict[str, Tensor]:
-        return losses.BY_NAME[self.loss](self._restored(network, images), targets)
+        return losses.BY_NAME[self.loss](self._restored(network, images, 1.0), targets)
 
     def respond(self, network: nn.Module, images: Tensor) -> Tensor:
-        return self._restored(network, images)
+        return self._restored(network, images, self.strength)
 
-    def _restored(self, network: nn.Module, images: Tensor) -> Tensor:
+    def _restored(self, network: nn.Module, images: Tensor, share: float) -> Tensor:
         """Every channel that is read is answered, in the same order."""
         change: Tensor = network(images)
-        usual = torch.tensor(self.scaling.scale or (1.0,), device=change.device)
+        usual = share * torch.tensor(self.scaling.scale or (1.0,), device=change.device)
         return images.float() + usual.reshape(1, -1, *[1] * (images.ndim - 2)) * change.float()
 
 
