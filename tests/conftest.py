@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy networks gain nothing from threads, and workers would fight over cores
@@ -11,6 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # toy networks gain nothing from 
 import pluggy
 import pytest
 from hypothesis import HealthCheck, settings
+
+from overread.record import workers
 
 settings.register_profile("overread", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no test measures time
 settings.load_profile("overread")
@@ -28,6 +32,28 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Resul
         if not reason.startswith(BY_CHANCE):
             report.outcome = "failed"
             report.longrepr = f"skipped in continuous integration, where nothing may lack: {reason}"
+
+
+@pytest.fixture
+def in_processes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[list[str]]]:
+    """While it is open, two processes share all work that may be shared, however little there is; told is for what."""
+
+    @contextmanager
+    def shared() -> Iterator[list[str]]:
+        asked: list[str] = []
+
+        def noted(count: int, doing: str) -> AbstractContextManager[ProcessPoolExecutor]:
+            asked.append(doing)
+            return opened(count, doing)
+
+        with monkeypatch.context() as patched:
+            opened = workers.workers
+            patched.setattr(workers, "WORTH_A_POOL", 0.0)
+            patched.setattr(workers, "processors", lambda: 2)
+            patched.setattr(workers, "workers", noted)
+            yield asked
+
+    return shared
 
 
 @pytest.fixture(scope="session")

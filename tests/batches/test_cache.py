@@ -21,7 +21,7 @@ def project(tmp_path_factory):
 
 
 def opened(project, folder, **changes):
-    given = {"folder": folder, "encoding": {}, "workers": 1} | changes
+    given = {"folder": folder, "encoding": {}} | changes
     return open_cache(project.cohort(), PREPARATION, make(project.question), **given)
 
 
@@ -51,9 +51,11 @@ def test_it_is_built_once_and_found_again(project, tmp_path):
     assert len(told) == 2 * built
 
 
-def test_processes_give_the_same_cache_as_one(project, tmp_path):
+def test_processes_give_the_same_cache_as_one(project, tmp_path, in_processes):
     one = opened(project, tmp_path / "one")
-    two = opened(project, tmp_path / "two", workers=2)
+    with in_processes() as asked:
+        two = opened(project, tmp_path / "two")
+    assert asked == ["preparing cases"]
     assert (one.folder / "images.f16").read_bytes() == (two.folder / "images.f16").read_bytes()
 
 

@@ -43,7 +43,7 @@ def truths(monkeypatch):
 
 def opened(cohort, folder, route="centres", **changes):
     encoder = make(cohort.question, route=route)
-    return open_cache(cohort, PREPARATION, encoder, folder=folder, encoding={"route": route}, workers=1, **changes)
+    return open_cache(cohort, PREPARATION, encoder, folder=folder, encoding={"route": route}, **changes)
 
 
 def test_tables_and_numbers_come_back_as_written(cohort, tmp_path):

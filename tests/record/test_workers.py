@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import Future
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from overread.core.errors import OverreadError
-from overread.record.workers import workers
+from overread.record import workers as module
+from overread.record.workers import in_order, workers
 
 SCRIPT = """
 from math import sqrt
@@ -41,3 +47,53 @@ def test_a_process_that_is_ended_from_outside_is_told_with_what_it_did() -> None
     message = r"A process ended abruptly while drawing roots; the machine may be short of memory(?s:.*)close other programs"
     with pytest.raises(OverreadError, match=message), workers(1, "drawing roots") as pool:
         pool.submit(os._exit, 9).result()
+
+
+def _process_of(item: int) -> tuple[int, int]:
+    return item, os.getpid()
+
+
+def test_what_is_quick_is_done_here() -> None:
+    done = list(in_order(_process_of, range(50), "counting"))
+    assert done == [(item, os.getpid()) for item in range(50)]
+
+
+def test_what_takes_long_is_shared_and_stays_in_order(in_processes) -> None:
+    with in_processes() as asked:
+        done = list(in_order(partial(operator.mul, 3), range(500), "counting"))
+        assert list(in_order(partial(operator.mul, 3), [7], "counting one")) == [21]
+    assert done == [3 * item for item in range(500)]
+    assert asked == ["counting"], "one item is not worth a process"
+
+
+def test_no_more_is_handed_over_than_waits_to_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[int] = []
+
+    class Here:
+        """A pool that works at once."""
+
+        def submit(self, work, *given):
+            handed.append(len(given[1]))
+            future: Future = Future()
+            future.set_result(work(*given))
+            return future
+
+    monkeypatch.setattr(module, "workers", lambda count, doing: nullcontext(Here()))
+    taken = module._shared_out(partial(operator.mul, 3), range(1000), "counting", 2)
+    assert next(taken) == 0
+    assert sum(handed) <= module.AHEAD * 2 * module.LARGEST_PART < 1000
+    assert [0, *taken] == [3 * item for item in range(1000)]
+    assert sum(handed) == 1000
+
+
+def test_whoever_stops_does_not_wait_for_the_rest() -> None:
+    waiting: list[Future] = []
+
+    def stopped() -> None:
+        with workers(1, "sleeping") as pool:
+            waiting.extend(pool.submit(time.sleep, 0.2) for _ in range(40))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert sum(future.cancelled() for future in waiting) > 30

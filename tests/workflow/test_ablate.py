@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from overread.cli.main import main
 from overread.cohort.subdivision import read_subdivision
@@ -20,6 +21,7 @@ from overread.evaluation.comparing.compared import Contender
 from overread.evaluation.comparing.endpoints import Endpoint
 from overread.evaluation.learning.ablation import HARMS, HELPS, UNSHOWN, gains
 from overread.networks.weights import weights_digest
+from overread.reading import one_by_one
 from overread.reading.model import build_network
 from overread.record.files import read_json, write_json
 from overread.record.run import RunFolder
@@ -27,6 +29,7 @@ from overread.workflow import plan as planning
 from overread.workflow.ablate import FORMAT, _kept, ablate
 from overread.workflow.ablating import trained
 from overread.workflow.ablating.base import refuse_another_base
+from overread.workflow.ablating.reading import PASSES
 from overread.workflow.ablating.switches import SWITCHES, chosen_switches
 from overread.workflow.evaluate import evaluate
 from overread.workflow.init import init
@@ -217,6 +220,21 @@ def test_rows_are_kept_by_the_same_score_only(project: Project, tmp_path: Path) 
     assert _kept(home, cohort, None, auc, 0.95)["read"] is None, "verdicts by another rule"
 
 
+@pytest.fixture
+def clock_of_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A clock that goes on by a second for every image that passes a module, whatever else the machine does."""
+    now = [0.0]
+
+    def worked(module: torch.nn.Module, given: tuple[Any, ...]) -> None:
+        now[0] += len(given[0])
+
+    monkeypatch.setattr(one_by_one.time, "perf_counter", lambda: now[0])
+    hook = register_module_forward_pre_hook(worked)
+    yield
+    hook.remove()
+
+
+@pytest.mark.usefixtures("clock_of_work")
 def test_reading_otherwise_needs_no_training_and_says_what_it_costs(
     project: Project, ablated: tuple[dict, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,7 +245,8 @@ def test_reading_otherwise_needs_no_training_and_says_what_it_costs(
     assert list(rows) == ["test_mirror", "test_changes"]
     for row in rows.values():
         assert row["gain"]["estimate"] == pytest.approx(row["with"] - row["without"])
-        assert row["seconds_with"] > row["seconds_without"] > 0
+    assert rows["test_mirror"]["seconds_with"] == 2 * rows["test_mirror"]["seconds_without"] > 0
+    assert rows["test_changes"]["seconds_with"] == PASSES * rows["test_changes"]["seconds_without"]
     assert found["trained"] is None
     assert not list(project.run("reading").path.glob("base*"))
     assert main(["ablate", str(project.path), "--run", "mirrored", "--switch", "test_mirror", "--name", "reading"]) == 0

@@ -332,12 +332,9 @@ def test_two_evaluations_of_the_same_answers_are_the_same(classes) -> None:
     assert first == second
 
 
-def test_many_processes_give_what_one_gives(masks, monkeypatch) -> None:
-    from overread.evaluation import scoring
-
-    monkeypatch.setattr(scoring, "WORTH_A_POOL", -1.0)
-    monkeypatch.setattr(scoring, "_processors", lambda: 2)
-    several = evaluate(masks, "first", panels=False)
-    monkeypatch.undo()
+def test_many_processes_give_what_one_gives(masks, in_processes) -> None:
+    with in_processes() as asked:
+        several = evaluate(masks, "first", panels=False)
+    assert "scoring masks" in asked
     assert replace(several["dice"]["liver"]) == evaluate(masks, "first", panels=False)["dice"]["liver"]
     assert several["cases"] == evaluate(masks, "first", panels=False)["cases"]

@@ -12,9 +12,8 @@ from scipy import stats
 from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 from skimage.transform import resize
 
-from overread.audit.in_processes import work_through
 from overread.audit.shapes import foreground, shape_features
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, work_through
 from overread.core.errors import OverreadError
 from overread.core.image import Image, reorient
 from overread.core.kinds import LabelMap

@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 
 from overread.audit.audited import Audited
-from overread.audit.in_processes import work_through
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, work_through
 from overread.core.errors import OverreadError
 from overread.core.grid import Grid
 from overread.core.image import Image

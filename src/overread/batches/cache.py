@@ -37,7 +37,7 @@ from overread.core.errors import OverreadError
 from overread.core.kinds import Boxes, Instances, Kind, LabelMap, Picture
 from overread.core.preparation import Preparation
 from overread.record.files import digest_json
-from overread.record.workers import workers
+from overread.record.workers import in_order
 
 FOREGROUND_POINTS = 4000  # per class and case, enough to centre patches on
 
@@ -97,7 +97,6 @@ def open_cache(
     encoding: dict[str, Any],
     has_outlines: bool = False,
     draws: int = 1,
-    workers: int | None = None,
     advance: Callable[[int, str], None] = lambda n, note: None,
 ) -> Cache:
     """Open the cache of this cohort and preparation, building it first where it is missing or damaged.
@@ -116,16 +115,12 @@ def open_cache(
     place = folder / key
     if not _is_whole(place):
         shutil.rmtree(place, ignore_errors=True)
-        _build(place, cohort, cases, preparation, encoder, draws, workers or _cores(), advance)
+        _build(place, cohort, cases, preparation, encoder, draws, advance)
     found = _open(place)
     if clinical is not None:
         for case in cases:
             found.cases[case.case_id].clinical = told(case.covariates, clinical)
     return found
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _build(
@@ -135,7 +130,6 @@ def _build(
     preparation: Preparation,
     encoder: Encoder | ObjectEncoder,
     draws: int,
-    workers: int,
     advance: Callable[[int, str], None],
 ) -> None:
     beside = place.with_name(f".building-{place.name}-{os.getpid()}")
@@ -150,7 +144,7 @@ def _build(
         ):
             index: list[dict[str, Any]] = []
             rows: list[np.ndarray] = []
-            for case, made in zip(cases, _in_order(work, cases, workers), strict=True):
+            for case, made in zip(cases, in_order(work, cases, "preparing cases"), strict=True):
                 several, target, points, objects = made
                 row: dict[str, Any] = {"case_id": case.case_id, "image": [images.tell(), list(several[0].shape)]}
                 if len(several) > 1:
@@ -183,27 +177,6 @@ def _build(
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _in_order(work: Callable[[Case], Any], cases: list[Case], count: int) -> Iterable[Any]:
-    """Results in the order of the cases, a few ahead at most, so that memory stays flat."""
-    if count < 2 or len(cases) < 16:
-        yield from map(work, cases)
-        return
-    with workers(count, "preparing cases") as pool:
-        ahead = 4 * count
-        chunk = max(1, min(64, len(cases) // (count * 8)))
-        batches = [cases[k : k + chunk] for k in range(0, len(cases), chunk)]
-        waiting = [pool.submit(_several, work, b) for b in batches[:ahead]]
-        for k in range(len(batches)):
-            yield from waiting[k].result()
-            waiting[k] = None  # type: ignore[call-overload]
-            if k + ahead < len(batches):
-                waiting.append(pool.submit(_several, work, batches[k + ahead]))
-
-
-def _several(work: Callable[[Case], Any], cases: list[Case]) -> list[Any]:
-    return [work(case) for case in cases]
 
 
 def _prepare_case(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from overread.cohort.load import label_map, open_label_map
 from overread.cohort.place import place_layers
-from overread.cohort.progress import Progress, counted
+from overread.cohort.progress import Progress, work_through
 from overread.core.case import TruthReference
 from overread.core.grid import Grid
 from overread.core.kinds import LabelMap
@@ -21,10 +19,6 @@ from overread.evaluation.answered import NO_FOLD, NO_MAPS, ScoredCase
 from overread.evaluation.voxels.maps import MapFiles
 from overread.imaging.labels import open_labels
 from overread.metrics.label_maps import score_label_maps
-from overread.record.workers import workers
-
-Scored = TypeVar("Scored")
-WORTH_A_POOL = 15.0  # seconds of work left; starting processes takes a second or two
 
 
 class Pair(Protocol):
@@ -78,24 +72,4 @@ def score_pairs(
     pairs: Sequence[Pair], names: tuple[str, ...], tolerance_mm: float, progress: Progress | None = None
 ) -> list[ScoredCase]:
     """Score every case, in the given order."""
-    work = partial(score_pair, names, tolerance_mm)
-    return list(counted(one_by_one(pairs, work, "scoring masks"), len(pairs), "scoring masks", progress))
-
-
-def one_by_one(pairs: Sequence[Any], work: Callable[[Any], Scored], doing: str) -> Iterator[Scored]:
-    """The pairs in their order; on several processors once they prove to take long.
-
-    work  must be importable by another process
-    """
-    began = time.monotonic()
-    for done, pair in enumerate(pairs, 1):
-        yield work(pair)
-        left = (time.monotonic() - began) / done * (len(pairs) - done)
-        if left > WORTH_A_POOL and _processors() > 1:
-            with workers(_processors(), doing) as pool:
-                yield from pool.map(work, pairs[done:])
-            return
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return list(work_through(partial(score_pair, names, tolerance_mm), pairs, "scoring masks", progress))

@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from overread.record.workers import processors
+
 PACKAGES = (
     "overread", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "torchvision", "timm", "monai",
     "lightning-fabric", "pydicom", "highdicom", "nibabel", "scikit-image", "safetensors", "pydantic",
@@ -29,7 +31,7 @@ def machine() -> dict[str, Any]:
     """Processor, cores, memory and operating system."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": processors(),
         "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

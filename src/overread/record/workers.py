@@ -2,14 +2,63 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+from typing import TypeVar
 
 from overread.core.errors import OverreadError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WORTH_A_POOL = 15.0  # seconds of work left; processes take some seconds until they have imported what they need
+LARGEST_PART = 64  # items handed over at once
+AHEAD = 4  # parts for each process that wait to be done or to be taken, so that memory stays flat
+
+
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(work: Callable[[Item], Result], items: Sequence[Item], doing: str) -> Iterator[Result]:
+    """`work(item)` for every item, in order: here, and in several processes once what is left proves to take long.
+
+    work, items  travel to processes: they can be imported and pickled
+    doing        to be said where a process is lost, as `workers` has it
+    """
+    spent = 0.0
+    for done, item in enumerate(items, 1):
+        began = time.monotonic()
+        result = work(item)
+        spent += time.monotonic() - began
+        yield result
+        if processors() > 1 and spent / done * (len(items) - done) > WORTH_A_POOL:
+            yield from _shared_out(work, items[done:], doing, processors())
+            return
+
+
+def _shared_out(work: Callable[[Item], Result], items: Sequence[Item], doing: str, count: int) -> Iterator[Result]:
+    size = max(1, min(LARGEST_PART, len(items) // (8 * count)))
+    waiting: deque[Future[list[Result]]] = deque()
+    with workers(count, doing) as pool:
+        for first in range(0, len(items), size):
+            waiting.append(pool.submit(_several, work, items[first : first + size]))
+            if len(waiting) >= AHEAD * count:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _several(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [work(item) for item in items]
 
 
 @contextmanager
@@ -36,7 +85,11 @@ def workers(count: int, doing: str) -> Iterator[ProcessPoolExecutor]:
     """
     method = "forkserver" if sys.platform == "linux" else "spawn"
     with named_if_lost(doing), _hidden_script(), ProcessPoolExecutor(count, mp_context=get_context(method)) as pool:
-        yield pool
+        try:
+            yield pool
+        except BaseException:  # whoever stops does not wait for what nobody will take
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterable
+from functools import partial
 
 import torch
 from torch import nn
@@ -57,11 +58,10 @@ def refresh_statistics(network: nn.Module, batches: Iterable[torch.Tensor], held
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all that passes
         norm.train()
-    run = network.as_in_training if isinstance(network, OfParts) else network
-    with torch.random.fork_rng(devices=[]):  # what a network draws is the same each time, and nothing of the run's own is used up
-        torch.manual_seed(0)
-        for images in batches:
-            run(images)
+    random = torch.Generator().manual_seed(0)  # its own, so that a run that goes on draws as though nobody had looked
+    run = partial(network.as_in_training, random=random) if isinstance(network, OfParts) else network
+    for images in batches:
+        run(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

@@ -29,6 +29,7 @@ from overread.imaging.deidentify.settings import Done, NotWritten, Settings
 from overread.imaging.deidentify.table import EDITION
 from overread.imaging.walk import Walk
 from overread.record.files import read_json, write_json
+from overread.record.workers import processors
 from overread.workflow.deidentification.link import LinkTable, read_link, write_link
 from overread.workflow.deidentification.places import check_places
 from overread.workflow.deidentification.review import Review
@@ -308,4 +309,4 @@ def _leave_stopping_to_the_parent() -> None:
 def _process_count(files: int) -> int:
     if files < PARALLEL_FROM or "fork" not in get_all_start_methods():
         return 1
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_PROCESSES)
+    return min(processors(), MOST_PROCESSES)

@@ -28,13 +28,14 @@ from overread.record.run import RunFolder
 from overread.reporting.generation.fidelity_page import fidelity_page
 from overread.reporting.generation.grid import looks_grid, made_grid, nearest_grid
 from overread.workflow.frozen import model_of, run_of
+from overread.workflow.generation.made_record import PICTURES, RECORD
 from overread.workflow.generation.seen_by import MINUTES, Eyes, eyes_of
 from overread.workflow.generation.translated import refuse_few, translated
 from overread.workflow.generation.watched import SEED as SEED_OF_LOOKS
 from overread.workflow.generation.watched import made_at_looks
 from overread.workflow.project import Project
 
-FILE, PAGE, FOLDER = "fidelity.json", "fidelity.html", "fidelity"
+PAGE = "fidelity.html"
 NEAREST = "nearest.csv"  # a row per made image: the training image that it is nearest to
 MOST_REAL = 2000  # images of a partition that are compared, spread evenly
 SHOWN, PAIRS, NEIGHBOURS = 40, 8, 3
@@ -154,9 +155,9 @@ def _of_translation(
 def _written(project: Project, run: RunFolder, record: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
     """Leave the record, what belongs beside it and the page in the run."""
     for name, content in files.items():
-        write_bytes(run.path / FOLDER / name, content)
+        write_bytes(run.path / PICTURES / name, content)
     pictures = {name: content for name, content in files.items() if name.endswith(".png")}
-    write_json(run.path / FILE, record)
+    write_json(run.path / RECORD, record)
     write_text(run.path / PAGE, fidelity_page(f"{project.name}, run {record['run']}", record, pictures))
     return {**record, "page": str(run.path / PAGE)}
 

@@ -21,17 +21,17 @@ from overread.imaging.picture_png import marked_png
 from overread.imaging.pictures import SyntheticMark, write_picture
 from overread.reading.making import Guide, ImageMaker
 from overread.reading.model import ModelCard, load_model
-from overread.record.files import digest_file, read_json, whole, whole_folder, write_json, write_text
+from overread.record.files import digest_file, whole, whole_folder, write_json, write_text
 from overread.reporting.generation.grid import made_grid
 from overread.tasks.generative.diffusing import Diffusing
 from overread.tasks.generative.latent_diffusing import LatentDiffusing
+from overread.workflow.generation.made_record import judged
 
 COLOURS = 3
 FORMATS = {"png": ".png", "nifti": ".nii.gz", "dicom": ""}
 USUAL = 16  # images, where nobody says how many
 SHOWN = 40  # images on the sheet
 RECORD = "sample.json"
-FIDELITY = "fidelity.json"  # beside the model, in its run
 OWNER_ONLY = 0o600
 LABELS, CLASS_COLUMN = "labels.csv", "class"  # in the folder of the images: what class each was asked for
 
@@ -117,11 +117,8 @@ def sample(model: Path, out: Path, wanted: Wanted = Wanted()) -> dict[str, Any]:
 
 def repeats_of(model: Path, card: ModelCard) -> dict[str, Any] | None:
     """What `overread fidelity` found of training images that are repeated; None where it did not look, or at another model."""
-    found = next((path for path in (model.parent / FIDELITY, model / FIDELITY) if path.exists()), None)
-    judged = read_json(found) if found else {}
-    if judged.get("model") != card.sha256:
-        return None
-    return {key: judged["memory"][key] for key in ("fires", "sentence")}
+    found = judged(model.parent, card.sha256) or judged(model, card.sha256)
+    return {key: found["memory"][key] for key in ("fires", "sentence")} if found else None
 
 
 def _refuse_taken(out: Path) -> None:

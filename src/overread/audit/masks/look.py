@@ -13,11 +13,10 @@ from typing import Any
 
 from overread.audit.audited import Audited
 from overread.audit.concern import Concern, counted_as
-from overread.audit.in_processes import work_through
 from overread.audit.masks import rules as mask_rules
 from overread.audit.masks.facts import MaskFacts, mask_facts
 from overread.audit.masks.rules import FEWEST, Flagged
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, work_through
 from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.core.kinds import Kind, LabelMap

@@ -13,10 +13,9 @@ import numpy as np
 
 from overread.audit.audited import Audited
 from overread.audit.concern import Concern, counted_as
-from overread.audit.in_processes import work_through
 from overread.audit.masks.rules import FEWEST, LEVEL, chance_limit, robust_z
 from overread.audit.objects.facts import TWICE, CaseObjects, ObjectFact, case_objects
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, work_through
 from overread.core.errors import OverreadError
 from overread.core.kinds import Boxes
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from overread.audit.audited import Audited, AuditedCase
 from overread.audit.concern import Concern
-from overread.audit.in_processes import work_through
 from overread.audit.shortcuts.chance import (
     ALARMS,
     FEWEST_PATIENTS,
@@ -29,7 +28,7 @@ from overread.audit.shortcuts.mark_concerns import Found, Row, mark_concerns
 from overread.audit.shortcuts.mark_finder import ZONES, find_marks
 from overread.audit.shortcuts.targets import Target, severity, targets_of
 from overread.audit.sketch import Sketch
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, work_through
 from overread.core.errors import OverreadError
 from overread.core.image import Image
 from overread.evaluation.intervals.patients import Patients

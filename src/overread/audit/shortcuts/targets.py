@@ -9,9 +9,8 @@ from functools import partial
 import numpy as np
 
 from overread.audit.audited import Audited, AuditedCase
-from overread.audit.in_processes import work_through
 from overread.audit.shortcuts.chance import FEWEST_PATIENTS
-from overread.cohort.progress import Progress
+from overread.cohort.progress import Progress, work_through
 from overread.core.errors import OverreadError
 from overread.core.kinds import Kind, LabelMap
 

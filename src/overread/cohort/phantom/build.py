@@ -26,7 +26,7 @@ from overread.cohort.phantom.plan import Planned, plan_exams
 from overread.cohort.phantom.threshold import burden_threshold, liver_band, metastasis_threshold
 from overread.cohort.progress import Progress, counted
 from overread.record.files import write_json, write_text
-from overread.record.workers import named_if_lost
+from overread.record.workers import named_if_lost, processors
 
 WARNING = "PHANTOM: every image here is computed. No score on it is evidence about patients."
 Record = dict[str, Any]
@@ -72,7 +72,7 @@ def _write_one(planned: Planned, options: Options, out: Path) -> Record:
 
 def _parallel(write: Callable[[Planned], Record], planned: Sequence[Planned], workers: int | None) -> Iterator[Record]:
     """Results in the order of the plan; processes are forked, so that a script is not run twice."""
-    count = min(workers or _cores(), len(planned))
+    count = min(workers or processors(), len(planned))
     if count <= 1 or os.name != "posix":
         yield from map(write, planned)
         return
@@ -80,10 +80,6 @@ def _parallel(write: Callable[[Planned], Record], planned: Sequence[Planned], wo
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads; the children only compute and write
         with named_if_lost("drawing phantom exams"), ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
             yield from pool.map(write, planned)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write_sheet(path: Path, rows: Sequence[Record]) -> None:

@@ -8,11 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from overread.cohort.progress import Progress, counted
+from overread.cohort.progress import Progress, work_through
 from overread.core.kinds import Picture
 from overread.evaluation.pictures.case import PictureCase
 from overread.evaluation.pictures.pair import Pair
-from overread.evaluation.scoring import one_by_one
 from overread.metrics.pictures.data_range import range_of, units_by_channel
 from overread.metrics.pictures.score import score_picture
 
@@ -24,7 +23,7 @@ def score_pictures(pairs: Sequence[Pair], names: tuple[str, ...], progress: Prog
 
     names  of the channels, as in the question
     """
-    return list(counted(one_by_one(pairs, partial(score_one, names), DOING), len(pairs), DOING, progress))
+    return list(work_through(partial(score_one, names), pairs, DOING, progress))
 
 
 def score_one(names: tuple[str, ...], pair: Pair) -> PictureCase:

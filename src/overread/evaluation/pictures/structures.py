@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from overread.cohort.progress import Progress, counted
+from overread.cohort.progress import Progress, work_through
 from overread.core.errors import OverreadError
 from overread.core.kinds import LabelMap
 from overread.core.score import Interval, Score
@@ -24,7 +24,6 @@ from overread.evaluation.intervals.wilson import proportion_interval
 from overread.evaluation.pictures.plain import plain
 from overread.evaluation.rules import Rules
 from overread.evaluation.scored import Scored, by_sums, number
-from overread.evaluation.scoring import one_by_one
 from overread.evaluation.sources.foreign import read_patients
 from overread.evaluation.sources.foreign_masks import ForeignPair, match_folders, structures
 from overread.metrics import overlap
@@ -98,7 +97,7 @@ def structure_check(
     if not pairs:
         raise OverreadError("Structures cannot be compared: there is no case with masks on both images.", "segment both images")
     work = partial(_compared, tuple(names), tuple(lesions))
-    cases = list(counted(one_by_one(pairs, work, DOING), len(pairs), DOING, progress))
+    cases = list(work_through(work, pairs, DOING, progress))
     patients = Patients.of([case.patient_id for case in cases])
     scored = [s for name in names for s in _structure_scores(name, cases, patients, rules)]
     found = {name: _lesion_scores(name, cases, patients, rules) for name in lesions}

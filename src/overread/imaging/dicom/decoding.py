@@ -23,6 +23,7 @@ import numpy as np
 from overread.core.errors import Refused
 from overread.imaging.dicom.codecs import is_compressed
 from overread.imaging.dicom.pixels import FrameSlot, PixelFile
+from overread.record.workers import processors
 
 if sys.platform != "win32":
     import resource
@@ -65,7 +66,7 @@ def process_count(slots: Sequence[FrameSlot]) -> int:
     pixels = sum(slot.header.rows * slot.header.columns for slot in slots if is_compressed(slot.header.transfer_syntax))
     if pixels == 0 or not sys.platform.startswith("linux") or multiprocessing.current_process().daemon:
         return 0
-    return max(1, min(len(os.sched_getaffinity(0)), MOST_PROCESSES, pixels // WORTH_A_PROCESS))
+    return max(1, min(processors(), MOST_PROCESSES, pixels // WORTH_A_PROCESS))
 
 
 def _fill(stored: np.ndarray, slots: Sequence[FrameSlot], which: Sequence[int]) -> None:

@@ -38,9 +38,9 @@ class LatentPair(OfParts):
         condition = self._in_turn(len(images), images.device)
         return self.critic(images + self.generator(latents, condition), condition)
 
-    def as_in_training(self, images: Tensor) -> None:
+    def as_in_training(self, images: Tensor, random: torch.Generator) -> None:
         """New random numbers each time; the critic sees real and made images apart."""
-        latents = torch.randn((len(images), self.latent)).to(images.device)
+        latents = torch.randn((len(images), self.latent), generator=random).to(images.device)
         condition = self._in_turn(len(images), images.device)
         for shown in (images, self.generator(latents, condition)):
             self.critic(shown.to(images.dtype), condition)

@@ -20,7 +20,7 @@ class OfParts(nn.Module, ABC):
     def whole(self, images: Tensor) -> Tensor:
         """Every part once: what costs and drawings are made of."""
 
-    def as_in_training(self, images: Tensor) -> None:
+    def as_in_training(self, images: Tensor, random: torch.Generator) -> None:
         """Every part once on what it is given in training, from which the statistics of batch norm are taken anew."""
         self.whole(images)
 

@@ -82,8 +82,8 @@ def _row(gain: Any, seconds: float, plain_seconds: float) -> dict[str, Any]:
         "p": gain.p,
         "p_holm": gain.p_holm,
         "verdict": {"helps": "harms", "harms": "helps"}.get(gain.verdict, gain.verdict),
-        "seconds_with": round(seconds, 4),
-        "seconds_without": round(plain_seconds, 4),
+        "seconds_with": round(seconds, 6),
+        "seconds_without": round(plain_seconds, 6),
         "remark": gain.remark,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from overread.record.files import read_json
@@ -27,9 +28,13 @@ def made_of(run: RunFolder, *, is_phantom: bool) -> Part | None:
     return Part({}, {LOOKS: looks_grid(looks, numbers, seeds, title=TITLE, is_phantom=is_phantom)})
 
 
+def judged(folder: Path, sha256: str | None) -> dict[str, Any] | None:
+    """What `overread fidelity` left in the folder of a run, where it is of the model with this checksum."""
+    path = folder / RECORD
+    found: dict[str, Any] | None = read_json(path) if path.exists() else None
+    return found if found is not None and found["model"] == sha256 else None
+
+
 def _record(run: RunFolder) -> dict[str, Any] | None:
-    path, card = run.path / RECORD, run.model / "model.json"
-    if not path.exists() or not card.exists():
-        return None
-    found: dict[str, Any] = read_json(path)
-    return found if found["model"] == read_json(card).get("sha256") else None
+    card = run.model / "model.json"
+    return judged(run.path, read_json(card).get("sha256")) if card.exists() else None

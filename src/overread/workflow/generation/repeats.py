@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,10 +56,7 @@ def _small_of(cases: Sequence[PreparedCase], patch: Shape, dimensions: int) -> T
 def _small(images: Tensor) -> Tensor:
     """(N, F): averages over a coarse grid."""
     sizes = tuple(min(EDGE, size) for size in images.shape[2:])
-    pool: Callable[[Tensor, tuple[int, ...]], Tensor] = (
-        functional.adaptive_avg_pool2d if len(sizes) == 2 else functional.adaptive_avg_pool3d  # type: ignore[assignment]
-    )
-    return pool(images.float(), sizes).flatten(1).cpu()
+    return functional.interpolate(images.float(), sizes, mode="area").flatten(1).cpu()
 
 
 def _distances(one: Tensor, other: Tensor) -> Tensor:

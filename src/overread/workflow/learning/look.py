@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from overread.batches.cache import PreparedCase
+from overread.batches.prepare import normalise
 from overread.batches.sampler import fixed_patches, flatten
 from overread.cohort.unpaired import as_read
 from overread.core.grid import Grid
@@ -62,9 +63,7 @@ class Look:
             maker = self._maker(network, task)
             made = keep_made(self.planned.run, maker, self._guides())
             signs |= self._signs_of_made(self._scaled(made), with_diversity=maker.takes_steps)
-        if (
-            isinstance(task, MakingTask) or question.is_unpaired
-        ):  # no case has a true picture that an answer could be compared with
+        if isinstance(task, MakingTask) or question.is_unpaired:  # no case has a true picture to compare an answer with
             return Looked(loss, {}, signs)
         return Looked(loss, quick_scores(question, *self._pairs(network)), signs)
 
@@ -93,10 +92,8 @@ class Look:
     def _scaled(self, made: np.ndarray) -> Tensor:
         """Made images (N, C, Z, Y, X) as the network sees them: (N, C, [Z,] Y, X)."""
         preparation = self.planned.plan.preparation
-        rules = preparation.normalisation
-        mean, std = (np.array([getattr(rule, name) for rule in rules], np.float32) for name in ("mean", "std"))
-        shape = (1, -1, 1, 1, 1)
-        return flatten(torch.from_numpy((made - mean.reshape(shape)) / std.reshape(shape)), preparation.dimensions)
+        scaled = np.stack([normalise(image, preparation.normalisation) for image in made])
+        return flatten(torch.from_numpy(scaled), preparation.dimensions)
 
     @torch.no_grad()
     def _loss(self, network: nn.Module) -> float:
