@@ -35,13 +35,13 @@ def in_order(work: Callable[[Item], Result], items: Sequence[Item], doing: str) 
     doing        to be said where a process is lost, as `workers` has it
     """
     spent = 0.0
-    for done, item in enumerate(items, 1):
+    for done, item in enumerate(items):
         began = time.monotonic()
         result = work(item)
-        spent += time.monotonic() - began
+        spent += time.monotonic() - began if done else 0.0  # the first one also loads what the work needs, and is no measure
         yield result
-        if processors() > 1 and spent / done * (len(items) - done) > WORTH_A_POOL:
-            yield from _shared_out(work, items[done:], doing, processors())
+        if done and processors() > 1 and spent / done * (len(items) - done - 1) > WORTH_A_POOL:
+            yield from _shared_out(work, items[done + 1 :], doing, processors())
             return
 
 
