@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from overread.core.errors import OverreadError
@@ -97,3 +99,42 @@ def test_whoever_stops_does_not_wait_for_the_rest() -> None:
     with pytest.raises(KeyboardInterrupt):
         stopped()
     assert sum(future.cancelled() for future in waiting) > 30
+
+
+BUSY = """
+import time
+from overread.record.workers import workers
+try:
+    with workers(2, "sleeping") as pool:
+        list(pool.map(time.sleep, [0.01] * 4))
+        print("ready", flush=True)
+        list(pool.map(time.sleep, [1.0] * 400))
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+def _busy() -> tuple[subprocess.Popen, list[psutil.Process]]:
+    """A program whose two processes work, in a group of its own as in a terminal."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", BUSY], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    return program, psutil.Process(program.pid).children(recursive=True)
+
+
+def test_an_interrupt_is_answered_once_and_by_the_caller() -> None:
+    program, children = _busy()
+    os.killpg(program.pid, signal.SIGINT)
+    out, err = program.communicate(timeout=120)
+    assert (out, err, program.returncode) == ("stopped\n", "", 0)
+    assert not psutil.wait_procs(children, timeout=60)[1]
+
+
+def test_no_process_outlives_a_caller_that_was_killed() -> None:
+    program, children = _busy()
+    assert len(children) >= 2
+    program.kill()
+    program.communicate(timeout=120)
+    assert not psutil.wait_procs(children, timeout=60)[1]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,12 +14,12 @@ from pathlib import Path
 
 from overread.core.errors import OverreadError
 from overread.imaging.inspect import Row, inspect_file, pack
+from overread.record.workers import begin_as_worker
 
 PARALLEL_FROM = 400  # files; below, starting processes costs more than it saves
 MOST_PROCESSES = 8  # more wait for the disk
 CHUNK = 64  # files handed to a process at a time
 AHEAD = 3  # chunks per process that wait to be looked at or to be stored
-WATCH_SECONDS = 2.0
 
 Files = Sequence[tuple[str, str]]
 
@@ -43,7 +40,7 @@ def inspect_all(folder: Path, chunks: Iterable[Files], processes: int) -> Iterat
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads; the children only parse headers
         fork = get_context("fork")
         stop = fork.Event()
-        pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=_start, initargs=(os.getpid(), stop))
+        pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=_start, initargs=(stop,))
         waiting: deque[Future[list[Row]]] = deque()
         try:
             for chunk in chunks:
@@ -73,15 +70,6 @@ def _is_over() -> bool:
     return any(stop.is_set() for stop in _stops)
 
 
-def _start(parent: int, stop: Event) -> None:
-    """In a new process: an interrupt is the parent's to handle, and without a parent there is nothing to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _start(stop: Event) -> None:
+    begin_as_worker()
     _stops[:] = [stop]
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """A killed parent cannot end its children; each looks for itself."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_SECONDS)
-    os._exit(1)

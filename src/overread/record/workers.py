@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from functools import partial
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from overread.core.errors import OverreadError
@@ -84,12 +87,29 @@ def workers(count: int, doing: str) -> Iterator[ProcessPoolExecutor]:
     so it is hidden while the pool is open.
     """
     method = "forkserver" if sys.platform == "linux" else "spawn"
-    with named_if_lost(doing), _hidden_script(), ProcessPoolExecutor(count, mp_context=get_context(method)) as pool:
+    opened = partial(ProcessPoolExecutor, mp_context=get_context(method), initializer=begin_as_worker)
+    with named_if_lost(doing), _hidden_script(), opened(count) as pool:
         try:
             yield pool
         except BaseException:  # whoever stops does not wait for what nobody will take
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def begin_as_worker() -> None:
+    """In a new process: an interrupt is the parent's to handle, and without a parent there is nothing to do.
+
+    A killed parent cannot end its children; each looks for itself.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
 import warnings
 from collections import Counter
@@ -29,7 +28,7 @@ from overread.imaging.deidentify.settings import Done, NotWritten, Settings
 from overread.imaging.deidentify.table import EDITION
 from overread.imaging.walk import Walk
 from overread.record.files import read_json, write_json
-from overread.record.workers import processors
+from overread.record.workers import begin_as_worker, processors
 from overread.workflow.deidentification.link import LinkTable, read_link, write_link
 from overread.workflow.deidentification.places import check_places
 from overread.workflow.deidentification.review import Review
@@ -292,7 +291,7 @@ def _each(source: Path, names: Sequence[str], out: Path, settings: Settings, wor
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads; the children only handle files
-        pool = ProcessPoolExecutor(count, mp_context=get_context("fork"), initializer=_leave_stopping_to_the_parent)
+        pool = ProcessPoolExecutor(count, mp_context=get_context("fork"), initializer=begin_as_worker)
         try:
             step = count * AHEAD
             for start in range(0, len(names), step):
@@ -300,10 +299,6 @@ def _each(source: Path, names: Sequence[str], out: Path, settings: Settings, wor
                 yield from pool.map(deidentify_file, [source] * len(part), part, [out] * len(part), [settings] * len(part))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_stopping_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _process_count(files: int) -> int:

@@ -26,7 +26,7 @@ from overread.cohort.phantom.plan import Planned, plan_exams
 from overread.cohort.phantom.threshold import burden_threshold, liver_band, metastasis_threshold
 from overread.cohort.progress import Progress, counted
 from overread.record.files import write_json, write_text
-from overread.record.workers import named_if_lost, processors
+from overread.record.workers import begin_as_worker, named_if_lost, processors
 
 WARNING = "PHANTOM: every image here is computed. No score on it is evidence about patients."
 Record = dict[str, Any]
@@ -78,8 +78,12 @@ def _parallel(write: Callable[[Planned], Record], planned: Sequence[Planned], wo
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads; the children only compute and write
-        with named_if_lost("drawing phantom exams"), ProcessPoolExecutor(count, mp_context=get_context("fork")) as pool:
-            yield from pool.map(write, planned)
+        pool = ProcessPoolExecutor(count, mp_context=get_context("fork"), initializer=begin_as_worker)
+        with named_if_lost("drawing phantom exams"), pool:
+            try:
+                yield from pool.map(write, planned)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 def _write_sheet(path: Path, rows: Sequence[Record]) -> None:
