@@ -52,6 +52,9 @@ def test_the_journey_through_the_program(films: Project, capsys: pytest.CaptureF
         assert "grey levels" in largest["words"]
         assert {one["degradation"] for one in row["worsened"]} >= {"noise", "blur", "contrast", "jpeg"}
         assert f"{row['case_id']}-voxels.png" in record["pictures"]
+    for name in record["pictures"]:
+        is_marked = "DERIVED BY A NETWORK" in Picture.open(run.path / "explanation" / "flips" / name).info.get("Description", "")
+        assert is_marked == name.endswith("-voxels.png"), "a degraded image was changed, and not by a network"
     png = (run.path / "explanation" / "flips" / record["pictures"][0]).read_bytes()
     assert Picture.open(io.BytesIO(png)).size[0] == 1100
     page = (run.path / "explanation.html").read_text()

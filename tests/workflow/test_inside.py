@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image as Picture
 
 from overread.cli.main import main
 from overread.core.errors import OverreadError
@@ -37,6 +38,9 @@ def test_all_parts_of_a_classifier_are_made_and_shown(films: Project) -> None:
     record = json.loads((folder / "record.json").read_text())
     assert record["model"] == load_network(run.model)[0].sha256
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in record["pictures"])
+    made = [name for name in record["pictures"] if "SYNTHETIC" in Picture.open(folder / name).info.get("Description", "")]
+    assert made == [name for name in record["pictures"] if name.startswith("excited")]
+    assert made
     page = Path(result["page"]).read_text()
     for words in ("Inside the network", "optimised pictures, no patients", "internal test stays sealed", "Receptive fields"):
         assert words in page

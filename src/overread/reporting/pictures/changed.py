@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from overread.core.grid import Grid
+from overread.imaging.made import DERIVED
 from overread.reporting.pictures import canvas
+from overread.reporting.pictures.made_marks import WORDS, marked
 from overread.reporting.pictures.planes import Plane, planes
 
 WIDTH = 1100
@@ -46,8 +48,10 @@ class After:
     mask: np.ndarray | None = None
 
 
-def changed_panel(before: Before, changed: Sequence[After], *, title: str, is_phantom: bool) -> bytes:
+def changed_panel(before: Before, changed: Sequence[After], *, title: str, is_phantom: bool, is_by_network: bool) -> bytes:
     """Draw each change as PNG: the image, the change amplified by the factor that is named, the changed image.
+
+    What was changed along the slopes of a network is marked, in the text of the PNG and in the corner of the picture.
 
     The slice is the one that changes most; all images have the grey scale of the image as it is, from its 0.5 to its 99.5
     percentile. In the middle picture mid-grey is no change, lighter a higher value.
@@ -70,15 +74,16 @@ def changed_panel(before: Before, changed: Sequence[After], *, title: str, is_ph
             f"{after.what}, times {factor:g}",
             f"with it: {after.answer}",
         ]
-        for axes, values, caption in zip((left, middle, right), shown, captions, strict=True):
+        marks = ("", "", WORDS[DERIVED] if is_by_network else "")
+        for axes, values, caption, mark in zip((left, middle, right), shown, captions, marks, strict=True):
             picture = _picture(values, plane, place)
             picture = 1 - picture if before.is_inverted else picture
-            canvas.show(axes, picture, plane, _short(caption), is_phantom=is_phantom, extent=extent)
+            canvas.show(axes, picture, plane, _short(caption), is_phantom=is_phantom, extent=extent, mark=mark)
         for axes, mask in ((left, before.mask), (right, after.mask)):
             if mask is not None:
                 canvas.outline(axes, plane.cut(mask, place), canvas.ANSWER_COLOUR, "solid", extent)
     canvas.write(made, 8, made.height - 24, "middle: grey is no change, the factor makes it visible", size=9)
-    return canvas.png(made)
+    return marked(canvas.png(made), DERIVED, is_phantom=is_phantom) if is_by_network else canvas.png(made)
 
 
 def amplification(difference: np.ndarray, span: float) -> float:

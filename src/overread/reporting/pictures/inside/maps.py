@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from overread.core.grid import Grid
+from overread.imaging.made import SYNTHETIC
 from overread.reporting.pictures import canvas
 from overread.reporting.pictures.inside.planar import draw, len_along, scaled, views
+from overread.reporting.pictures.made_marks import marked
 
 _COLUMNS = 4
 
@@ -66,4 +68,4 @@ def excited_picture(
             words = caption if j == 0 else view.plane.name
             draw(axes, view, view.cut(grey), words, is_phantom=False)
     canvas.write(made, 8, made.height - 24, f"black {bounds[0]:.2g}, white {bounds[1]:.2g} in normalised units", size=9)
-    return canvas.png(made)
+    return marked(canvas.png(made), SYNTHETIC, is_phantom=False)

@@ -26,12 +26,12 @@ def drawn(found: Flipped, *, is_phantom: bool) -> dict[str, bytes]:
     changes = [_after(found, asked.images + one.values, f"{WHAT[one.norm]}, {one.size:.2g} SD") for one in found.changes]
     if changes:
         title = f"{found.case_id}: the smallest aimed changes that were found to turn the answer"
-        pictures["voxels"] = changed_panel(given, changes, title=title, is_phantom=is_phantom)
+        pictures["voxels"] = changed_panel(given, changes, title=title, is_phantom=is_phantom, is_by_network=True)
     turning = sorted((one for one in found.worsened if one.window is not None), key=lambda one: one.change)[:SHOWN]
     worse = [_after(found, one.window, f"{one.title}, {one.words}") for one in turning if one.window is not None]
     if worse:
         title = f"{found.case_id}: the mildest degradations that were found to turn the answer"
-        pictures["worsened"] = changed_panel(given, worse, title=title, is_phantom=is_phantom)
+        pictures["worsened"] = changed_panel(given, worse, title=title, is_phantom=is_phantom, is_by_network=False)
     return pictures
 
 
