@@ -103,29 +103,35 @@ def test_whoever_stops_does_not_wait_for_the_rest() -> None:
 
 BUSY = """
 import time
-from overread.record.workers import workers
+from overread.record import workers
+workers.WORTH_A_POOL, workers.processors = 0.0, lambda: 2
 try:
-    with workers(2, "sleeping") as pool:
-        list(pool.map(time.sleep, [0.01] * 4))
-        print("ready", flush=True)
-        list(pool.map(time.sleep, [1.0] * 400))
+    for done, _ in enumerate(workers.in_order(time.sleep, [0.05] * 400, "sleeping")):
+        if done == AFTER:
+            print("ready", flush=True)
 except KeyboardInterrupt:
     print("stopped", flush=True)
 """
 
 
-def _busy() -> tuple[subprocess.Popen, list[psutil.Process]]:
-    """A program whose two processes work, in a group of its own as in a terminal."""
+def _busy(after: int = 8) -> tuple[subprocess.Popen, list[psutil.Process]]:
+    """A program that is in the midst of its work, in a group of its own as in a terminal; the third item begins the sharing."""
     program = subprocess.Popen(
-        [sys.executable, "-c", BUSY], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", BUSY.replace("AFTER", str(after))],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert program.stdout is not None
     assert program.stdout.readline() == "ready\n"
     return program, psutil.Process(program.pid).children(recursive=True)
 
 
-def test_an_interrupt_is_answered_once_and_by_the_caller() -> None:
-    program, children = _busy()
+@pytest.mark.parametrize("after", [1, 2, 8])
+def test_an_interrupt_is_answered_once_and_by_the_caller(after: int) -> None:
+    """While processes start, have just begun, and work."""
+    program, children = _busy(after)
     os.killpg(program.pid, signal.SIGINT)
     out, err = program.communicate(timeout=120)
     assert (out, err, program.returncode) == ("stopped\n", "", 0)

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from overread.core.errors import OverreadError
 from overread.imaging.inspect import Row, inspect_file, pack
-from overread.record.workers import begin_as_worker
+from overread.record.workers import begin_as_worker, is_over
 
 PARALLEL_FROM = 400  # files; below, starting processes costs more than it saves
 MOST_PROCESSES = 8  # more wait for the disk
@@ -39,8 +38,8 @@ def inspect_all(folder: Path, chunks: Iterable[Files], processes: int) -> Iterat
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads; the children only parse headers
         fork = get_context("fork")
-        stop = fork.Event()
-        pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=_start, initargs=(stop,))
+        stop = fork.RawValue("b", 0)
+        pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=begin_as_worker, initargs=(stop,))
         waiting: deque[Future[list[Row]]] = deque()
         try:
             for chunk in chunks:
@@ -55,21 +54,9 @@ def inspect_all(folder: Path, chunks: Iterable[Files], processes: int) -> Iterat
                 "close other programs and run the same command again; what was read is not read twice",
             ) from error
         finally:
-            stop.set()
+            stop.value = 1
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def inspect_chunk(folder: Path, files: Files) -> list[Row]:
-    return [pack(inspect_file(folder, name), stamp) for name, stamp in files if not _is_over()]
-
-
-_stops: list[Event] = []  # set where the scan is over; in a helper only
-
-
-def _is_over() -> bool:
-    return any(stop.is_set() for stop in _stops)
-
-
-def _start(stop: Event) -> None:
-    begin_as_worker()
-    _stops[:] = [stop]
+    return [pack(inspect_file(folder, name), stamp) for name, stamp in files if not is_over()]

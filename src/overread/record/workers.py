@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
-from multiprocessing import get_context, parent_process
-from typing import TypeVar
+from multiprocessing import forkserver, get_context, parent_process, resource_tracker
+from types import FrameType
+from typing import Any, TypeVar
 
 from overread.core.errors import OverreadError
 
@@ -53,7 +53,8 @@ def _shared_out(work: Callable[[Item], Result], items: Sequence[Item], doing: st
     waiting: deque[Future[list[Result]]] = deque()
     with workers(count, doing) as pool:
         for first in range(0, len(items), size):
-            waiting.append(pool.submit(_several, work, items[first : first + size]))
+            with _uninterrupted():
+                waiting.append(pool.submit(_several, work, items[first : first + size]))
             if len(waiting) >= AHEAD * count:
                 yield from waiting.popleft().result()
         while waiting:
@@ -61,7 +62,7 @@ def _shared_out(work: Callable[[Item], Result], items: Sequence[Item], doing: st
 
 
 def _several(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    return [work(item) for item in items]
+    return [work(item) for item in items if not is_over()]
 
 
 @contextmanager
@@ -87,20 +88,62 @@ def workers(count: int, doing: str) -> Iterator[ProcessPoolExecutor]:
     so it is hidden while the pool is open.
     """
     method = "forkserver" if sys.platform == "linux" else "spawn"
-    opened = partial(ProcessPoolExecutor, mp_context=get_context(method), initializer=begin_as_worker)
-    with named_if_lost(doing), _hidden_script(), opened(count) as pool:
+    context = get_context(method)
+    stop = context.RawValue("b", 0)
+    with named_if_lost(doing), _hidden_script():
+        if method == "forkserver":
+            _start_server()
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin_as_worker, initargs=(stop,))
         try:
             yield pool
-        except BaseException:  # whoever stops does not wait for what nobody will take
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+        finally:  # whoever stops does not wait for what nobody will take
+            stop.value = 1
+            with _uninterrupted():
+                pool.shutdown(wait=True, cancel_futures=True)
 
 
-def begin_as_worker() -> None:
+def _start_server() -> None:
+    """Start the process that ours are forked from, deaf to interrupts, which it hands down: ours are so from their first step."""
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """An interrupt is answered afterwards: in the midst of handing work over it can leave a lock of the pool shut for good."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # interrupts reach the main thread only
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came and callable(before):
+        before(*came[0])
+
+
+_stops: list[Any] = []  # not 0 where the work is over; in a process of a pool only
+
+
+def is_over() -> bool:
+    """Whether nobody waits for this process any more; asked before each piece of work."""
+    return any(stop.value for stop in _stops)
+
+
+def begin_as_worker(stop: Any = None) -> None:
     """In a new process: an interrupt is the parent's to handle, and without a parent there is nothing to do.
 
     A killed parent cannot end its children; each looks for itself.
+
+    stop  a shared number without a lock, which a process that is ended could leave shut; other than 0 where the work is over
     """
+    _stops[:] = [] if stop is None else [stop]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
