@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import forkserver, get_context, parent_process, resource_tracker
+from multiprocessing import get_context, parent_process
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -104,12 +104,14 @@ def workers(count: int, doing: str) -> Iterator[ProcessPoolExecutor]:
 
 def _start_server() -> None:
     """Start the process that ours are forked from, deaf to interrupts, which it hands down: ours are so from their first step."""
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    from multiprocessing import forkserver, resource_tracker  # of systems that fork
+
+    resource_tracker.ensure_running()  # first, for it opens this thread to interrupts again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
