@@ -102,8 +102,10 @@ def test_whoever_stops_does_not_wait_for_the_rest() -> None:
 
 
 BUSY = """
+import signal
 import time
 from overread.record import workers
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal: what runs in the background may have it ignored
 workers.WORTH_A_POOL, workers.processors = 0.0, lambda: 2
 try:
     for done, _ in enumerate(workers.in_order(time.sleep, [0.05] * 400, "sleeping")):
